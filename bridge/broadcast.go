@@ -1,0 +1,68 @@
+package bridge
+
+import "time"
+
+// BroadcastState says how far a broadcast has come. How each is left:
+//
+//	sending   -> sent | rejected | in_doubt | back to its digest
+//	in_doubt  -> sent | back to its digest, by an operator or by proof
+//	sent, rejected: final
+type BroadcastState string
+
+// The states of a broadcast.
+const (
+	Sending  BroadcastState = "sending"  // committed; a byte may leave at any moment
+	Sent     BroadcastState = "sent"     // the provider accepted it
+	Rejected BroadcastState = "rejected" // the provider refused it for good
+	InDoubt  BroadcastState = "in_doubt" // nobody knows; held, or assumed sent
+)
+
+// Broadcast is the durable unit of sending: one digest on its way.
+type Broadcast struct {
+	ID          string         `json:"id"` // unique for ever, at most 36 characters; also X-Request-ID
+	State       BroadcastState `json:"state"`
+	Digest      *Digest        `json:"digest"`
+	RequestHash string         `json:"request_hash"` // SHA-256 of the body, hex
+	Epoch       uint64         `json:"epoch"`        // of the owner that started it
+	Started     time.Time      `json:"started"`
+	Deadline    time.Time      `json:"deadline"` // no first byte is written after it
+	Reason      string         `json:"reason"`   // the planner's, for people
+	Outcome     *Outcome       `json:"outcome,omitempty"`
+}
+
+// OutcomeKind is the class of what a send came to (architecture, section 6).
+type OutcomeKind string
+
+// The kinds of outcome.
+const (
+	Accepted        OutcomeKind = "accepted"  // HTTP 200 and code 0
+	OutcomeRejected OutcomeKind = "rejected"  // certainly not sent; the same body would be refused again
+	NotSent         OutcomeKind = "not_sent"  // certainly not sent; worth another try
+	Throttled       OutcomeKind = "throttled" // certainly not sent; the provider counts more than we know
+	Blocked         OutcomeKind = "blocked"   // certainly not sent; nothing will be until an operator acts
+	Doubtful        OutcomeKind = "in_doubt"  // a byte may have left and no clear answer came
+)
+
+// Outcome is what a send came to.
+type Outcome struct {
+	Kind       OutcomeKind   `json:"kind"`
+	ProviderID string        `json:"provider_id,omitempty"`
+	MessageID  string        `json:"message_id,omitempty"`
+	HTTPStatus int           `json:"http_status,omitempty"` // 0: no answer was read
+	Code       int           `json:"code,omitempty"`        // the provider's business code
+	Message    string        `json:"message,omitempty"`     // for people; never holds the secret
+	RetryAfter time.Time     `json:"retry_after,omitzero"`  // with Throttled, if the provider named a time
+	Attempts   []Attempt     `json:"attempts,omitempty"`
+	Host       string        `json:"host,omitempty"` // base URL that the next send should try first
+	Skew       time.Duration `json:"skew,omitempty"` // the provider's clock minus ours
+	SkewKnown  bool          `json:"skew_known,omitempty"`
+	At         time.Time     `json:"at"` // when the outcome was known
+}
+
+// Attempt is one try of a send at one host.
+type Attempt struct {
+	Host    string    `json:"host"`
+	At      time.Time `json:"at"`
+	Written bool      `json:"written"` // at least one byte of the request may have left
+	Result  string    `json:"result"`  // for people: "connection refused", "HTTP 200 code 0"
+}

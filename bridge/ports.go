@@ -1,0 +1,107 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Store holds the one state message of one app. Both methods are a single
+// try; the protocol around them is in commit.go.
+type Store interface {
+	// Put stores data if the subject's last sequence is still expect (0: the
+	// subject is empty) and returns the new sequence. Any error means that
+	// the outcome is unknown.
+	Put(ctx context.Context, data []byte, token string, expect uint64) (uint64, error)
+	// Get reads the last state from the stream leader. A zero Record means
+	// that there is none.
+	Get(ctx context.Context) (Record, error)
+}
+
+// Record is a stored state as the leader has it.
+type Record struct {
+	Data     []byte
+	Token    string // the Belfry-Commit header: "<replica>/<epoch>/<commit>"
+	Sequence uint64 // 0: nothing is stored
+}
+
+// Lease says who should own an app. It is for liveness only: that two owners
+// never both send rests on the Store.
+type Lease interface {
+	// Acquire waits until this replica may claim the app. The returned
+	// channel is closed when the lease was lost or must be given up.
+	Acquire(ctx context.Context) (lost <-chan struct{}, err error)
+	// Release gives the lease up, so that another replica takes over at once.
+	Release(ctx context.Context) error
+}
+
+// Source delivers the events of one app.
+type Source interface {
+	// Read delivers batches to out, in stream order per stream, starting
+	// after each checkpoint in from, until ctx ends. It survives every
+	// trouble of the connection. Streams without a checkpoint start as their
+	// rules say. A batch's memory belongs to the receiver.
+	Read(ctx context.Context, subjects []string, sources []mapping.Source, from map[string]Checkpoint, out chan<- Batch) error
+	// Get fetches one message again, for a dead letter.
+	Get(ctx context.Context, stream string, sequence uint64) (mapping.Message, error)
+}
+
+// ErrMessageGone is returned by Source.Get for a message that its stream no longer has.
+var ErrMessageGone = errors.New("the stream no longer has this message")
+
+// Batch is a run of events from one stream, or the news that there is a gap
+// in it, or only a newer checkpoint (nothing of ours up to Checkpoint).
+type Batch struct {
+	Stream     string
+	Messages   []mapping.Message
+	Gap        *Gap
+	Checkpoint Checkpoint // after this batch
+}
+
+// Checkpoint is how far a stream has been folded.
+type Checkpoint struct {
+	Created  time.Time `json:"created"`  // of the stream: tells a recreated one
+	Sequence uint64    `json:"sequence"` // the last one folded
+}
+
+// Gap is a stretch of a stream that could not be read.
+type Gap struct {
+	Stream string    `json:"stream"`
+	From   uint64    `json:"from"` // first missing sequence
+	To     uint64    `json:"to"`   // last missing sequence; 0: unknown
+	Why    string    `json:"why"`  // "recreated", "truncated"
+	At     time.Time `json:"at"`
+}
+
+// Provider hands one broadcast over, at most once.
+type Provider interface {
+	// Send returns what became of it; it never returns before that is known
+	// or the answer has been waited for long enough. No first byte is written
+	// after the deadline, or when ctx has ended before.
+	Send(ctx context.Context, s Send) Outcome
+}
+
+// Send is one broadcast ready to leave.
+type Send struct {
+	ID       string // at most 36 characters
+	Body     []byte
+	Deadline time.Time
+	Host     string // base URL to try first; empty: the primary
+}
+
+// Publisher publishes results and dead letters.
+type Publisher interface {
+	// Publish returns nil when the stream has the message; the same id again
+	// within the stream's duplicate window is not stored twice.
+	Publish(ctx context.Context, p Publication) error
+}
+
+// Publication is one message for subscribers.
+type Publication struct {
+	ID      string              `json:"id"` // Nats-Msg-Id
+	Subject string              `json:"subject"`
+	Header  map[string][]string `json:"header,omitempty"`
+	Data    []byte              `json:"data"`
+}

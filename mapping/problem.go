@@ -1,0 +1,48 @@
+package mapping
+
+import "fmt"
+
+// Severity tells an error, which prevents a rules file from being used, from a warning.
+type Severity string
+
+// The two severities.
+const (
+	SeverityError   Severity = "error"
+	SeverityWarning Severity = "warning"
+)
+
+// Problem is one thing that is wrong with a rules file, and where.
+type Problem struct {
+	File     string   `json:"file"`
+	Line     int      `json:"line"` // from 1
+	Col      int      `json:"col"`  // from 1, in characters
+	Severity Severity `json:"severity"`
+	Message  string   `json:"message"`        // what is wrong, naming the operand
+	Hint     string   `json:"hint,omitempty"` // the remedy: "did you mean …"
+	Source   string   `json:"source,omitempty"`
+}
+
+// String returns "file:line:col: message".
+func (p Problem) String() string {
+	s := fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Message)
+	if p.Severity == SeverityWarning {
+		s = fmt.Sprintf("%s:%d:%d: warning: %s", p.File, p.Line, p.Col, p.Message)
+	}
+	if p.Hint != "" {
+		s += "; " + p.Hint
+	}
+	return s
+}
+
+// Problems is everything found in one file, in order of position.
+type Problems []Problem
+
+// HasErrors reports whether anything prevents the file from being used.
+func (ps Problems) HasErrors() bool {
+	for _, p := range ps {
+		if p.Severity == SeverityError {
+			return true
+		}
+	}
+	return false
+}
