@@ -43,6 +43,10 @@ type Source interface {
 	// after each checkpoint in from, until ctx ends. It survives every
 	// trouble of the connection. Streams without a checkpoint start as their
 	// rules say. A batch's memory belongs to the receiver.
+	//
+	// A stream that has nothing new says so at once with an empty batch, so
+	// that the receiver knows when it has caught up: until then nothing is
+	// sent, since a later event may cancel what an earlier one asked for.
 	Read(ctx context.Context, subjects []string, sources []mapping.Source, from map[string]Checkpoint, out chan<- Batch) error
 	// Get fetches one message again, for a dead letter.
 	Get(ctx context.Context, stream string, sequence uint64) (mapping.Message, error)
@@ -58,6 +62,7 @@ type Batch struct {
 	Messages   []mapping.Message
 	Gap        *Gap
 	Checkpoint Checkpoint // after this batch
+	Pending    uint64     // events for us that the stream still has after this batch; 0: caught up
 }
 
 // Checkpoint is how far a stream has been folded.
