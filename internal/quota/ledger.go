@@ -1,0 +1,145 @@
+package quota
+
+import (
+	"slices"
+	"time"
+)
+
+// Origin says who made a spend.
+type Origin = string
+
+// The two origins of a spend.
+const (
+	Own      Origin = "own"      // a broadcast of ours
+	External Origin = "external" // somebody else's, recorded by an operator or a message
+)
+
+// Spend is one send that counts against the quota.
+type Spend struct {
+	ID     string    `json:"id"`
+	At     time.Time `json:"at"`
+	Origin Origin    `json:"origin"`
+	Why    string    `json:"why,omitempty"`
+	Unsure bool      `json:"unsure,omitempty"` // made while the clock was behind; counts until Prune dates it
+}
+
+// Ledger is what was spent. It is part of an app's durable state; its zero
+// value is an empty ledger. It belongs to one goroutine.
+type Ledger struct {
+	Spends         []Spend   `json:"spends,omitempty"` // in order of At
+	ThrottledUntil time.Time `json:"throttled_until,omitzero"`
+	Seen           time.Time `json:"seen,omitzero"` // the latest clock reading so far
+}
+
+const (
+	keepAtLeast = 50 * time.Hour // a reload may bring a longer window
+	keepSpare   = 128            // spends kept beyond the largest maximum
+)
+
+// Charge records one send of ours. Charging an id again moves nothing.
+func (l *Ledger) Charge(id string, at time.Time) { l.add(Spend{ID: id, At: at, Origin: Own}) }
+
+// External records a send that somebody else made under the same quota. A
+// second record of the same non-empty id is ignored. The time may lie in the
+// past; a time in the future counts from now on.
+func (l *Ledger) External(id string, at time.Time, why string) {
+	l.add(Spend{ID: id, At: at, Origin: External, Why: why})
+}
+
+func (l *Ledger) add(s Spend) {
+	if s.ID != "" && slices.ContainsFunc(l.Spends, func(o Spend) bool { return o.ID == s.ID }) {
+		return
+	}
+	if s.Origin == Own {
+		if s.At.Before(l.Seen) {
+			s.At, s.Unsure = l.Seen, true
+		}
+		l.see(s.At)
+	}
+	l.Spends = append(l.Spends, s)
+	l.sort()
+}
+
+// Refund takes a send back that certainly was not made, and reports whether
+// the ledger had it.
+func (l *Ledger) Refund(id string) bool {
+	n := len(l.Spends)
+	l.Spends = slices.DeleteFunc(l.Spends, func(s Spend) bool { return s.ID == id })
+	return len(l.Spends) < n
+}
+
+// Throttle allows no send before until. It never shortens an earlier throttling.
+func (l *Ledger) Throttle(until time.Time) {
+	if until.After(l.ThrottledUntil) {
+		l.ThrottledUntil = until
+	}
+}
+
+// Trust is an operator's word that the clock is right at now: spends and
+// throttling that lie in the future are dated back to now, and what the clock
+// showed before is forgotten.
+func (l *Ledger) Trust(now time.Time) {
+	for i := range l.Spends {
+		if s := &l.Spends[i]; s.Unsure || s.At.After(now) {
+			s.At, s.Unsure = now, false
+		}
+	}
+	if l.ThrottledUntil.After(now) {
+		l.ThrottledUntil = now
+	}
+	l.Seen = now
+	l.sort()
+}
+
+// Prune forgets what can no longer count, and dates unsure spends once the
+// clock has caught up. It is to be called with every commit. As many of the
+// latest spends as any window allows stay, however old: a clock that was
+// ahead for a moment must not empty the ledger.
+func (l *Ledger) Prune(now time.Time, limits Limits) {
+	l.date(now)
+	l.see(now)
+	most, reach := 0, keepAtLeast
+	for _, w := range limits.Windows {
+		most = max(most, w.Max)
+		reach = max(reach, w.reach(limits.Guard))
+	}
+	drop := len(l.Spends) - most - keepSpare // what counts, but cannot be held
+	for i, s := range l.Spends {
+		if i < len(l.Spends)-most && !s.Unsure && now.Sub(s.At) > reach {
+			drop = max(drop, i+1)
+		}
+	}
+	if drop > 0 {
+		l.Spends = slices.Delete(l.Spends, 0, drop)
+	}
+}
+
+// date gives unsure spends the latest time at which they can have happened.
+func (l *Ledger) date(now time.Time) {
+	if now.Before(l.Seen) {
+		return
+	}
+	for i := range l.Spends {
+		if s := &l.Spends[i]; s.Unsure {
+			s.At, s.Unsure = now, false
+		}
+	}
+	l.sort()
+}
+
+func (l *Ledger) see(now time.Time) {
+	if now.After(l.Seen) {
+		l.Seen = now
+	}
+}
+
+func (l *Ledger) sort() {
+	slices.SortStableFunc(l.Spends, func(a, b Spend) int { return a.At.Compare(b.At) })
+}
+
+// Clone returns an independent copy.
+func (l *Ledger) Clone() *Ledger {
+	c := *l
+	c.Spends = slices.Clone(l.Spends)
+	return &c
+}

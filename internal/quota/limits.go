@@ -1,0 +1,118 @@
+package quota
+
+import (
+	"slices"
+	"time"
+)
+
+// Limits are all windows that bind one app.
+type Limits struct {
+	Windows []Window
+	Guard   time.Duration // how far the provider's clock may be from ours; 0 or more
+}
+
+// Usage is how one window stands.
+type Usage struct {
+	Window string    `json:"window"`
+	Max    int       `json:"max"`
+	Used   int       `json:"used"`
+	Left   int       `json:"left"`           // of this window alone, 0 or more
+	Frees  time.Time `json:"frees,omitzero"` // when the first of the used sends comes back; zero: none is used
+}
+
+// Left returns how many sends may be started at now: 0 while throttled,
+// otherwise the minimum over all windows.
+func (l Limits) Left(led *Ledger, now time.Time) int {
+	if led.ThrottledUntil.After(now) || len(l.Windows) == 0 {
+		return 0
+	}
+	left := l.Windows[0].Max
+	for _, w := range l.Windows {
+		left = min(left, w.Max-l.used(w, led, now))
+	}
+	return max(left, 0)
+}
+
+// Next returns the earliest instant, not before now, at which a send is left
+// if nothing more is spent. It is zero if that never happens: a window allows
+// nothing, or there is no window.
+func (l Limits) Next(led *Ledger, now time.Time) time.Time {
+	next := now
+	if led.ThrottledUntil.After(next) {
+		next = led.ThrottledUntil
+	}
+	for _, w := range l.Windows {
+		if w.Max <= 0 {
+			return time.Time{}
+		}
+		if free := l.counting(w, led, now); len(free) >= w.Max {
+			if t := free[len(free)-w.Max]; t.After(next) {
+				next = t
+			}
+		}
+	}
+	if len(l.Windows) == 0 {
+		return time.Time{}
+	}
+	return next
+}
+
+// Usage returns how every window stands, in the order of the windows.
+func (l Limits) Usage(led *Ledger, now time.Time) []Usage {
+	out := make([]Usage, 0, len(l.Windows))
+	for _, w := range l.Windows {
+		free := l.counting(w, led, now)
+		u := Usage{Window: w.Name, Max: w.Max, Used: len(free), Left: max(w.Max-len(free), 0)}
+		if len(free) > 0 {
+			u.Frees = free[0]
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// Frees returns when a send made at t stops counting in every window.
+func (l Limits) Frees(t time.Time) time.Time {
+	last := t
+	for _, w := range l.Windows {
+		if f := w.frees(t, l.Guard); f.After(last) {
+			last = f
+		}
+	}
+	return last
+}
+
+func (l Limits) used(w Window, led *Ledger, now time.Time) int {
+	n := 0
+	for _, s := range led.Spends {
+		if w.frees(l.dated(s, led, now), l.Guard).After(now) {
+			n++
+		}
+	}
+	return n
+}
+
+// counting returns, in ascending order, when each spend that counts at now
+// leaves the window.
+func (l Limits) counting(w Window, led *Ledger, now time.Time) []time.Time {
+	var free []time.Time
+	for _, s := range led.Spends {
+		if t := w.frees(l.dated(s, led, now), l.Guard); t.After(now) {
+			free = append(free, t)
+		}
+	}
+	slices.SortFunc(free, time.Time.Compare)
+	return free
+}
+
+// dated returns the latest time at which a spend can have happened. An unsure
+// one happened no later than the reading that will have caught up.
+func (l Limits) dated(s Spend, led *Ledger, now time.Time) time.Time {
+	if !s.Unsure {
+		return s.At
+	}
+	if led.Seen.After(now) {
+		return led.Seen
+	}
+	return now
+}

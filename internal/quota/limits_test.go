@@ -1,0 +1,175 @@
+package quota
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func zone(t testing.TB, name string) *time.Location {
+	t.Helper()
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatalf("cannot load zone %s: %v", name, err)
+	}
+	return loc
+}
+
+func at(t testing.TB, s string) time.Time {
+	t.Helper()
+	v, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t.Fatalf("cannot parse %q: %v", s, err)
+	}
+	return v
+}
+
+func TestASpendStopsCounting(t *testing.T) {
+	day := func(name string) Window { return Window{Max: 1, Calendar: Day, Location: zone(t, name)} }
+	tests := []struct {
+		name   string
+		window Window
+		guard  time.Duration
+		spend  string
+		frees  string
+	}{
+		{"an hour later in a rolling hour", Window{Rolling: time.Hour}, 0, "2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z"},
+		{"a guard later with a guard", Window{Rolling: time.Hour}, 5 * time.Second, "2026-03-01T10:00:00Z", "2026-03-01T11:00:05Z"},
+		{"at the next full hour", Window{Calendar: Hour}, 0, "2026-03-01T10:59:59Z", "2026-03-01T11:00:00Z"},
+		{"an hour later when the guard reaches over the full hour", Window{Calendar: Hour}, 5 * time.Second, "2026-03-01T10:59:57Z", "2026-03-01T12:00:05Z"},
+		{"at midnight of the zone", day("Asia/Shanghai"), 0, "2026-03-01T10:00:00Z", "2026-03-01T16:00:00Z"},
+		{"after a day of 23 hours", day("Europe/Berlin"), 0, "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"},
+		{"after a day of 25 hours", day("Europe/Berlin"), 0, "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"},
+		{"at one o'clock where midnight does not exist", day("America/Sao_Paulo"), 0, "2018-11-03T12:00:00Z", "2018-11-04T03:00:00Z"},
+		{"at the second midnight where the evening is repeated", day("America/Sao_Paulo"), 0, "2018-02-17T12:00:00Z", "2018-02-18T03:00:00Z"},
+		{"at the day after next where a date is skipped", day("Pacific/Apia"), 0, "2011-12-29T20:00:00Z", "2011-12-30T10:00:00Z"},
+		{"after both of a repeated hour", Window{Calendar: Hour, Location: zone(t, "Europe/Berlin")}, 0, "2026-10-25T00:10:00Z", "2026-10-25T02:00:00Z"},
+		{"after the half hour that Lord Howe repeats", Window{Calendar: Hour, Location: zone(t, "Australia/Lord_Howe")}, 0, "2026-04-04T14:45:00Z", "2026-04-04T15:30:00Z"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.window.frees(at(t, tt.spend), tt.guard); !got.Equal(at(t, tt.frees)) {
+				t.Errorf("spend at %s frees at %s, want %s", tt.spend, got.UTC().Format(time.RFC3339), tt.frees)
+			}
+		})
+	}
+}
+
+func TestSendsLeftAreTheMinimumOverAllWindows(t *testing.T) {
+	limits := Limits{Windows: []Window{{Name: "hour", Max: 2, Rolling: time.Hour}, {Name: "day", Max: 3, Calendar: Day}}}
+	var led Ledger
+	noon := at(t, "2026-03-01T12:00:00Z")
+	led.Charge("a", noon)
+	led.External("x", noon.Add(10*time.Minute), "the shop's own console")
+	now := noon.Add(20 * time.Minute)
+	if got := limits.Left(&led, now); got != 0 {
+		t.Errorf("left = %d, want 0", got)
+	}
+	if got, want := limits.Next(&led, now), noon.Add(time.Hour); !got.Equal(want) {
+		t.Errorf("next = %s, want %s", got, want)
+	}
+	led.Charge("b", noon.Add(2*time.Hour))
+	if got, want := limits.Next(&led, noon.Add(2*time.Hour)), at(t, "2026-03-02T00:00:00Z"); !got.Equal(want) {
+		t.Errorf("next = %s, want %s", got, want)
+	}
+	want := []Usage{
+		{Window: "hour", Max: 2, Used: 1, Left: 1, Frees: noon.Add(3 * time.Hour)},
+		{Window: "day", Max: 3, Used: 3, Left: 0, Frees: at(t, "2026-03-02T00:00:00Z")},
+	}
+	if diff := cmp.Diff(want, limits.Usage(&led, noon.Add(2*time.Hour))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAThrottledLedgerAllowsNothingUntilThen(t *testing.T) {
+	limits := Limits{Windows: []Window{{Max: 2, Rolling: time.Hour}}}
+	now := at(t, "2026-03-01T12:00:00Z")
+	var led Ledger
+	led.Throttle(now.Add(time.Minute))
+	led.Throttle(now.Add(time.Second))
+	if got := limits.Left(&led, now); got != 0 {
+		t.Errorf("left = %d, want 0", got)
+	}
+	if got := limits.Next(&led, now); !got.Equal(now.Add(time.Minute)) {
+		t.Errorf("next = %s, want a minute later", got)
+	}
+	if got := limits.Left(&led, now.Add(time.Minute)); got != 2 {
+		t.Errorf("left = %d after the throttling, want 2", got)
+	}
+}
+
+func TestAWindowThatAllowsNothingHasNoNextSend(t *testing.T) {
+	limits := Limits{Windows: []Window{{Max: 0, Rolling: time.Hour}}}
+	now := at(t, "2026-03-01T12:00:00Z")
+	if got := limits.Next(&Ledger{}, now); !got.IsZero() {
+		t.Errorf("next = %s, want none", got)
+	}
+}
+
+func TestARefundGivesTheSendBack(t *testing.T) {
+	limits := Limits{Windows: []Window{{Max: 1, Rolling: time.Hour}}}
+	now := at(t, "2026-03-01T12:00:00Z")
+	var led Ledger
+	led.Charge("a", now)
+	led.Charge("a", now.Add(time.Minute))
+	if len(led.Spends) != 1 {
+		t.Fatalf("charging twice made %d spends", len(led.Spends))
+	}
+	if led.Refund("b") {
+		t.Error("refunded a send that was never charged")
+	}
+	if !led.Refund("a") || limits.Left(&led, now) != 1 {
+		t.Errorf("the refund did not give the send back: %+v", led)
+	}
+}
+
+func TestASpendWhileTheClockIsBehindCountsUntilItCaughtUp(t *testing.T) {
+	limits := Limits{Windows: []Window{{Max: 1, Rolling: time.Hour}}}
+	noon := at(t, "2026-03-01T12:00:00Z")
+	var led Ledger
+	led.Prune(noon, limits)
+	led.Charge("a", noon.Add(-2*time.Hour)) // the clock was set back by two hours
+	caughtUp := noon.Add(90 * time.Minute)
+	if got := limits.Left(&led, caughtUp); got != 0 {
+		t.Errorf("left = %d before the spend was dated, want 0", got)
+	}
+	led.Prune(caughtUp, limits)
+	if got := limits.Left(&led, caughtUp.Add(59*time.Minute)); got != 0 {
+		t.Errorf("left = %d 59 minutes after the clock caught up, want 0", got)
+	}
+	if got := limits.Left(&led, caughtUp.Add(time.Hour)); got != 1 {
+		t.Errorf("left = %d an hour after the clock caught up, want 1", got)
+	}
+}
+
+func TestAnOperatorsWordEndsTheDoubtAboutTheClock(t *testing.T) {
+	limits := Limits{Windows: []Window{{Max: 1, Rolling: time.Hour}}}
+	now := at(t, "2026-03-01T12:00:00Z")
+	var led Ledger
+	led.Charge("a", now.AddDate(70, 0, 0))
+	led.Throttle(now.AddDate(70, 0, 0))
+	led.Trust(now)
+	if got := limits.Next(&led, now); !got.Equal(now.Add(time.Hour)) {
+		t.Errorf("next = %s, want an hour later", got)
+	}
+}
+
+func TestALedgerSurvivesJSON(t *testing.T) {
+	now := at(t, "2026-03-01T12:00:00Z")
+	var led, back Ledger
+	led.Charge("a", now)
+	led.External("", now.Add(-time.Hour), "console")
+	led.Throttle(now.Add(time.Hour))
+	b, err := json.Marshal(&led)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(led, back); diff != "" {
+		t.Error(diff)
+	}
+}
