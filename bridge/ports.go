@@ -55,6 +55,10 @@ type Source interface {
 // ErrMessageGone is returned by Source.Get for a message that its stream no longer has.
 var ErrMessageGone = errors.New("the stream no longer has this message")
 
+// ErrPermanent is what errors.Is finds in an error of a port that no retry can
+// mend: a configuration that can never work.
+var ErrPermanent = errors.New("retrying cannot help")
+
 // Batch is a run of events from one stream, or the news that there is a gap
 // in it, or only a newer checkpoint (nothing of ours up to Checkpoint).
 type Batch struct {
