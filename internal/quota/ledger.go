@@ -20,6 +20,7 @@ type Spend struct {
 	At     time.Time `json:"at"`
 	Origin Origin    `json:"origin"`
 	Why    string    `json:"why,omitempty"`
+	Class  uint8     `json:"class,omitempty"`  // the caller's own ranking; windows do not look at it
 	Unsure bool      `json:"unsure,omitempty"` // made while the clock was behind; counts until Prune dates it
 }
 
@@ -38,6 +39,11 @@ const (
 
 // Charge records one send of ours. Charging an id again moves nothing.
 func (l *Ledger) Charge(id string, at time.Time) { l.add(Spend{ID: id, At: at, Origin: Own}) }
+
+// ChargeAs is Charge with a class, which Counting hands back.
+func (l *Ledger) ChargeAs(id string, at time.Time, class uint8) {
+	l.add(Spend{ID: id, At: at, Origin: Own, Class: class})
+}
 
 // External records a send that somebody else made under the same quota. A
 // second record of the same non-empty id is ignored. The time may lie in the

@@ -82,6 +82,25 @@ func (l Limits) Frees(t time.Time) time.Time {
 	return last
 }
 
+// Counting returns when each spend that counts in a window at now stops doing
+// so, in ascending order, together with its class.
+func (l Limits) Counting(w Window, led *Ledger, now time.Time) []Release {
+	var out []Release
+	for _, s := range led.Spends {
+		if t := w.frees(l.dated(s, led, now), l.Guard); t.After(now) {
+			out = append(out, Release{At: t, Class: s.Class})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Release) int { return a.At.Compare(b.At) })
+	return out
+}
+
+// Release is the instant at which a spend of some class leaves a window.
+type Release struct {
+	At    time.Time
+	Class uint8
+}
+
 func (l Limits) used(w Window, led *Ledger, now time.Time) int {
 	n := 0
 	for _, s := range led.Spends {
@@ -95,13 +114,11 @@ func (l Limits) used(w Window, led *Ledger, now time.Time) int {
 // counting returns, in ascending order, when each spend that counts at now
 // leaves the window.
 func (l Limits) counting(w Window, led *Ledger, now time.Time) []time.Time {
-	var free []time.Time
-	for _, s := range led.Spends {
-		if t := w.frees(l.dated(s, led, now), l.Guard); t.After(now) {
-			free = append(free, t)
-		}
+	releases := l.Counting(w, led, now)
+	free := make([]time.Time, len(releases))
+	for i, r := range releases {
+		free[i] = r.At
 	}
-	slices.SortFunc(free, time.Time.Compare)
 	return free
 }
 

@@ -1,0 +1,173 @@
+package bridge
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// explain says for every digest where it stands. The first of those that wait
+// only for a send is named as the next.
+func (t *table) explain() []Explanation {
+	out := make([]Explanation, len(t.rows))
+	t.nameNext()
+	for i := range t.rows {
+		r := &t.rows[i]
+		out[i] = Explanation{
+			Digest: r.d.ID, Audience: r.d.Audience, Template: r.d.Template, Group: r.d.Group,
+			State: r.state, Since: r.since, Until: r.until, Latest: r.last,
+			Why: t.sentence(r), Figures: t.figures(r),
+		}
+	}
+	return out
+}
+
+// nameNext marks the first of the queue when nothing goes at this moment.
+func (t *table) nameNext() {
+	if t.send != nil {
+		return
+	}
+	for _, r := range t.order {
+		if r.state == StateWaitingQuota && !r.until.IsZero() {
+			r.state = StateNext
+			return
+		}
+	}
+}
+
+func (t *table) figures(r *row) map[string]float64 {
+	f := map[string]float64{"worth": rounded(r.worth), "items": float64(r.d.Count())}
+	if t.App != nil {
+		f["sends_left"] = float64(t.left)
+		f["sends_left_today"] = float64(t.dayLeft)
+	}
+	if r.hold != nil {
+		f["price"] = rounded(r.hold.price)
+		f["worth_later"] = rounded(r.hold.later)
+	}
+	return f
+}
+
+func rounded(v float64) float64 { return math.Round(v*10) / 10 }
+
+// sentence is the explanation in words: state, until when, why, and the end.
+func (t *table) sentence(r *row) string {
+	return t.stands(r) + " " + t.ends(r)
+}
+
+func (t *table) stands(r *row) string {
+	switch r.state {
+	case StateOrphaned:
+		return fmt.Sprintf("orphaned: the rules no longer have %s; it is never sent until they have it again.", missing(r))
+	case StateMuted:
+		if r.until.IsZero() {
+			return "muted by an operator, until it is unmuted."
+		}
+		return fmt.Sprintf("muted by an operator until %s.", t.clock(r, r.until))
+	case StatePaused:
+		return "paused: the app sends nothing until an operator resumes it."
+	case StateGathering:
+		return fmt.Sprintf("gathering: %s until %s, when its window closes at the latest.", t.holds(r), t.clock(r, r.until))
+	case StateQuiet:
+		return fmt.Sprintf("quiet: %s may not be disturbed until %s.", r.d.Audience, t.clock(r, r.until))
+	case StateWaitingQuota:
+		return t.waiting(r, "waiting for a send")
+	case StateNext:
+		if t.send == r {
+			return fmt.Sprintf("goes now: %s.", r.why)
+		}
+		return t.waiting(r, "next")
+	case StateReady:
+		if r.why != "" {
+			return fmt.Sprintf("ready: %s.", r.why)
+		}
+		if t.send != nil {
+			return fmt.Sprintf("ready: %s/%s goes first.", t.send.d.Audience, t.send.d.Template)
+		}
+		return "ready: another send is under way."
+	case StateHeld:
+		return t.heldBecause(r)
+	}
+	return r.state + "."
+}
+
+func missing(r *row) string {
+	switch {
+	case r.audience == nil && r.template == nil:
+		return fmt.Sprintf("the audience %q and the template %q", r.d.Audience, r.d.Template)
+	case r.audience == nil:
+		return fmt.Sprintf("the audience %q", r.d.Audience)
+	}
+	return fmt.Sprintf("the template %q", r.d.Template)
+}
+
+func (t *table) waiting(r *row, how string) string {
+	switch {
+	case r.until.IsZero():
+		return fmt.Sprintf("%s: the quota leaves no send for %s priority.", how, r.top)
+	case t.left > 0:
+		return fmt.Sprintf("%s: what is left of today's sends is reserved for more pressing ones; one is free for it from %s.",
+			how, t.clock(r, r.until))
+	}
+	return fmt.Sprintf("%s: none is left now, the quota frees one at %s; worth %s now.", how, t.clock(r, r.until), number(r.worth))
+}
+
+func (t *table) heldBecause(r *row) string {
+	if r.why != "" {
+		return "held: " + r.why + "."
+	}
+	if r.until.IsZero() {
+		return "held: no slot is set."
+	}
+	return fmt.Sprintf("held: goes only at its slots, the next is at %s.", t.clock(r, r.until))
+}
+
+func (t *table) holds(r *row) string {
+	if n := r.d.Count(); n != 1 {
+		return fmt.Sprintf("%d items", n)
+	}
+	return "1 item"
+}
+
+// ends says what is certain about the end, and no more.
+func (t *table) ends(r *row) string {
+	switch {
+	case r.last.IsZero():
+		return "It has no items."
+	case r.first.Equal(r.last):
+		return fmt.Sprintf("What it holds is sent or has expired by %s.", t.clock(r, r.last))
+	}
+	return fmt.Sprintf("Its first item expires at %s; what it holds is sent or has expired by %s.",
+		t.clock(r, r.first), t.clock(r, r.last))
+}
+
+// clock shows an instant as the audience's clocks do, with the date unless it is today.
+func (t *table) clock(r *row, at time.Time) string {
+	loc := locationOf(r.audience)
+	local, now := at.In(loc), t.Now.In(loc)
+	format := "15:04"
+	if at.Sub(t.Now) < 2*time.Minute && at.After(t.Now) {
+		format = "15:04:05"
+	}
+	switch {
+	case local.Format(time.DateOnly) == now.Format(time.DateOnly):
+		return local.Format(format)
+	case local.Format(time.DateOnly) == now.AddDate(0, 0, 1).Format(time.DateOnly):
+		return "tomorrow " + local.Format(format)
+	}
+	return local.Format("2 Jan " + format)
+}
+
+func number(v float64) string {
+	if v >= 10 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", rounded(v))
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,78 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// gate settles the rows that may not go, whatever they are worth. A row that
+// passes keeps an empty state.
+func (t *table) gate(r *row) {
+	if r.audience == nil || r.template == nil {
+		r.state, r.since = StateOrphaned, r.d.Opened
+		return
+	}
+	if t.Muted != nil {
+		if until, muted := t.Muted(r.d); muted {
+			r.state, r.until = StateMuted, until
+			return
+		}
+	}
+	if t.Paused {
+		r.state = StatePaused
+		return
+	}
+	if ready := r.d.Ready(); ready.After(t.Now) {
+		r.state, r.since, r.until = StateGathering, r.d.Opened, ready
+		return
+	}
+	r.since = r.d.Ready()
+	if until, quiet := quietUntil(r.audience, r.top, t.Now); quiet {
+		r.state, r.until = StateQuiet, until
+	}
+}
+
+// quietUntil says whether an audience is left alone at now, and until when.
+func quietUntil(a *mapping.Audience, top mapping.Priority, now time.Time) (time.Time, bool) {
+	q := a.QuietHours
+	if q == nil || q.From == q.To || (top == mapping.Urgent && !q.ForAll) {
+		return time.Time{}, false
+	}
+	local := now.In(locationOf(a))
+	clock := sinceMidnight(local)
+	quiet := q.From <= clock && clock < q.To
+	if q.From > q.To {
+		quiet = clock >= q.From || clock < q.To
+	}
+	if !quiet {
+		return time.Time{}, false
+	}
+	end := atClock(local, 0, q.To)
+	if !end.After(now) {
+		end = atClock(local, 1, q.To)
+	}
+	return end, true
+}
+
+func locationOf(a *mapping.Audience) *time.Location {
+	if a == nil || a.Location == nil {
+		return time.UTC
+	}
+	return a.Location
+}
+
+// sinceMidnight is what the wall clock shows. On the two days a year on which
+// clocks change it is not the time that has passed.
+func sinceMidnight(local time.Time) time.Duration {
+	h, m, s := local.Clock()
+	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second +
+		time.Duration(local.Nanosecond())
+}
+
+// atClock is when the wall clock shows a time of day, some days from local.
+func atClock(local time.Time, days int, clock time.Duration) time.Time {
+	y, m, d := local.Date()
+	h, rest := int(clock/time.Hour), clock%time.Hour
+	return time.Date(y, m, d+days, h, int(rest/time.Minute), int(rest%time.Minute/time.Second), 0, local.Location())
+}

@@ -1,0 +1,121 @@
+package bridge
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// rank orders the rows that may go: priority, then the earlier expiry, then
+// the longer wait, then the name. Under FIFO only the wait counts.
+func (t *table) rank() {
+	fifo := t.App.Quota.Policy == PolicyFIFO
+	slices.SortStableFunc(t.order, func(a, b *row) int {
+		if !fifo {
+			if c := cmp.Or(cmp.Compare(b.top, a.top), a.first.Compare(b.first)); c != 0 {
+				return c
+			}
+		}
+		return cmp.Or(a.since.Compare(b.since), byName(a.d, b.d))
+	})
+}
+
+func byName(a, b *Digest) int {
+	return cmp.Or(cmp.Compare(a.Audience, b.Audience), cmp.Compare(a.Template, b.Template),
+		cmp.Compare(a.Group, b.Group), cmp.Compare(a.Part, b.Part))
+}
+
+// asSoonAsPossible starts the first of the rows for which a send is left.
+func (t *table) asSoonAsPossible(rows []*row) {
+	for _, r := range rows {
+		at := t.sendLeft(r.top)
+		switch {
+		case at.IsZero() || at.After(t.Now):
+			r.state, r.until = StateWaitingQuota, at
+			t.wakeAt(at)
+		case t.Busy || t.send != nil:
+			r.state = StateReady
+		default:
+			t.start(r, "its window has closed and a send is left")
+		}
+	}
+}
+
+// sendLeft is when a send is left for a priority: now if there is one, zero
+// if never. A reserve keeps sends of the day back from lower priorities.
+func (t *table) sendLeft(p mapping.Priority) time.Time {
+	if t.next.IsZero() || t.App.Quota.PerDay <= t.reserved(p, nil) {
+		return time.Time{}
+	}
+	for freed := 0; freed <= len(t.day); freed++ {
+		if t.dayLeft+freed > t.reserved(p, t.day[freed:]) {
+			if freed > 0 && t.day[freed-1].At.After(t.next) {
+				return t.day[freed-1].At
+			}
+			return t.next
+		}
+	}
+	return time.Time{}
+}
+
+// reserved is how many sends are kept back from a priority, given the spends
+// of the day that still count. A reserve that was used is no longer kept.
+func (t *table) reserved(p mapping.Priority, day []quota.Release) int {
+	kept, used := 0, 0
+	for q := mapping.Urgent; q > p; q-- {
+		n := t.App.Quota.Reserve[q]
+		for _, r := range day {
+			if r.Class == uint8(q) {
+				used++
+			}
+		}
+		take := min(n, used)
+		used -= take
+		kept += n - take
+	}
+	return kept
+}
+
+// slotOpen is how long after its time a slot may still be used.
+const slotOpen = 10 * time.Minute
+
+// bySlots lets urgent digests pass and the others go only at their slots.
+func (t *table) bySlots() {
+	open, next := t.slot()
+	var may []*row
+	for _, r := range t.order {
+		if open || (r.top == mapping.Urgent && t.App.Quota.UrgentAtOnce) {
+			may = append(may, r)
+			continue
+		}
+		r.state, r.until = StateHeld, next
+		t.wakeAt(next)
+	}
+	t.asSoonAsPossible(may)
+}
+
+// slot says whether a slot is open, and when the next one begins.
+func (t *table) slot() (open bool, next time.Time) {
+	q := t.App.Quota
+	loc := q.SlotLocation
+	if loc == nil {
+		loc = time.UTC
+	}
+	local := t.Now.In(loc)
+	for days := -1; days <= 1; days++ {
+		for _, clock := range q.Slots {
+			at := atClock(local, days, clock)
+			if at.After(t.Now) {
+				if next.IsZero() || at.Before(next) {
+					next = at
+				}
+			} else if t.Now.Sub(at) < slotOpen {
+				open = true
+			}
+		}
+	}
+	return open, next
+}

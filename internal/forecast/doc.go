@@ -1,0 +1,20 @@
+// Package forecast remembers what usually arrives when, in a few KiB that are
+// part of an app's durable state.
+//
+// It keeps whole days instead of averages: for each of the last ten weekdays
+// and four weekend days, how many items arrived in each hour, per key and
+// priority. A day replayed has its bursts where an average has a smear, and a
+// planner that must decide whether to wait can ask what waiting would have
+// come to on each of those days. Older days weigh less. Weekdays are expected
+// to be like weekdays, weekend days like weekend days.
+//
+// Bursts announce themselves: what arrived in the last half hour beyond the
+// usual is expected to echo, in as far as it did on the days remembered.
+//
+// On the first days little is known. The stated prior is a day on which
+// nothing arrives; it weighs as much as one remembered day.
+//
+// The hours are those of the location that the arrival times carry: pass times
+// in the zone whose days the app lives by. Only items that matched a rule are
+// to be observed, so an event that matches nothing costs nothing.
+package forecast

@@ -1,0 +1,220 @@
+package forecast
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// What a forecast may grow to: a full one encodes to less than 40 KiB of JSON,
+// one of a handful of keys to 2 to 4 KiB.
+const (
+	maxKeys     = 32 // of audience and template together
+	maxRows     = 40 // of key and priority, in one day
+	maxWeekdays = 10
+	maxWeekends = 4
+	hours       = 24
+	rowBytes    = 2 + hours
+)
+
+// Forecast is what was learnt so far. The zero value has learnt nothing. It
+// belongs to one goroutine; what reads it may do so at any time between two
+// observations.
+type Forecast struct {
+	Keys   []string `json:"keys,omitempty"`
+	Today  *Day     `json:"today,omitempty"`
+	Rows   []Row    `json:"rows,omitempty"`   // of today
+	Days   []Day    `json:"days,omitempty"`   // complete ones, oldest first
+	Recent []Recent `json:"recent,omitempty"` // of the last half hour
+
+	Version uint64 `json:"version,omitempty"` // one more with every complete day
+}
+
+// Day is one day's arrivals.
+type Day struct {
+	Number  int    `json:"number"`            // since 1 January 1970, in the zone of the arrivals
+	Partial bool   `json:"partial,omitempty"` // watching began in the course of it
+	Counts  []byte `json:"counts,omitempty"`  // rows of key, priority and 24 rounded counts
+}
+
+// Row counts today's arrivals of one key and priority by hour.
+type Row struct {
+	Key      int           `json:"key"` // index into Keys
+	Priority int           `json:"priority"`
+	Hours    [hours]uint32 `json:"hours"`
+}
+
+// Recent is a count that fades: an arrival half an hour ago counts 1/e.
+type Recent struct {
+	Key      int       `json:"key"`
+	Priority int       `json:"priority"`
+	Count    float64   `json:"count"`
+	At       time.Time `json:"at"`
+}
+
+const fadesIn = 30 * time.Minute
+
+// Observe takes in one item that has just arrived. Times must not go back by
+// more than the day; an item of an earlier day counts for today.
+func (f *Forecast) Observe(arrived time.Time, key string, priority int) {
+	f.turn(arrived)
+	k := f.key(key)
+	if k < 0 || priority < 0 || priority > 255 {
+		return
+	}
+	i := slices.IndexFunc(f.Rows, func(r Row) bool { return r.Key == k && r.Priority == priority })
+	if i < 0 {
+		if len(f.Rows) >= maxRows {
+			return
+		}
+		f.Rows = append(f.Rows, Row{Key: k, Priority: priority})
+		i = len(f.Rows) - 1
+	}
+	f.Rows[i].Hours[arrived.Hour()]++
+	f.echo(arrived, k, priority)
+}
+
+func (f *Forecast) echo(arrived time.Time, k, priority int) {
+	i := slices.IndexFunc(f.Recent, func(r Recent) bool { return r.Key == k && r.Priority == priority })
+	if i < 0 {
+		f.Recent = append(f.Recent, Recent{Key: k, Priority: priority, At: arrived.UTC()})
+		i = len(f.Recent) - 1
+	}
+	r := &f.Recent[i]
+	r.Count = rounded(r.faded(arrived) + 1)
+	r.At = arrived.UTC()
+}
+
+func (r Recent) faded(now time.Time) float64 {
+	age := max(0, now.Sub(r.At))
+	return r.Count * math.Exp(-float64(age)/float64(fadesIn))
+}
+
+// rounded keeps the state short.
+func rounded(v float64) float64 { return math.Round(v*100) / 100 }
+
+// key returns the index of a key, a new one if there is room, or -1.
+func (f *Forecast) key(key string) int {
+	if i := slices.Index(f.Keys, key); i >= 0 {
+		return i
+	}
+	if len(f.Keys) >= maxKeys {
+		return -1
+	}
+	f.Keys = append(f.Keys, key)
+	return len(f.Keys) - 1
+}
+
+// turn closes the day when another one has begun. Days in between, on which
+// nothing arrived, are days too.
+func (f *Forecast) turn(now time.Time) {
+	number := dayNumber(now)
+	if f.Today == nil {
+		f.Today = &Day{Number: number, Partial: now.Hour() > 0}
+		return
+	}
+	if number <= f.Today.Number {
+		return
+	}
+	today := *f.Today
+	today.Counts = pack(f.Rows)
+	if !today.Partial {
+		f.Days = append(f.Days, today)
+	}
+	first := max(today.Number+1, number-2*(maxWeekdays+maxWeekends))
+	for n := first; n < number; n++ {
+		f.Days = append(f.Days, Day{Number: n})
+	}
+	f.Today, f.Rows = &Day{Number: number}, nil
+	f.Recent = slices.DeleteFunc(f.Recent, func(r Recent) bool { return r.faded(now) < 0.05 })
+	f.forget()
+	f.Version++
+}
+
+// forget drops the days beyond the bound and the keys that no day has.
+func (f *Forecast) forget() {
+	room := map[bool]int{false: maxWeekdays, true: maxWeekends}
+	kept := make([]Day, 0, len(f.Days))
+	for _, d := range slices.Backward(f.Days) {
+		if room[d.weekend()] > 0 {
+			room[d.weekend()]--
+			kept = append(kept, d)
+		}
+	}
+	slices.Reverse(kept)
+	f.Days = kept
+	f.renumber()
+}
+
+// renumber gives the keys still in use the indices from 0 on.
+func (f *Forecast) renumber() {
+	used := make([]bool, len(f.Keys))
+	for _, d := range f.Days {
+		for c := range slices.Chunk(d.Counts, rowBytes) {
+			used[c[0]] = true
+		}
+	}
+	for _, r := range f.Recent {
+		used[r.Key] = true
+	}
+	if !slices.Contains(used, false) {
+		return
+	}
+	index, keys := make([]int, len(f.Keys)), make([]string, 0, len(f.Keys))
+	for i, key := range f.Keys {
+		if index[i] = len(keys); used[i] {
+			keys = append(keys, key)
+		}
+	}
+	for i, d := range f.Days {
+		f.Days[i].Counts = slices.Clone(d.Counts)
+		for c := range slices.Chunk(f.Days[i].Counts, rowBytes) {
+			c[0] = byte(index[c[0]])
+		}
+	}
+	for i := range f.Recent {
+		f.Recent[i].Key = index[f.Recent[i].Key]
+	}
+	f.Keys = keys
+}
+
+// dayNumber counts the days since 1970 on the calendar that t carries.
+func dayNumber(t time.Time) int {
+	y, m, d := t.Date()
+	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400)
+}
+
+// weekend reports whether the day is a Saturday or a Sunday. 1 January 1970 was a Thursday.
+func (d Day) weekend() bool { return isWeekend(d.Number) }
+
+func isWeekend(number int) bool {
+	weekday := (number + int(time.Thursday)) % 7
+	return weekday == int(time.Saturday) || weekday == int(time.Sunday)
+}
+
+// pack rounds counts to a byte each.
+func pack(rows []Row) []byte {
+	var out []byte
+	for _, r := range rows {
+		out = append(out, byte(r.Key), byte(r.Priority))
+		for _, n := range r.Hours {
+			out = append(out, squeeze(n))
+		}
+	}
+	return out
+}
+
+// squeeze is exact up to 31 and within 2.2 % beyond, up to half a million.
+func squeeze(n uint32) byte {
+	if n < 32 {
+		return byte(n)
+	}
+	return byte(min(255, 32+math.Round(16*math.Log2(float64(n)/32))))
+}
+
+func unsqueeze(b byte) float64 {
+	if b < 32 {
+		return float64(b)
+	}
+	return 32 * math.Exp2(float64(b-32)/16)
+}
