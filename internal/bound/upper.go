@@ -1,0 +1,227 @@
+package bound
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/quota"
+)
+
+const (
+	rounds      = 150
+	repairEvery = 5
+)
+
+// Upper computes the bound. The same problem always gives the same result.
+func Upper(p Problem) Result {
+	if len(p.Arrivals) == 0 {
+		return Result{}
+	}
+	if p.Rounds == 0 {
+		p.Rounds = rounds
+	}
+	all, n := p.cut()
+	d := &dual{p: &p, all: all, n: n, windows: p.stretches(n)}
+	d.prices = make([]float64, len(d.windows))
+	return d.descend()
+}
+
+// dual searches for the prices that give the lowest bound.
+type dual struct {
+	p       *Problem
+	all     []series
+	n       int
+	windows []stretch
+	prices  []float64
+}
+
+// pick is one send of the relaxed problem.
+type pick struct {
+	digest, bucket int
+	profit         float64
+}
+
+// descend moves the prices against the subgradient: up where a window is
+// overdrawn, down where it is not used up. The step follows Polyak's rule,
+// aiming between the bound and what was reached.
+func (d *dual) descend() Result {
+	best := Result{Bound: math.Inf(1)}
+	bestPrices := slices.Clone(d.prices)
+	eager, stuck := 1.0, 0
+	for round := range d.p.Rounds {
+		value, picks := d.relaxed()
+		if round%repairEvery == 0 {
+			best.Reached = max(best.Reached, d.repair(picks))
+		}
+		if value < best.Bound {
+			if value < best.Bound*(1-1e-4) {
+				stuck = 0
+			}
+			best.Bound = value
+			copy(bestPrices, d.prices)
+		}
+		if stuck++; stuck > 8 {
+			eager, stuck = eager/2, 0
+			copy(d.prices, bestPrices)
+			value, picks = d.relaxed()
+		}
+		if best.Gap() < 0.002 || eager < 0.01 || !d.step(picks, eager*(value-best.Reached)) {
+			break
+		}
+	}
+	return best
+}
+
+// step returns false when no window wants another price.
+func (d *dual) step(picks []pick, aim float64) bool {
+	slope, norm := make([]float64, len(d.windows)), 0.0
+	used := make([]int, d.n+1)
+	for _, p := range picks {
+		used[p.bucket+1]++
+	}
+	for t := range d.n {
+		used[t+1] += used[t]
+	}
+	for w, s := range d.windows {
+		slope[w] = float64(used[s.to] - used[s.from] - s.most)
+		if slope[w] < 0 && d.prices[w] == 0 {
+			slope[w] = 0
+		}
+		norm += slope[w] * slope[w]
+	}
+	if norm == 0 {
+		return false
+	}
+	for w := range d.windows {
+		d.prices[w] = max(0, d.prices[w]+aim/norm*slope[w])
+	}
+	return true
+}
+
+// relaxed is the bound at the present prices, and the sends that attain it.
+func (d *dual) relaxed() (float64, []pick) {
+	toll := make([]float64, d.n+1)
+	total := 0.0
+	for w, s := range d.windows {
+		toll[s.from] += d.prices[w]
+		toll[s.to] -= d.prices[w]
+		total += d.prices[w] * float64(s.most)
+	}
+	for t := 1; t <= d.n; t++ {
+		toll[t] += toll[t-1]
+	}
+	var picks []pick
+	for i := range d.all {
+		value, sends := d.all[i].best(toll)
+		total += value
+		for _, s := range sends {
+			s.digest = i
+			picks = append(picks, s)
+		}
+	}
+	return total, picks
+}
+
+// best is the dynamic programme of one digest: ending[t] is the most that
+// sends up to one in bucket t earn after tolls, and upTo[t] the most that
+// sends before bucket t do.
+func (s *series) best(toll []float64) (float64, []pick) {
+	n := len(s.gain)
+	ending, before := make([]float64, n), make([]int, n)
+	upTo, last := make([]float64, n+1), make([]int, n+1)
+	last[0] = -1
+	for t := range n {
+		ending[t], before[t] = math.Inf(-1), -1
+		gain, first := s.gain[t], s.first[t]
+		if k := len(gain); gain[k-1] > 0 && !s.closed[t] {
+			ending[t], before[t] = upTo[first]+gain[k-1]-toll[t], last[first]
+			for prev := first; prev < t; prev++ {
+				if v := ending[prev] + gain[t-prev-1] - toll[t]; v > ending[t] {
+					ending[t], before[t] = v, prev
+				}
+			}
+		}
+		upTo[t+1], last[t+1] = upTo[t], last[t]
+		if ending[t] > upTo[t+1] {
+			upTo[t+1], last[t+1] = ending[t], t
+		}
+	}
+	var sends []pick
+	for t := last[n]; t >= 0; t = before[t] {
+		profit := ending[t]
+		if before[t] >= 0 {
+			profit -= ending[before[t]]
+		}
+		sends = append(sends, pick{bucket: t, profit: profit})
+	}
+	return upTo[n], sends
+}
+
+// repair turns the picks into a schedule that keeps all windows, the most
+// profitable first, and returns what it truly earns.
+func (d *dual) repair(picks []pick) float64 {
+	slices.SortStableFunc(picks, func(a, b pick) int { return cmp.Compare(b.profit, a.profit) })
+	var sent []time.Time
+	sends := make([][]time.Time, len(d.all))
+	for _, p := range picks {
+		at := d.moment(p)
+		if !keeps(d.p.Limits, sent, at) {
+			continue
+		}
+		sent = append(sent, at)
+		sends[p.digest] = append(sends[p.digest], at)
+	}
+	total := 0.0
+	for i, times := range sends {
+		slices.SortFunc(times, time.Time.Compare)
+		total += Earned(d.all[i].items, times)
+	}
+	return total
+}
+
+// moment is the best instant of a bucket: when its last item has arrived.
+func (d *dual) moment(p pick) time.Time {
+	at, end := d.p.start(p.bucket), d.p.start(p.bucket+1)
+	for _, a := range d.all[p.digest].items {
+		if a.At.After(at) && a.At.Before(end) {
+			at = a.At
+		}
+	}
+	return at
+}
+
+// keeps reports whether one more send breaks no window. It looks at every
+// window's stretch around the new send, in both directions of time.
+func keeps(limits quota.Limits, sent []time.Time, at time.Time) bool {
+	for _, w := range limits.Windows {
+		one := quota.Limits{Windows: []quota.Window{w}}
+		near := []time.Time{at}
+		for _, s := range sent {
+			if one.Frees(s).After(at) && one.Frees(at).After(s) {
+				near = append(near, s)
+			}
+		}
+		slices.SortFunc(near, time.Time.Compare)
+		for i := 0; i+w.Max < len(near); i++ {
+			if one.Frees(near[i]).After(near[i+w.Max]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Earned is what sends of one digest at the given times, in order, earn: each
+// carries what has arrived since the one before.
+func Earned(items []*Arrival, sends []time.Time) float64 {
+	total := 0.0
+	for _, a := range items {
+		i, _ := slices.BinarySearchFunc(sends, a.At, time.Time.Compare)
+		if i < len(sends) {
+			total += a.at(sends[i])
+		}
+	}
+	return total
+}

@@ -1,0 +1,152 @@
+package bound
+
+import (
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"pgregory.net/rapid"
+)
+
+var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
+// anyProblem is small enough for exhaustive search.
+func anyProblem(t *rapid.T) Problem {
+	p := Problem{From: monday, To: monday.Add(12 * time.Hour), Rounds: 40}
+	minutes := func(label string, from, to int) time.Duration {
+		return time.Duration(rapid.IntRange(from, to).Draw(t, label)) * time.Minute
+	}
+	for range rapid.IntRange(1, 6).Draw(t, "arrivals") {
+		at := monday.Add(minutes("at", 0, 700))
+		a := Arrival{
+			Digest: rapid.IntRange(0, 2).Draw(t, "digest"), At: at,
+			Worth: float64(rapid.SampledFrom([]int{1, 3, 10, 30}).Draw(t, "worth")),
+		}
+		a.Ready = at.Add(minutes("window", 0, 30))
+		a.Expires = a.Ready.Add(minutes("life", 1, 300))
+		if rapid.Bool().Draw(t, "replaced") {
+			a.Gone = at.Add(minutes("gone", 1, 200))
+		}
+		p.Arrivals = append(p.Arrivals, a)
+	}
+	long := quota.Window{Max: rapid.IntRange(1, 2).Draw(t, "most"), Rolling: minutes("rolling", 60, 400)}
+	if rapid.Bool().Draw(t, "calendar") {
+		long = quota.Window{Max: long.Max, Calendar: quota.Hour}
+	}
+	p.Limits = quota.Limits{Windows: []quota.Window{{Max: 1, Rolling: minutes("short", 10, 60)}, long}}
+	return p
+}
+
+// search tries all schedules whose sends happen at an arrival or at the first
+// instant that the sends before it allow.
+func search(p *Problem, sends map[int][]time.Time, led *quota.Ledger, now time.Time) float64 {
+	best := 0.0
+	for digest := range 3 {
+		best += Earned(itemsOf(p, digest), sends[digest])
+	}
+	times := []time.Time{p.Limits.Next(led, now)}
+	for i := range p.Arrivals {
+		if at := p.Arrivals[i].At; at.After(now) {
+			times = append(times, at)
+		}
+	}
+	for _, at := range times {
+		if p.Limits.Left(led, at) == 0 || len(led.Spends) >= 4 {
+			continue
+		}
+		for digest := range 3 {
+			if !alive(p, sends[digest], digest, at) {
+				continue
+			}
+			before, ledger := sends[digest], led.Clone()
+			ledger.External("", at, "")
+			sends[digest] = append(before[:len(before):len(before)], at)
+			best = max(best, search(p, sends, ledger, at))
+			sends[digest] = before
+		}
+	}
+	return best
+}
+
+func alive(p *Problem, sends []time.Time, digest int, at time.Time) bool {
+	for _, a := range itemsOf(p, digest) {
+		if !a.At.After(at) && a.at(at) > 0 && (len(sends) == 0 || a.At.After(sends[len(sends)-1])) {
+			return true
+		}
+	}
+	return false
+}
+
+func itemsOf(p *Problem, digest int) []*Arrival {
+	var items []*Arrival
+	for i := range p.Arrivals {
+		if p.Arrivals[i].Digest == digest {
+			items = append(items, &p.Arrivals[i])
+		}
+	}
+	return items
+}
+
+func TestNoScheduleEarnsMoreThanTheBound(t *testing.T) {
+	cases, gap, loose := 0, 0.0, 0.0
+	rapid.Check(t, func(rt *rapid.T) {
+		p := anyProblem(rt)
+		best := search(&p, map[int][]time.Time{}, &quota.Ledger{}, monday)
+		r := Upper(p)
+		if r.Bound < best-1e-6 {
+			rt.Fatalf("the bound is %.3f, and a schedule earns %.3f", r.Bound, best)
+		}
+		if r.Reached > r.Bound+1e-6 {
+			rt.Fatalf("reached %.3f beyond the bound of %.3f", r.Reached, r.Bound)
+		}
+		cases++
+		gap += r.Gap()
+		if best > 0 {
+			loose += r.Bound/best - 1
+		}
+	})
+	t.Logf("%d cases: the bound is %.1f %% above the best schedule found, its own gap says %.1f %%",
+		cases, 100*loose/float64(cases), 100*gap/float64(cases))
+}
+
+func TestReachedKeepsTheWindows(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		p := anyProblem(rt)
+		var sent []time.Time
+		for range 12 {
+			at := monday.Add(time.Duration(rapid.IntRange(0, 720).Draw(rt, "at")) * time.Minute)
+			if keeps(p.Limits, sent, at) {
+				sent = append(sent, at)
+			}
+		}
+		for _, at := range sent {
+			var led quota.Ledger
+			for _, s := range sent {
+				if s.Before(at) {
+					led.External("", s, "")
+				}
+			}
+			if p.Limits.Left(&led, at) == 0 {
+				rt.Fatalf("the send at %s breaks a window: %v", at, sent)
+			}
+		}
+	})
+}
+
+func TestAnEmptyHistoryIsWorthNothing(t *testing.T) {
+	if got := Upper(Problem{From: monday, To: monday.Add(time.Hour)}); got != (Result{}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestADigestThatIsNeverOpenIsWorthNothing(t *testing.T) {
+	p := Problem{
+		From: monday, To: monday.Add(time.Hour),
+		Arrivals: []Arrival{{At: monday, Ready: monday, Expires: monday.Add(time.Hour), Worth: 10}},
+		Limits:   quota.Limits{Windows: []quota.Window{{Max: 1, Rolling: time.Hour}}},
+		Closed:   func(int, time.Time, time.Time) bool { return true },
+	}
+	if got := Upper(p).Bound; got != 0 {
+		t.Errorf("the bound is %v, want 0", got)
+	}
+}
