@@ -1,6 +1,10 @@
 package bridge
 
-import "time"
+import (
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
 
 // BroadcastState says how far a broadcast has come. How each is left:
 //
@@ -27,6 +31,8 @@ type Broadcast struct {
 	Started     time.Time      `json:"started"`
 	Deadline    time.Time      `json:"deadline"` // no first byte is written after it
 	Reason      string         `json:"reason"`   // the planner's, for people
+	Package     string         `json:"package,omitempty"`
+	Cuts        []mapping.Cut  `json:"cuts,omitempty"`
 	Outcome     *Outcome       `json:"outcome,omitempty"`
 }
 

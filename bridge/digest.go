@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/belfry-bridge/belfry/mapping"
@@ -16,15 +18,22 @@ type Digest struct {
 	Audience string         `json:"audience"`
 	Template string         `json:"template"`
 	Group    string         `json:"group,omitempty"`
-	Part     int            `json:"part,omitempty"` // of a user audience that outgrew 1,000 ids: 1, 2 …
-	Opened   time.Time      `json:"opened"`         // arrival of the first item
-	Latest   time.Time      `json:"latest"`         // arrival of the last item
-	IdleBy   time.Time      `json:"idle_by"`        // Latest + idle; zero: no idle window
-	ReadyBy  time.Time      `json:"ready_by"`       // the earliest arrival + at_most
-	Full     bool           `json:"full,omitempty"` // max_items reached: ready at once
-	Items    []mapping.Item `json:"items"`          // the kept items, in order of arrival
-	Rest     []Bucket       `json:"rest,omitempty"` // what is counted only, in order of expiry
-	Users    []string       `json:"users,omitempty"`
+	Part     int            `json:"part,omitempty"`    // of a user audience that outgrew 1,000 ids: 1, 2 …
+	Opened   time.Time      `json:"opened"`            // arrival of the first item
+	Latest   time.Time      `json:"latest"`            // arrival of the last item
+	IdleBy   time.Time      `json:"idle_by,omitzero"`  // Latest + idle; zero: no idle window
+	ReadyBy  time.Time      `json:"ready_by"`          // the earliest arrival + at_most
+	Full     bool           `json:"full,omitempty"`    // max_items reached: ready at once
+	Items    []mapping.Item `json:"items"`             // the kept items, in order of arrival
+	Rest     []Bucket       `json:"rest,omitempty"`    // what is counted only, in order of expiry
+	Last     *mapping.Item  `json:"last,omitempty"`    // the latest item, when it is one of Rest
+	Keys     KeySet         `json:"keys"`              // of Items and Rest
+	Seen     int            `json:"seen,omitempty"`    // distinct keys counted so far; follows Keys' estimate
+	Events   int            `json:"events"`            // events that stand behind Items and Rest
+	Rules    map[string]int `json:"rules"`             // events by rule, replaced ones included
+	Users    []string       `json:"users,omitempty"`   // of a user audience, in order of arrival
+	Missing  bool           `json:"missing,omitempty"` // text or data was left out for want of room
+	Trace    string         `json:"trace,omitempty"`   // traceparent of the first event that had one
 }
 
 // Bucket counts items whose text and data were not kept.
@@ -33,6 +42,7 @@ type Bucket struct {
 	ReadyBy  time.Time        `json:"ready_by"` // the latest of its items
 	Expires  time.Time        `json:"expires"`  // the latest of its items
 	Count    int              `json:"count"`
+	IDs      []string         `json:"ids,omitempty"` // event ids, the first ones
 }
 
 // Ready is when the gathering window closes: the digest may be sent from then on.
@@ -44,4 +54,355 @@ func (d *Digest) Ready() time.Time {
 		return d.IdleBy
 	}
 	return d.ReadyBy
+}
+
+// Count is how many distinct keys the digest stands for; see Approximate.
+func (d *Digest) Count() int { return len(d.Items) + d.restCount() }
+
+// Approximate reports whether Count is an estimate, as it is beyond 1,024 keys.
+func (d *Digest) Approximate() bool { return !d.Keys.Exact() }
+
+// Priority is the highest of all items.
+func (d *Digest) Priority() mapping.Priority {
+	p := mapping.Low
+	for i := range d.Items {
+		p = max(p, d.Items[i].Priority)
+	}
+	for i := range d.Rest {
+		p = max(p, d.Rest[i].Priority)
+	}
+	return p
+}
+
+// Expires is when the first item expires; zero for an empty digest.
+func (d *Digest) Expires() time.Time {
+	var first time.Time
+	for i := range d.Items {
+		first = earlier(first, d.Items[i].Expires)
+	}
+	for i := range d.Rest {
+		first = earlier(first, d.Rest[i].Expires)
+	}
+	return first
+}
+
+// EventIDs lists the events behind the digest as far as they were kept, at most limit.
+func (d *Digest) EventIDs(limit int) []string {
+	var ids []string
+	for i := range d.Items {
+		ids = append(ids, d.Items[i].EventID)
+	}
+	for i := range d.Rest {
+		ids = append(ids, d.Rest[i].IDs...)
+	}
+	return ids[:min(len(ids), limit)]
+}
+
+// View is the digest as templates see it.
+func (d *Digest) View(app string, now time.Time) mapping.View {
+	v := mapping.View{
+		ID: d.ID, App: app, Audience: d.Audience, Template: d.Template, Group: d.Group,
+		Count: d.Count(), Items: d.Items, Users: d.Users, Now: now,
+	}
+	if len(d.Items) > 0 {
+		v.First, v.Last = d.Items[0], d.Items[len(d.Items)-1]
+	}
+	if d.Last != nil {
+		v.Last = *d.Last
+	}
+	return v
+}
+
+func (d *Digest) key() digestKey {
+	return digestKey{d.Audience, d.Template, d.Group, d.Part}
+}
+
+func (d *Digest) restCount() int {
+	n := 0
+	for i := range d.Rest {
+		n += d.Rest[i].Count
+	}
+	return n
+}
+
+// gather extends the window for an item that has just arrived. ReadyBy only
+// ever comes nearer: a steady trickle can't put a digest off for ever.
+func (d *Digest) gather(it *mapping.Item, g mapping.Gather) {
+	d.Opened = earlier(d.Opened, it.Arrived)
+	d.ReadyBy = earlier(d.ReadyBy, it.ReadyBy)
+	d.Latest = later(d.Latest, it.Arrived)
+	if g.Idle > 0 {
+		d.IdleBy = d.Latest.Add(g.Idle)
+	}
+	if g.MaxItems > 0 && d.Count() >= g.MaxItems {
+		d.Full = true
+	}
+}
+
+// put adds an item, or lets it replace the one with its key. keep is how many
+// items keep their text and data; with 0 this one is only counted.
+func (d *Digest) put(it mapping.Item, keep int) (replaced bool) {
+	h := hashKey(it.Key)
+	if i := d.kept(it.Key); i >= 0 {
+		d.Items = append(slices.Delete(d.Items, i, i+1), it)
+		d.Last = nil
+		return true
+	}
+	replaced = d.countKey(h)
+	if replaced {
+		d.uncountOldest()
+	} else {
+		d.Events++
+	}
+	d.place(it, keep)
+	return replaced
+}
+
+// countKey notes a key that no kept item has, and says whether one of Rest
+// (probably) has it already.
+func (d *Digest) countKey(h uint64) (known bool) {
+	switch presence := d.Keys.Find(h); {
+	case presence == Present:
+		known = d.restCount() > 0
+	case presence == Unknown:
+		known = d.Seen >= d.Keys.Count() && d.restCount() > 0
+	}
+	d.Keys.Add(h)
+	if !known {
+		d.Seen++
+	}
+	return known
+}
+
+// place finds the item's room: among the kept ones, perhaps instead of a less
+// pressing one, or in Rest.
+func (d *Digest) place(it mapping.Item, keep int) {
+	d.Last = nil
+	if keep == 0 {
+		d.countOnly(it)
+		return
+	}
+	if len(d.Items) < keep {
+		d.Items = append(d.Items, it)
+		return
+	}
+	least := d.leastPressing()
+	if least >= 0 && d.Items[least].Priority < it.Priority {
+		d.countOnly(d.Items[least])
+		d.Items = append(slices.Delete(d.Items, least, least+1), it)
+		return
+	}
+	d.countOnly(it)
+	d.Last = &it
+}
+
+// leastPressing is the newest of the kept items with the lowest priority.
+func (d *Digest) leastPressing() int {
+	least := -1
+	for i := range d.Items {
+		if least < 0 || d.Items[i].Priority <= d.Items[least].Priority {
+			least = i
+		}
+	}
+	return least
+}
+
+const (
+	bucketsPerLife = 8    // how finely Rest tells expiries apart: an eighth of an item's life
+	maxIDs         = 1000 // event ids in one result, and in one digest
+)
+
+// countOnly puts an item into Rest. Its expiry is rounded up, never down.
+func (d *Digest) countOnly(it mapping.Item) {
+	grain := max(time.Minute, it.Expires.Sub(it.Arrived)/bucketsPerLife)
+	expires := it.Expires.Truncate(grain)
+	if expires.Before(it.Expires) {
+		expires = expires.Add(grain)
+	}
+	d.bucket(it.Priority, expires).add(&it, d.idRoom())
+}
+
+func (d *Digest) bucket(p mapping.Priority, expires time.Time) *Bucket {
+	i, ok := slices.BinarySearchFunc(d.Rest, Bucket{Priority: p, Expires: expires}, compareBuckets)
+	if !ok {
+		d.Rest = slices.Insert(d.Rest, i, Bucket{Priority: p, Expires: expires})
+	}
+	return &d.Rest[i]
+}
+
+func compareBuckets(a, b Bucket) int {
+	return cmp.Or(a.Expires.Compare(b.Expires), cmp.Compare(a.Priority, b.Priority))
+}
+
+func (b *Bucket) add(it *mapping.Item, idRoom int) {
+	b.Count++
+	b.ReadyBy = later(b.ReadyBy, it.ReadyBy)
+	if idRoom > 0 && it.EventID != "" {
+		b.IDs = append(b.IDs, it.EventID)
+	}
+}
+
+func (d *Digest) idRoom() int {
+	n := maxIDs - len(d.Items)
+	for i := range d.Rest {
+		n -= len(d.Rest[i].IDs)
+	}
+	return n
+}
+
+// uncountOldest takes one item out of Rest. Which of them had the key is not
+// known; the one that expires first is the likeliest to have been replaced.
+func (d *Digest) uncountOldest() {
+	if len(d.Rest) == 0 {
+		return
+	}
+	b := &d.Rest[0]
+	b.Count--
+	b.IDs = b.IDs[min(1, len(b.IDs)):]
+	if b.Count == 0 {
+		d.Rest = slices.Delete(d.Rest, 0, 1)
+	}
+}
+
+// cancel removes the pending item with the key if one of the rules made it.
+func (d *Digest) cancel(key string, rules []string) (gone []mapping.Item) {
+	if i := d.kept(key); i >= 0 {
+		if !slices.Contains(rules, d.Items[i].Rule) {
+			return nil
+		}
+		it := d.Items[i]
+		d.Items = slices.Delete(d.Items, i, i+1)
+		d.forget(key, 1)
+		return []mapping.Item{it}
+	}
+	if !d.anyRule(rules) || d.restCount() == 0 || d.Keys.Find(hashKey(key)) != Present {
+		return nil
+	}
+	d.uncountOldest()
+	d.forget(key, 1)
+	if d.Last != nil && d.Last.Key == key {
+		d.Last = nil
+	}
+	return []mapping.Item{{Key: key}}
+}
+
+func (d *Digest) anyRule(rules []string) bool {
+	return slices.ContainsFunc(rules, func(r string) bool { return d.Rules[r] > 0 })
+}
+
+func (d *Digest) forget(key string, events int) {
+	d.Keys.Remove(hashKey(key))
+	d.Seen -= events
+	d.Events -= events
+}
+
+func (d *Digest) kept(key string) int {
+	return slices.IndexFunc(d.Items, func(it mapping.Item) bool { return it.Key == key })
+}
+
+// expire removes what has expired and says how many events that were.
+func (d *Digest) expire(now time.Time) (events int, ids []string) {
+	for _, it := range d.Items {
+		if !it.Expires.After(now) {
+			d.forget(it.Key, 1)
+			events, ids = events+1, append(ids, it.EventID)
+		}
+	}
+	d.Items = slices.DeleteFunc(d.Items, func(it mapping.Item) bool { return !it.Expires.After(now) })
+	for len(d.Rest) > 0 && !d.Rest[0].Expires.After(now) {
+		events, ids = events+d.Rest[0].Count, append(ids, d.Rest[0].IDs...)
+		d.Events -= d.Rest[0].Count
+		d.Rest = slices.Delete(d.Rest, 0, 1)
+	}
+	if d.Last != nil && !d.Last.Expires.After(now) {
+		d.Last = nil
+	}
+	if events > 0 && len(d.Rest) == 0 {
+		d.recountKeys()
+	}
+	return events, ids
+}
+
+// recountKeys starts the key set afresh from the kept items: the keys of Rest
+// that expired are not known one by one.
+func (d *Digest) recountKeys() {
+	d.Keys = KeySet{bound: d.Keys.bound}
+	for i := range d.Items {
+		d.Keys.Add(hashKey(d.Items[i].Key))
+	}
+	d.Seen = len(d.Items)
+}
+
+// merge takes an older digest back under this newer one: of two items with
+// the same key the newer stays. It returns how many events were replaced.
+func (d *Digest) merge(old *Digest, keep int) (replaced int) {
+	newer, newerLast := d.Items, d.Last
+	d.Items, d.Last = slices.Clone(old.Items), nil
+	d.Events += old.Events
+	for _, it := range newer {
+		if i := d.kept(it.Key); i >= 0 {
+			d.Items = slices.Delete(d.Items, i, i+1)
+			d.Events--
+			replaced++
+		}
+		d.Items = append(d.Items, it)
+	}
+	for len(d.Items) > keep {
+		i := d.leastPressing()
+		d.countOnly(d.Items[i])
+		d.Items = slices.Delete(d.Items, i, i+1)
+	}
+	for _, b := range old.Rest {
+		into := d.bucket(b.Priority, b.Expires)
+		into.Count += b.Count
+		into.ReadyBy = later(into.ReadyBy, b.ReadyBy)
+		into.IDs = append(into.IDs, b.IDs[:max(0, min(len(b.IDs), d.idRoom()))]...)
+	}
+	d.Last = newerLast
+	d.Keys.Merge(&old.Keys)
+	d.Seen = d.Keys.Count()
+	d.inherit(old)
+	return replaced
+}
+
+func (d *Digest) inherit(old *Digest) {
+	d.ID = old.ID
+	d.Opened = earlier(d.Opened, old.Opened)
+	d.ReadyBy = earlier(d.ReadyBy, old.ReadyBy)
+	d.Latest = later(d.Latest, old.Latest)
+	d.Full = d.Full || old.Full
+	d.Missing = d.Missing || old.Missing
+	d.Trace = cmp.Or(old.Trace, d.Trace)
+	for rule, n := range old.Rules {
+		d.Rules[rule] += n
+	}
+	for _, u := range old.Users {
+		if !slices.Contains(d.Users, u) && len(d.Users) < maxUsers {
+			d.Users = append(d.Users, u)
+		}
+	}
+}
+
+type digestKey struct {
+	audience, template, group string
+	part                      int
+}
+
+func (k digestKey) compare(o digestKey) int {
+	return cmp.Or(cmp.Compare(k.audience, o.audience), cmp.Compare(k.template, o.template),
+		cmp.Compare(k.group, o.group), cmp.Compare(k.part, o.part))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

@@ -1,0 +1,159 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Config is what a Bridge needs of the world. Everything is required but Note.
+type Config struct {
+	Rules     Rules
+	Replica   string // unique for every start of the process
+	Store     Store
+	Lease     Lease
+	Source    Source
+	Publisher Publisher
+	Provider  func(*mapping.App) (Provider, error) // made anew with every reload
+	Born      func() string                        // a random name for a state that begins, 4 to 8 letters or digits
+	Logger    *slog.Logger
+	Note      func(condition string, err error) // a named trouble began (or goes on), or is over with nil
+}
+
+// Rules is what a reload replaces: all at once.
+type Rules struct {
+	App     *mapping.App
+	Sources []mapping.Source
+}
+
+// Bridge runs one app: it waits for the app's lease, claims its state, and
+// then reads, folds, plans, sends and reports until the lease is lost.
+type Bridge struct {
+	cfg  Config
+	name string
+	log  *slog.Logger
+
+	rules    atomic.Pointer[Rules]
+	reloaded chan struct{} // capacity 1: rules has changed
+	orders   chan order
+	status   atomic.Pointer[Status]
+}
+
+// New checks the configuration and returns a Bridge that does nothing yet.
+func New(cfg Config) (*Bridge, error) {
+	switch {
+	case cfg.Rules.App == nil:
+		return nil, errors.New("cannot set up a bridge: no app")
+	case cfg.Store == nil || cfg.Lease == nil || cfg.Source == nil || cfg.Publisher == nil || cfg.Provider == nil:
+		return nil, fmt.Errorf("cannot set up the bridge of %s: a port is missing", cfg.Rules.App.Name)
+	case cfg.Replica == "" || cfg.Born == nil || cfg.Logger == nil:
+		return nil, fmt.Errorf("cannot set up the bridge of %s: replica, born or logger is missing", cfg.Rules.App.Name)
+	}
+	if cfg.Note == nil {
+		cfg.Note = func(string, error) {}
+	}
+	b := &Bridge{
+		cfg: cfg, name: cfg.Rules.App.Name, log: cfg.Logger.With("app", cfg.Rules.App.Name),
+		reloaded: make(chan struct{}, 1), orders: make(chan order),
+	}
+	b.rules.Store(&cfg.Rules)
+	b.status.Store(&Status{App: b.name, Replica: cfg.Replica, Role: RoleStandby, Since: time.Now()})
+	return b, nil
+}
+
+// Reload replaces the rules. Digests, windows, mutes and the ledger stay. The
+// rules were compiled whole before: this cannot fail.
+func (b *Bridge) Reload(r Rules) {
+	b.rules.Store(&r)
+	select {
+	case b.reloaded <- struct{}{}:
+	default: // already pending; the owner will load the newest
+	}
+}
+
+// corruptRetry is how often a state that can't be decoded is looked at again:
+// an operator may have restored it.
+const corruptRetry = 10 * time.Second
+
+// releaseWithin bounds giving up the lease: without it the app only waits for
+// the lease to run out.
+const releaseWithin = 2 * time.Second
+
+// Run owns the app whenever it may, until ctx ends; then it drains: what is
+// being sent is waited for, the state is committed, the lease released.
+func (b *Bridge) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		b.setRole(RoleStandby)
+		lost, err := b.cfg.Lease.Acquire(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // the wait was ended on purpose
+			}
+			return fmt.Errorf("cannot acquire the lease of %s: %w", b.name, err)
+		}
+		err = b.own(ctx, lost)
+		releaseCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
+		if e := b.cfg.Lease.Release(releaseCtx); e != nil {
+			b.log.Warn("cannot release the lease; another replica takes over when it has run out", "err", e)
+		}
+		cancel()
+		b.afterTenure(ctx, err)
+	}
+	return nil
+}
+
+// afterTenure says why the app was left, and waits where trying again at once
+// would only repeat it.
+func (b *Bridge) afterTenure(ctx context.Context, err error) {
+	b.cfg.Note("state.corrupt", nil)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return
+	case errors.Is(err, ErrFenced):
+		b.log.Warn("left the app: another replica owns it now", "why", err)
+	default:
+		b.log.Error("left the app", "err", err)
+		if errors.Is(err, ErrCorrupt) {
+			b.cfg.Note("state.corrupt", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(corruptRetry):
+		}
+	}
+}
+
+// own claims the app and runs it for one tenure.
+func (b *Bridge) own(ctx context.Context, lost <-chan struct{}) error {
+	// Once the lease is lost nothing new may begin, but what is under way is
+	// finished: so the tenure has a context of its own.
+	started, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { // ends with this function, at the latest
+		select {
+		case <-lost:
+			stop()
+		case <-started.Done():
+		}
+	}()
+	b.setRole(RoleClaiming)
+	t, err := newTenure(started, b)
+	if err != nil {
+		return err
+	}
+	b.log.Info("owns the app", "epoch", t.state.Epoch, "digests", len(t.state.Digests), "in_doubt", len(t.state.Held))
+	return t.run(started)
+}
+
+func (b *Bridge) setRole(r Role) {
+	s := *b.status.Load()
+	if s.Role != r {
+		s.Role, s.Since = r, time.Now()
+	}
+	b.status.Store(&s)
+}

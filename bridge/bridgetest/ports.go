@@ -1,0 +1,182 @@
+package bridgetest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Lease is a bridge.Lease that grants at once, until Revoke.
+type Lease struct {
+	mu       sync.Mutex
+	lost     chan struct{}
+	Acquired int
+	Released int
+}
+
+// Acquire implements bridge.Lease.
+func (l *Lease) Acquire(ctx context.Context) (<-chan struct{}, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Acquired++
+	l.lost = make(chan struct{})
+	return l.lost, nil
+}
+
+// Release implements bridge.Lease.
+func (l *Lease) Release(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Released++
+	return nil
+}
+
+// Revoke takes the lease away.
+func (l *Lease) Revoke() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.lost)
+	l.lost = make(chan struct{})
+}
+
+// Source is one stream in memory: a bridge.Source that follows what Append adds.
+type Source struct {
+	mu       sync.Mutex
+	stream   string
+	created  time.Time
+	messages []mapping.Message
+	grown    chan struct{}
+	reads    int
+}
+
+// NewSource returns an empty stream.
+func NewSource(stream string, created time.Time) *Source {
+	return &Source{stream: stream, created: created, grown: make(chan struct{})}
+}
+
+// Append stores messages at the given time; sequence and stream are filled in.
+func (s *Source) Append(at time.Time, messages ...mapping.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range messages {
+		m.Stream, m.Sequence, m.Time = s.stream, uint64(len(s.messages)+1), at
+		s.messages = append(s.messages, m)
+	}
+	close(s.grown)
+	s.grown = make(chan struct{})
+}
+
+// Reads is how often reading was begun.
+func (s *Source) Reads() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads
+}
+
+// Read implements bridge.Source.
+func (s *Source) Read(ctx context.Context, subjects []string, _ []mapping.Source, from map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
+	s.mu.Lock()
+	s.reads++
+	s.mu.Unlock()
+	next, greeted := from[s.stream].Sequence, false
+	for {
+		s.mu.Lock()
+		fresh, grown := slices.Clone(s.messages[next:]), s.grown
+		s.mu.Unlock()
+		if len(fresh) > 0 || !greeted {
+			next += uint64(len(fresh))
+			batch := bridge.Batch{
+				Stream: s.stream, Messages: slices.DeleteFunc(fresh, func(m mapping.Message) bool { return !slices.Contains(subjects, m.Subject) }),
+				Checkpoint: bridge.Checkpoint{Created: s.created, Sequence: next},
+			}
+			greeted = true
+			select {
+			case out <- batch:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			continue
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Get implements bridge.Source.
+func (s *Source) Get(_ context.Context, stream string, sequence uint64) (mapping.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stream != s.stream || sequence == 0 || sequence > uint64(len(s.messages)) {
+		return mapping.Message{}, bridge.ErrMessageGone
+	}
+	return s.messages[sequence-1], nil
+}
+
+// Publisher is a bridge.Publisher that keeps what was published, once for each id.
+type Publisher struct {
+	mu   sync.Mutex
+	all  []bridge.Publication
+	Fail func(bridge.Publication) error // nil: never
+}
+
+// Publish implements bridge.Publisher.
+func (p *Publisher) Publish(ctx context.Context, m bridge.Publication) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Fail != nil {
+		if err := p.Fail(m); err != nil {
+			return err
+		}
+	}
+	if !slices.ContainsFunc(p.all, func(o bridge.Publication) bool { return o.ID == m.ID }) {
+		p.all = append(p.all, m)
+	}
+	return nil
+}
+
+// Published returns everything that was published, in order.
+func (p *Publisher) Published() []bridge.Publication {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.all)
+}
+
+// Provider is a bridge.Provider that answers as it is told and remembers
+// every send that reached it.
+type Provider struct {
+	mu     sync.Mutex
+	sends  []bridge.Send
+	Answer func(ctx context.Context, n int, s bridge.Send) bridge.Outcome // of the n-th send, from 1; nil: accepted
+}
+
+// Send implements bridge.Provider.
+func (p *Provider) Send(ctx context.Context, s bridge.Send) bridge.Outcome {
+	p.mu.Lock()
+	p.sends = append(p.sends, s)
+	n, answer := len(p.sends), p.Answer
+	p.mu.Unlock()
+	if answer != nil {
+		return answer(ctx, n, s)
+	}
+	return bridge.Outcome{Kind: bridge.Accepted, ProviderID: "p-" + s.ID, MessageID: "p-" + s.ID, HTTPStatus: 200, At: time.Now()}
+}
+
+// Sends returns the sends so far.
+func (p *Provider) Sends() []bridge.Send {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.sends)
+}

@@ -1,0 +1,116 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// ErrFenced is returned by a commit when another owner has committed since.
+// The app must be left at once: nothing more may be sent or stored.
+var ErrFenced = errors.New("another owner has taken the app over")
+
+// putTimeout bounds one try; a server that is alive answers in milliseconds.
+const putTimeout = 3 * time.Second
+
+// committer runs the commit protocol of one owner over a Store. It is used by
+// one goroutine.
+type committer struct {
+	store    Store
+	sequence uint64          // of the state that we know to be stored; 0: none yet
+	trouble  func(err error) // called on every failed try and with nil when it is over
+}
+
+// commit stores data and returns nil once that is certain.
+//
+// A publish that fails may have landed, may land yet, or never will. So the
+// leader is asked: our token means that it landed; another sequence with
+// another token that we are fenced; an unchanged one that it has not landed,
+// and then the same bytes go again with the same expectation, of which the
+// server accepts one at most. It gives up only when ctx ends: then the next
+// owner's read decides, as after a crash.
+func (c *committer) commit(ctx context.Context, data []byte, token string) error {
+	pace := newPace(ctx)
+	for {
+		err := c.try(ctx, data, token)
+		if err == nil || errors.Is(err, ErrFenced) {
+			c.trouble(nil)
+			return err
+		}
+		c.trouble(err)
+		if wait(ctx, pace) != nil {
+			return fmt.Errorf("cannot commit %s: %w", token, err)
+		}
+	}
+}
+
+func (c *committer) try(ctx context.Context, data []byte, token string) error {
+	putCtx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	sequence, putErr := c.store.Put(putCtx, data, token, c.sequence)
+	if putErr == nil {
+		c.sequence = sequence
+		return nil
+	}
+	r, err := c.read(ctx)
+	if err != nil {
+		return errors.Join(putErr, err)
+	}
+	switch {
+	case r.Token == token:
+		c.sequence = r.Sequence
+		return nil
+	case r.Sequence == 0 && c.sequence > 0:
+		// The stream was lost or emptied behind us. What we hold is the only
+		// copy of the ledger: write it again, as the first message.
+		c.sequence = 0
+		return fmt.Errorf("the stored state has vanished, writing it again: %w", putErr)
+	case r.Sequence != c.sequence:
+		return fmt.Errorf("%w (committed by %s, we are %s)", ErrFenced, r.Token, token)
+	}
+	return putErr
+}
+
+// read asks the leader once.
+func (c *committer) read(ctx context.Context) (Record, error) {
+	getCtx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	return c.store.Get(getCtx)
+}
+
+// load reads the state before a claim, for as long as it takes.
+func (c *committer) load(ctx context.Context) (Record, error) {
+	pace := newPace(ctx)
+	for {
+		r, err := c.read(ctx)
+		c.trouble(err)
+		if err == nil {
+			c.sequence = r.Sequence
+			return r, nil
+		}
+		if wait(ctx, pace) != nil {
+			return Record{}, fmt.Errorf("cannot read the state: %w", err)
+		}
+	}
+}
+
+// newPace waits a little longer after every failure, up to two seconds.
+func newPace(ctx context.Context) backoff.BackOff {
+	return backoff.WithContext(backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(50*time.Millisecond),
+		backoff.WithMaxInterval(2*time.Second),
+		backoff.WithMaxElapsedTime(0),
+	), ctx)
+}
+
+func wait(ctx context.Context, pace backoff.BackOff) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pace.NextBackOff()):
+		return ctx.Err()
+	}
+}

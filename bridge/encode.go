@@ -1,0 +1,155 @@
+package bridge
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// MaxState is the most bytes that an encoded state may have (architecture,
+// section 4). A NATS server takes messages of 1 MiB by default.
+const MaxState = 700 << 10
+
+const (
+	stateVersion   = 1
+	maxDecodedSize = 64 << 20 // far above anything that MaxState bytes of ours expand to
+)
+
+// magic starts every state message, so that a foreign one is recognised.
+var magic = []byte("belfry1\n")
+
+// ErrCorrupt is returned for a state message that Encode can't have written.
+// It is never repaired or replaced on its own: an operator must look.
+var ErrCorrupt = errors.New("the state is corrupt")
+
+type envelope struct {
+	Version int `json:"version"`
+	*State
+}
+
+// Codec encodes and decodes states. It holds compression buffers: one per goroutine.
+type Codec struct {
+	zip *zstd.Encoder
+	buf bytes.Buffer
+}
+
+// NewCodec returns a codec.
+func NewCodec() (*Codec, error) {
+	zip, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up compression: %w", err)
+	}
+	return &Codec{zip: zip}, nil
+}
+
+// Encode returns the state as one message.
+func (c *Codec) Encode(s *State) ([]byte, error) {
+	c.buf.Reset()
+	if err := json.NewEncoder(&c.buf).Encode(envelope{stateVersion, s}); err != nil {
+		return nil, fmt.Errorf("cannot encode the state of %s: %w", s.App, err)
+	}
+	out := c.zip.EncodeAll(c.buf.Bytes(), slices.Clone(magic))
+	if len(out) > MaxState {
+		return nil, fmt.Errorf("cannot encode the state of %s: %d bytes are more than %d", s.App, len(out), MaxState)
+	}
+	return out, nil
+}
+
+// Decode is the inverse of Encode. Anything else than a state of that app is ErrCorrupt.
+func Decode(app string, data []byte) (*State, error) {
+	body, ok := bytes.CutPrefix(data, magic)
+	if !ok {
+		return nil, fmt.Errorf("cannot decode the state of %s: %w: it does not begin with %q", app, ErrCorrupt, magic)
+	}
+	zip, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecodedSize))
+	if err != nil {
+		return nil, fmt.Errorf("cannot decode the state of %s: %w: %w", app, ErrCorrupt, err)
+	}
+	defer zip.Close()
+	s := &State{}
+	dec := json.NewDecoder(io.LimitReader(zip, maxDecodedSize))
+	dec.DisallowUnknownFields() // a newer version's fields must not be dropped in silence
+	env := envelope{State: s}
+	if err := dec.Decode(&env); err != nil {
+		return nil, fmt.Errorf("cannot decode the state of %s: %w: %w", app, ErrCorrupt, err)
+	}
+	if env.Version != stateVersion {
+		return nil, fmt.Errorf("cannot decode the state of %s: version %d, this program writes %d", app, env.Version, stateVersion)
+	}
+	if err := s.check(app); err != nil {
+		return nil, fmt.Errorf("cannot decode the state of %s: %w: %w", app, ErrCorrupt, err)
+	}
+	s.measure()
+	return s, nil
+}
+
+// check refuses what no sequence of folds and sends can have led to.
+func (s *State) check(app string) error {
+	switch {
+	case s.App != app:
+		return fmt.Errorf("it belongs to the app %q", s.App)
+	case s.Born == "" || s.Epoch == 0 || s.Commit == 0:
+		return errors.New("it has no birth, epoch or commit")
+	case s.Sources == nil:
+		return errors.New("it has no checkpoints")
+	case !slices.IsSortedFunc(s.Digests, compareDigests):
+		return errors.New("its digests are out of order")
+	case s.Sending != nil && !s.Sending.whole():
+		return errors.New("its broadcast under way has no digest")
+	case slices.ContainsFunc(s.Held, func(b *Broadcast) bool { return !b.whole() }):
+		return errors.New("a broadcast in doubt has no digest")
+	}
+	for _, d := range s.Digests {
+		if err := d.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Broadcast) whole() bool {
+	return b != nil && b.ID != "" && b.Digest != nil && b.Digest.check() == nil
+}
+
+func (d *Digest) check() error {
+	switch {
+	case d == nil || d.ID == "" || d.Audience == "" || d.Template == "":
+		return errors.New("a digest has no id, audience or template")
+	case d.Events < 1 || d.Count() < 1 || d.Seen < 0:
+		return fmt.Errorf("digest %s is empty", d.ID)
+	case d.Rules == nil:
+		return fmt.Errorf("digest %s names no rules", d.ID)
+	case !slices.IsSortedFunc(d.Rest, compareBuckets):
+		return fmt.Errorf("digest %s has its counts out of order", d.ID)
+	case slices.ContainsFunc(d.Rest, func(b Bucket) bool { return b.Count < 1 }):
+		return fmt.Errorf("digest %s has an empty count", d.ID)
+	}
+	return nil
+}
+
+func compareDigests(a, b *Digest) int {
+	if a == nil || b == nil {
+		return -1
+	}
+	if c := a.key().compare(b.key()); c != 0 {
+		return c
+	}
+	return -1 // two of one key are out of order too
+}
+
+// Seal prepares the state for its next commit: results for what was dropped,
+// the next number, nothing in the ledger that no longer counts.
+func (s *State) Seal(app *mapping.App, owner string, now time.Time) {
+	s.Commit++
+	s.Owner = owner
+	s.reportDrops(now)
+	s.Ledger.Prune(now, LimitsFor(app.Quota))
+}

@@ -1,0 +1,207 @@
+package bridge
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Fold takes in one event that the stream has stored after all those before
+// it. It reports whether anything changed that the planner should look at.
+// The same events, folded one by one or in batches, give the same state.
+func (s *State) Fold(app *mapping.App, m *mapping.Message) (changed bool) {
+	decision := app.Map(m)
+	s.Counts.Read++
+	for i := range decision.Failures {
+		s.countFailure(decision.Failures[i])
+	}
+	for i := range decision.Dead {
+		s.deadLetter(m, &decision.Dead[i])
+	}
+	for i := range decision.Matches {
+		s.match(app, &decision.Matches[i], m)
+	}
+	switch {
+	case len(decision.Matches) > 0:
+		s.Counts.Matched++
+	case len(decision.Dead) > 0:
+		s.Counts.Dead++
+	default:
+		s.Counts.Unmatched++
+	}
+	return len(decision.Matches) > 0 || len(decision.Dead) > 0
+}
+
+// Advance moves the checkpoint of a stream. It and what was folded up to it
+// are committed together, which is what makes folding exactly-once.
+func (s *State) Advance(stream string, c Checkpoint) { s.Sources[stream] = c }
+
+func (s *State) countFailure(f mapping.Failure) {
+	if s.Failed == nil {
+		s.Failed = map[string]int{}
+	}
+	s.Failed[f.Rule]++
+	if len(s.samples) < maxSamples {
+		s.samples = append(s.samples, f)
+	}
+}
+
+const maxSamples = 8 // failures between two looks of the log
+
+// Samples returns, once, some of the failures since the last call.
+func (s *State) Samples() []mapping.Failure {
+	out := s.samples
+	s.samples = nil
+	return out
+}
+
+// errNobody: without ids the request would address the whole package.
+var errNobody = errors.New("the event names no users")
+
+func (s *State) match(app *mapping.App, match *mapping.Match, m *mapping.Message) {
+	if len(match.Cancels) > 0 {
+		s.cancel(match, m)
+		return
+	}
+	k := digestKey{audience: match.Audience, template: match.Template, group: match.Group}
+	if a := app.Audiences[match.Audience]; len(match.Users) == 0 && a != nil && a.HasUsers {
+		s.countFailure(mapping.Failure{Rule: match.Rule, Part: "users", Err: errNobody})
+		return
+	}
+	if len(match.Users) == 0 {
+		s.Counts.Items++
+		s.join(app, s.roomForGroup(k), match, nil, m)
+		return
+	}
+	s.joinUsers(app, k, match, m)
+}
+
+// roomForGroup sends the groups beyond the bound to the ungrouped digest:
+// counted and visible, and three sends a day could not tell them apart anyway.
+func (s *State) roomForGroup(k digestKey) digestKey {
+	if _, ok := s.find(k); !ok && len(s.Digests) >= maxDigests {
+		k.group = ""
+	}
+	return k
+}
+
+// joinUsers spreads the item over as many parts as its user ids need.
+func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m *mapping.Message) {
+	users := match.Users
+	for len(users) > 0 {
+		s.Counts.Items++
+		i, ok := s.find(k)
+		if !ok && len(s.Digests) >= maxDigests {
+			s.Counts.Overflowed++
+			s.drop(dropOverflowed, &Digest{ID: s.Born + "-overflow", Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
+			return
+		}
+		var have []string
+		if ok {
+			have = s.Digests[i].Users
+		}
+		fits, rest := splitUsers(have, users)
+		if len(fits) == 0 && len(rest) > 0 {
+			s.Counts.Items--
+			k.part++
+			continue
+		}
+		s.join(app, k, match, fits, m)
+		users = rest
+		k.part++
+	}
+}
+
+// splitUsers says which of the users have a place beside those that a digest has.
+func splitUsers(have, users []string) (fits, rest []string) {
+	n := len(have)
+	for _, u := range users {
+		known := slices.Contains(have, u) || slices.Contains(fits, u)
+		if !known && n >= maxUsers {
+			rest = append(rest, u)
+			continue
+		}
+		if !known {
+			n++
+		}
+		fits = append(fits, u)
+	}
+	return fits, rest
+}
+
+func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users []string, m *mapping.Message) {
+	d := s.digest(k)
+	s.change(d, func() {
+		it := match.Item
+		keep := s.fit(d, &it, keepOf(app, k.template))
+		if d.put(it, keep) {
+			s.Counts.Replaced++
+		}
+		d.Rules[it.Rule]++
+		d.gather(&it, match.Gather)
+		for _, u := range users {
+			if !slices.Contains(d.Users, u) {
+				d.Users = append(d.Users, u)
+			}
+		}
+		if d.Trace == "" {
+			d.Trace = header(m.Header, "traceparent")
+		}
+	})
+}
+
+func (s *State) cancel(match *mapping.Match, m *mapping.Message) {
+	for _, d := range slices.Clone(s.Digests) {
+		if d.Audience != match.Audience && match.Audience != "" {
+			continue
+		}
+		s.change(d, func() {
+			for _, it := range d.cancel(match.Item.Key, match.Cancels) {
+				s.Counts.Cancelled++
+				s.drop(dropCancelled, d, 1, []string{it.EventID})
+			}
+		})
+	}
+}
+
+// Expire removes the items that are worth nothing any more, and reports
+// whether there were any. What has to be said about them is said by the next commit.
+func (s *State) Expire(now time.Time) (changed bool) {
+	for _, d := range slices.Clone(s.Digests) {
+		if first := d.Expires(); first.After(now) {
+			continue
+		}
+		_, muted := s.MutedUntil(d, now)
+		s.change(d, func() {
+			n, ids := d.expire(now)
+			if muted {
+				s.Counts.Muted += uint64(n)
+				s.drop(dropMuted, d, n, ids)
+			} else {
+				s.Counts.Expired += uint64(n)
+				s.drop(dropExpired, d, n, ids)
+			}
+		})
+		changed = true
+	}
+	s.Mutes = slices.DeleteFunc(s.Mutes, func(m Mute) bool { return !m.Until.After(now) })
+	return changed
+}
+
+// NextExpiry is when Expire has something to do; zero for never.
+func (s *State) NextExpiry() time.Time {
+	var first time.Time
+	for _, d := range s.Digests {
+		first = earlier(first, d.Expires())
+	}
+	return first
+}
+
+func header(h map[string][]string, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}

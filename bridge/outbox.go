@@ -1,0 +1,111 @@
+package bridge
+
+import (
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// OutboxEntry is a result or a dead letter that subscribers have not been
+// shown to have. It is published after the commit that holds it and leaves
+// with a later commit, so after a crash it may be published again: with the
+// same id.
+type OutboxEntry struct {
+	ID     string      `json:"id"`
+	Result *Result     `json:"result,omitempty"`
+	Dead   *DeadLetter `json:"dead,omitempty"`
+}
+
+// DeadLetter names an event that could not be decoded or evaluated. Its
+// bytes stay where they are, in the stream, and are fetched to be published:
+// so a megabyte of nonsense costs the state a few hundred bytes.
+type DeadLetter struct {
+	Stream   string    `json:"stream"`
+	Sequence uint64    `json:"sequence"`
+	Subject  string    `json:"subject"`
+	Reason   string    `json:"reason"` // the last token of its subject
+	Rule     string    `json:"rule,omitempty"`
+	Error    string    `json:"error"`
+	At       time.Time `json:"at"` // when the event was stored
+}
+
+// dropKind is why items left without being sent; it names the result.
+type dropKind string
+
+const (
+	dropExpired    dropKind = "expired"
+	dropMuted      dropKind = "muted"
+	dropCancelled  dropKind = "cancelled"
+	dropOverflowed dropKind = "overflowed"
+)
+
+// Drop gathers what one digest lost for one reason since the last commit:
+// one result instead of one for each item.
+type Drop struct {
+	Kind   dropKind `json:"kind"`
+	Digest Digest   `json:"digest"` // its names only
+	Events int      `json:"events"`
+	IDs    []string `json:"ids,omitempty"`
+}
+
+func (s *State) drop(kind dropKind, d *Digest, events int, ids []string) {
+	if events == 0 {
+		return
+	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" })
+	for i := range s.Drops {
+		if o := &s.Drops[i]; o.Kind == kind && o.Digest.ID == d.ID {
+			o.Events += events
+			o.IDs = append(o.IDs, ids[:max(0, min(len(ids), maxIDs-len(o.IDs)))]...)
+			return
+		}
+	}
+	name := Digest{ID: d.ID, Audience: d.Audience, Template: d.Template, Group: d.Group, Part: d.Part, Opened: d.Opened, Trace: d.Trace}
+	s.Drops = append(s.Drops, Drop{Kind: kind, Digest: name, Events: events, IDs: ids[:min(len(ids), maxIDs)]})
+}
+
+func (s *State) deadLetter(m *mapping.Message, d *mapping.DeadLetter) {
+	text := d.Err.Error()
+	s.Outbox = append(s.Outbox, OutboxEntry{
+		ID: deadLetterID(s.App, m, d.Rule),
+		Dead: &DeadLetter{
+			Stream: m.Stream, Sequence: m.Sequence, Subject: m.Subject,
+			Reason: d.Reason, Rule: d.Rule, Error: text[:min(len(text), 500)], At: m.Time,
+		},
+	})
+}
+
+// Crowded reports whether reading must wait until subscribers' streams have
+// taken what is in the outbox.
+func (s *State) Crowded() bool {
+	if len(s.Outbox) >= maxOutbox || len(s.Drops) >= maxDrops {
+		return true
+	}
+	n := 0
+	for i := range s.Outbox {
+		n += s.Outbox[i].size()
+	}
+	return n >= maxOutSize
+}
+
+// Roomy reports whether a crowded outbox has emptied far enough to read on.
+func (s *State) Roomy() bool { return len(s.Outbox) <= maxOutbox/4 }
+
+func (e *OutboxEntry) size() int {
+	n := 400
+	if e.Dead != nil {
+		n += len(e.Dead.Error) + len(e.Dead.Subject)
+	}
+	if e.Result != nil {
+		for _, id := range e.Result.EventIDs {
+			n += len(id) + 3
+		}
+	}
+	return n
+}
+
+// Published takes an acknowledged entry out of the outbox.
+func (s *State) Published(id string) {
+	s.Outbox = slices.DeleteFunc(s.Outbox, func(e OutboxEntry) bool { return e.ID == id })
+}

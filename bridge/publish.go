@@ -1,0 +1,111 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// queueUnpublished hands everything to the publisher that has been committed
+// and that it does not have yet. Results are never shown before their commit:
+// a fenced owner would report what has not happened.
+func (t *tenure) queueUnpublished() {
+	for _, e := range t.state.Outbox {
+		if !t.handed[e.ID] {
+			t.handed[e.ID] = true
+			t.unhanded = append(t.unhanded, e)
+			t.logResult(e)
+		}
+	}
+}
+
+func (t *tenure) acknowledged(id string) {
+	delete(t.handed, id)
+	t.state.Published(id)
+	t.dirty = true
+	if t.backlog != nil && t.state.Roomy() {
+		rest := t.backlog
+		t.backlog = nil
+		t.take(rest)
+	}
+}
+
+// publisher publishes one entry after the other, each until it is
+// acknowledged. If the process dies here, the next owner finds the entry in
+// the outbox and publishes it again under the same id.
+func (t *tenure) publisher(ctx context.Context) {
+	defer t.workers.Done()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-t.publish:
+			if t.publishUntilTaken(ctx, e) != nil {
+				return
+			}
+		}
+	}
+}
+
+func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry) error {
+	pace := newPace(ctx)
+	for {
+		err := t.publishOnce(ctx, e)
+		t.cfg.Note("results.unpublished", err)
+		if err == nil {
+			select {
+			case t.acks <- e.ID:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if wait(ctx, pace) != nil {
+			return err
+		}
+	}
+}
+
+func (t *tenure) publishOnce(ctx context.Context, e OutboxEntry) error {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	p, err := t.publication(ctx, e)
+	if err != nil {
+		return err
+	}
+	if err := t.cfg.Publisher.Publish(ctx, p); err != nil {
+		return fmt.Errorf("cannot publish %s to %s: %w", p.ID, p.Subject, err)
+	}
+	return nil
+}
+
+func (t *tenure) publication(ctx context.Context, e OutboxEntry) (Publication, error) {
+	if e.Result != nil {
+		return e.Result.Publication(e.ID)
+	}
+	m, err := t.cfg.Source.Get(ctx, e.Dead.Stream, e.Dead.Sequence)
+	switch {
+	case errors.Is(err, ErrMessageGone) || err == nil && !m.Time.Equal(e.Dead.At):
+		return e.Dead.Publication(e.ID, nil), nil // gone, or another event since the stream was made anew
+	case err != nil:
+		return Publication{}, fmt.Errorf("cannot fetch event %d of %s for its dead letter: %w", e.Dead.Sequence, e.Dead.Stream, err)
+	}
+	return e.Dead.Publication(e.ID, &m), nil
+}
+
+func (t *tenure) logResult(e OutboxEntry) {
+	switch {
+	case e.Dead != nil:
+		t.log.Warn("an event went to the dead letters", "stream", e.Dead.Stream, "sequence", e.Dead.Sequence,
+			"subject", e.Dead.Subject, "reason", e.Dead.Reason, "rule", e.Dead.Rule, "err", e.Dead.Error)
+	case e.Result.Broadcast == "" && e.Result.Gap == nil:
+		t.log.Info("items left without being sent", "why", e.Result.State, "audience", e.Result.Audience,
+			"template", e.Result.Template, "events", e.Result.Events, "message", e.Result.Message)
+	}
+}
+
+func (t *tenure) logSamples() {
+	for _, f := range t.state.Samples() {
+		t.log.Warn("a rule's expression failed on an event, which counts as no match", "rule", f.Rule, "part", f.Part, "err", f.Err)
+	}
+}

@@ -1,0 +1,212 @@
+package bridge
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// ResultState names what a result reports: the last token of its subject.
+type ResultState string
+
+// The states that results report. Those of broadcasts first.
+const (
+	ResultSent       ResultState = "sent"
+	ResultRejected   ResultState = "rejected"
+	ResultInDoubt    ResultState = "in_doubt"
+	ResultNotSent    ResultState = "not_sent"
+	ResultThrottled  ResultState = "throttled"
+	ResultExpired    ResultState = "expired"
+	ResultMuted      ResultState = "muted"
+	ResultCancelled  ResultState = "cancelled"
+	ResultOverflowed ResultState = "overflowed"
+	ResultBlocked    ResultState = "blocked"
+	ResultGap        ResultState = "gap"
+)
+
+// resultTypes are the CloudEvents types, part of the contract with subscribers.
+func resultType(s ResultState) string {
+	switch s {
+	case ResultExpired, ResultMuted, ResultCancelled, ResultOverflowed:
+		return "dev.belfry.digest." + string(s) + ".v1"
+	case ResultBlocked:
+		return "dev.belfry.app.blocked.v1"
+	case ResultGap:
+		return "dev.belfry.source.gap.v1"
+	}
+	return "dev.belfry.broadcast." + string(s) + ".v1"
+}
+
+// Result tells subscribers what became of a broadcast, of items that left a
+// digest without it, of an app or of a source. It is the data of a
+// CloudEvents 1.0 message on belfry.result.<app>.<audience>.<state>.
+type Result struct {
+	State           ResultState    `json:"state"`
+	App             string         `json:"app"`
+	Audience        string         `json:"audience,omitempty"` // empty when the whole app is concerned
+	Template        string         `json:"template,omitempty"`
+	Group           string         `json:"group,omitempty"`
+	Package         string         `json:"package,omitempty"`
+	Broadcast       string         `json:"broadcast,omitempty"`
+	Digest          string         `json:"digest,omitempty"`
+	ProviderID      string         `json:"provider_id,omitempty"`
+	MessageID       string         `json:"message_id,omitempty"`
+	RequestHash     string         `json:"request_hash,omitempty"` // SHA-256 of the body, hex
+	Rules           map[string]int `json:"rules,omitempty"`        // events by rule, replaced ones included
+	Items           int            `json:"items"`                  // distinct keys
+	Approximate     bool           `json:"approximate,omitempty"`  // Items is an estimate
+	Incomplete      bool           `json:"incomplete,omitempty"`   // text or data was left out for want of room
+	Events          int            `json:"events"`                 // that ended here
+	EventIDs        []string       `json:"event_ids,omitempty"`    // of them, the first 1,000
+	EventIDsLeftOut int            `json:"event_ids_left_out,omitempty"`
+	Attempts        []Attempt      `json:"attempts,omitempty"`
+	HTTPStatus      int            `json:"http_status,omitempty"`
+	Code            int            `json:"code,omitempty"` // the provider's
+	Message         string         `json:"message,omitempty"`
+	Resolved        string         `json:"resolved,omitempty"` // by whom an in-doubt broadcast was resolved
+	Gap             *Gap           `json:"gap,omitempty"`
+	Cuts            []mapping.Cut  `json:"cuts,omitempty"` // texts shortened to the provider's limits
+	Times           ResultTimes    `json:"times"`
+	Quota           []quota.Usage  `json:"quota,omitempty"`
+	Reason          string         `json:"reason,omitempty"`      // the planner's
+	Trace           string         `json:"traceparent,omitempty"` // of the first event that had one
+}
+
+// ResultTimes are the moments of a broadcast's life; unknown ones are left out.
+type ResultTimes struct {
+	FirstEvent   time.Time `json:"first_event,omitzero"`
+	WindowClosed time.Time `json:"window_closed,omitzero"`
+	Sent         time.Time `json:"sent,omitzero"`
+	Answered     time.Time `json:"answered,omitzero"`
+	Reported     time.Time `json:"reported"`
+}
+
+// cloudEvent is the structured JSON form of CloudEvents 1.0.
+type cloudEvent struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"`
+	Source          string    `json:"source"`
+	Type            string    `json:"type"`
+	Subject         string    `json:"subject,omitempty"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	TraceParent     string    `json:"traceparent,omitempty"`
+	Data            *Result   `json:"data"`
+}
+
+// Subject is where the result is published. Results about a whole app have
+// "_" in the place of the audience.
+func (r *Result) Subject() string {
+	audience := r.Audience
+	if audience == "" {
+		audience = "_"
+	}
+	return "belfry.result." + r.App + "." + audience + "." + string(r.State)
+}
+
+// Publication is the result as it goes to subscribers.
+func (r *Result) Publication(id string) (Publication, error) {
+	event := cloudEvent{
+		SpecVersion: "1.0", ID: id, Source: "/belfry/" + r.App, Type: resultType(r.State),
+		Subject: cmp.Or(r.Broadcast, r.Digest), Time: r.Times.Reported,
+		DataContentType: "application/json", TraceParent: r.Trace, Data: r,
+	}
+	data, err := json.Marshal(event)
+	if err != nil {
+		return Publication{}, fmt.Errorf("cannot encode result %s: %w", id, err)
+	}
+	h := map[string][]string{"Content-Type": {"application/cloudevents+json"}}
+	if r.Trace != "" {
+		h["traceparent"] = []string{r.Trace}
+	}
+	return Publication{ID: id, Subject: r.Subject(), Header: h, Data: data}, nil
+}
+
+// Publication is the dead letter as it goes to subscribers: the event's own
+// bytes and headers, and where they came from in headers of ours.
+func (d *DeadLetter) Publication(id string, m *mapping.Message) Publication {
+	h := map[string][]string{}
+	p := Publication{ID: id, Subject: "belfry.deadletter." + d.Reason, Header: h}
+	if m != nil {
+		p.Data = m.Data
+		for name, v := range m.Header {
+			if !strings.HasPrefix(name, "Nats-") { // they would be obeyed, not kept
+				h[name] = v
+			}
+		}
+	} else {
+		h["Belfry-Gone"] = []string{"the stream no longer had the event's bytes"}
+	}
+	h["Belfry-Stream"] = []string{d.Stream}
+	h["Belfry-Sequence"] = []string{strconv.FormatUint(d.Sequence, 10)}
+	h["Belfry-Subject"] = []string{d.Subject}
+	h["Belfry-Time"] = []string{d.At.Format(time.RFC3339Nano)}
+	h["Belfry-Error"] = []string{oneLine(d.Error)}
+	if d.Rule != "" {
+		h["Belfry-Rule"] = []string{d.Rule}
+	}
+	return p
+}
+
+// oneLine makes text fit a header.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// deadLetterID is the same whenever the event is read again. The time of
+// storing tells two streams of the same name apart.
+func deadLetterID(app string, m *mapping.Message, rule string) string {
+	return fmt.Sprintf("dl-%s-%s-%d-%s-%s", app, m.Stream, m.Sequence, strconv.FormatInt(m.Time.UnixNano(), 36), rule)
+}
+
+// report puts a result into the outbox.
+func (s *State) report(id string, r Result, now time.Time) {
+	r.App = s.App
+	r.Times.Reported = now
+	s.Outbox = append(s.Outbox, OutboxEntry{ID: id, Result: &r})
+}
+
+// resultOf describes a broadcast; the caller adds what it came to.
+func (s *State) resultOf(b *Broadcast, state ResultState) Result {
+	d := b.Digest
+	ids := d.EventIDs(maxIDs)
+	r := Result{
+		State: state, Audience: d.Audience, Template: d.Template, Group: d.Group, Package: b.Package,
+		Broadcast: b.ID, Digest: d.ID, RequestHash: b.RequestHash, Rules: d.Rules, Items: d.Count(),
+		Approximate: d.Approximate(), Incomplete: d.Missing,
+		Events: d.Events, EventIDs: ids, EventIDsLeftOut: d.Events - len(ids),
+		Cuts: b.Cuts, Reason: b.Reason, Trace: d.Trace,
+		Times: ResultTimes{FirstEvent: d.Opened, WindowClosed: d.Ready(), Sent: b.Started},
+	}
+	if o := b.Outcome; o != nil {
+		r.ProviderID, r.MessageID, r.Attempts = o.ProviderID, o.MessageID, o.Attempts
+		r.HTTPStatus, r.Code, r.Message, r.Times.Answered = o.HTTPStatus, o.Code, o.Message, o.At
+	}
+	return r
+}
+
+// reportDrops turns what left digests since the last commit into results.
+func (s *State) reportDrops(now time.Time) {
+	for _, d := range s.Drops {
+		id := fmt.Sprintf("%s.%s.%d", d.Digest.ID, d.Kind, s.Commit)
+		s.report(id, Result{
+			State: ResultState(d.Kind), Audience: d.Digest.Audience, Template: d.Digest.Template,
+			Group: d.Digest.Group, Digest: d.Digest.ID, Events: d.Events, Items: d.Events,
+			EventIDs: d.IDs, EventIDsLeftOut: d.Events - len(d.IDs), Trace: d.Digest.Trace,
+			Times: ResultTimes{FirstEvent: d.Digest.Opened},
+		}, now)
+	}
+	s.Drops = nil
+}
+
+// ReportGap counts and reports a stretch of a stream that could not be read.
+func (s *State) ReportGap(g Gap, now time.Time) {
+	s.Counts.Gaps++
+	id := fmt.Sprintf("%s.gap.%s.%d", s.Born, g.Stream, s.NextID)
+	s.NextID++
+	s.report(id, Result{State: ResultGap, Gap: &g, Message: g.Why}, now)
+}

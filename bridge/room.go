@@ -1,0 +1,95 @@
+package bridge
+
+import "github.com/belfry-bridge/belfry/mapping"
+
+// The state must fit one message, whatever comes (architecture, section 4):
+// 700 KiB at most. The bounds below keep even its uncompressed form there.
+const (
+	maxDigests = 128       // grouped ones; a further group joins the ungrouped digest
+	maxUsers   = 1000      // seed: audience.userId, max 1000
+	roomTotal  = 384 << 10 // bytes of digests; beyond it, items are only counted
+	roomFirst  = 2 << 10   // an empty digest may still keep an item of this size
+	maxHeld    = 16        // broadcasts in doubt; with as many, nothing more is sent
+	maxOutbox  = 256       // results and dead letters not yet acknowledged; beyond, reading waits
+	maxOutSize = 160 << 10 // bytes of them
+	maxDrops   = 128
+)
+
+func itemSize(it *mapping.Item) int {
+	return 240 + len(it.Key) + len(it.Text) + len(it.Data) + len(it.Rule) + len(it.EventID) + len(it.Type)
+}
+
+// size is about what the digest takes in the encoded state before compression.
+func (d *Digest) size() int {
+	n := 480 + len(d.Audience) + len(d.Template) + len(d.Group) + 11*len(d.Keys.hashes) + 40*len(d.Rules)
+	for i := range d.Items {
+		n += itemSize(&d.Items[i])
+	}
+	if d.Last != nil {
+		n += itemSize(d.Last)
+	}
+	for i := range d.Rest {
+		n += 140
+		for _, id := range d.Rest[i].IDs {
+			n += len(id) + 3
+		}
+	}
+	for _, u := range d.Users {
+		n += len(u) + 3
+	}
+	return n
+}
+
+// spare is how many bytes of digests the state still has room for.
+func (s *State) spare() int {
+	n := roomTotal - s.used
+	for _, b := range s.Held {
+		n -= b.Digest.size()
+	}
+	if s.Sending != nil {
+		n -= s.Sending.Digest.size()
+	}
+	return n
+}
+
+// fit makes an item small enough for the room that is left and says how many
+// items the digest may keep: none when the item can only be counted.
+func (s *State) fit(d *Digest, it *mapping.Item, keep int) int {
+	need := itemSize(it)
+	same := d.kept(it.Key)
+	if same >= 0 {
+		need -= itemSize(&d.Items[same])
+	}
+	if need > s.spare() {
+		s.tighten()
+	}
+	if need <= s.spare() || len(d.Items) == 0 && need <= roomFirst {
+		return keep
+	}
+	d.Missing = true
+	it.Text, it.Data, it.EventID, it.Type = "", nil, "", ""
+	if same >= 0 {
+		return keep
+	}
+	return 0
+}
+
+// tighten lets all key sets shrink, once: the first thing to save on.
+func (s *State) tighten() {
+	if s.tight {
+		return
+	}
+	s.tight = true
+	for _, d := range s.Digests {
+		s.change(d, func() { d.Keys.Shrink(minKeys) })
+	}
+}
+
+// measure works out afresh what the digests take, after decoding.
+func (s *State) measure() {
+	s.used = 0
+	for _, d := range s.Digests {
+		s.used += d.size()
+		s.tight = s.tight || d.Keys.limit() == minKeys
+	}
+}

@@ -1,0 +1,213 @@
+package bridge
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// startWithin is how long after the decision the first byte of a request may
+// leave: both hosts may be tried in it. A late send is thereby impossible,
+// however long the process was suspended.
+const startWithin = 15 * time.Second
+
+// Begin takes a digest out of the gathering and makes it the broadcast that
+// is being sent, charged to the ledger. Nothing may leave before the state
+// that results was committed. It fails, and changes nothing, when the digest
+// can't be rendered.
+func (s *State) Begin(app *mapping.App, d *Digest, reason string, now time.Time) (*Broadcast, []byte, error) {
+	if s.Sending != nil {
+		return nil, nil, fmt.Errorf("cannot send digest %s: broadcast %s is under way", d.ID, s.Sending.ID)
+	}
+	rendered, err := app.Render(d.View(s.App, now))
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot render digest %s: %w", d.ID, err)
+	}
+	body, err := rendered.Request.Body()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot encode digest %s: %w", d.ID, err)
+	}
+	hash := sha256.Sum256(body)
+	s.Digests = slices.DeleteFunc(s.Digests, func(o *Digest) bool { return o == d })
+	s.used -= d.size()
+	s.Sending = &Broadcast{
+		ID: s.newID(), State: Sending, Digest: d, RequestHash: hex.EncodeToString(hash[:]), Epoch: s.Epoch,
+		Started: now, Deadline: now.Add(startWithin), Reason: reason,
+		Package: rendered.Request.Audience.PackageName, Cuts: rendered.Cuts,
+	}
+	s.Ledger.Charge(s.Sending.ID, now)
+	return s.Sending, body, nil
+}
+
+// Settle records what the send under way came to (architecture, section 6).
+func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
+	b := s.Sending
+	s.Sending, b.Outcome = nil, &o
+	s.Host = cmp.Or(o.Host, s.Host)
+	if o.Kind != NotSent && o.Kind != Throttled {
+		s.Backoff = nil
+	}
+	switch o.Kind {
+	case Accepted:
+		s.finish(app, b, ResultSent, now)
+	case OutcomeRejected:
+		if !app.Quota.CountRejected {
+			s.Ledger.Refund(b.ID)
+		}
+		s.finish(app, b, ResultRejected, now)
+	case NotSent:
+		s.takeBack(app, b, ResultNotSent, now)
+		s.backOff(false, o, now)
+	case Throttled:
+		s.takeBack(app, b, ResultThrottled, now)
+		s.backOff(true, o, now)
+	case Blocked:
+		s.takeBack(app, b, ResultNotSent, now)
+		s.block(o, now)
+	default:
+		s.doubt(app, b, now)
+	}
+}
+
+func (s *State) finish(app *mapping.App, b *Broadcast, state ResultState, now time.Time) {
+	events := uint64(b.Digest.Events)
+	if state == ResultSent {
+		b.State = Sent
+		s.Counts.Sent += events
+		s.Counts.Broadcasts++
+	} else {
+		b.State = Rejected
+		s.Counts.Rejected += events
+	}
+	s.reportBroadcast(app, b, state, "", now)
+}
+
+// takeBack refunds the send and returns the digest to the gathering: it was
+// certainly not sent.
+func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, now time.Time) {
+	s.reportBroadcast(app, b, state, "", now)
+	s.Ledger.Refund(b.ID)
+	s.restore(app, b.Digest)
+}
+
+// restore puts a digest back, under the items that have come since.
+func (s *State) restore(app *mapping.App, old *Digest) {
+	k := old.key()
+	for i, ok := s.find(k); ok && len(old.Users) > 0; i, ok = s.find(k) {
+		if _, rest := splitUsers(s.Digests[i].Users, old.Users); len(rest) == 0 {
+			break
+		}
+		k.part++ // nobody's id is lost: it becomes a part of its own
+	}
+	i, ok := s.find(k)
+	if !ok {
+		old.Part = k.part
+		s.Digests = slices.Insert(s.Digests, i, old)
+		s.used += old.size()
+		return
+	}
+	d := s.Digests[i]
+	s.change(d, func() { s.Counts.Replaced += uint64(d.merge(old, keepOf(app, d.Template))) })
+}
+
+const (
+	firstBackoff     = time.Minute
+	longestBackoff   = 15 * time.Minute
+	firstThrottle    = time.Hour // the shorter of the provider's windows (seed)
+	longestThrottle  = 8 * time.Hour
+	maxBackoffDouble = 8
+)
+
+// backOff waits longer from time to time. When the provider throttles, others
+// use the same App Key or it counts differently: its word binds us.
+func (s *State) backOff(throttled bool, o Outcome, now time.Time) {
+	times := 1
+	if s.Backoff != nil && s.Backoff.Throttled == throttled {
+		times = min(s.Backoff.Times+1, maxBackoffDouble)
+	}
+	wait, longest := firstBackoff, longestBackoff
+	if throttled {
+		wait, longest = firstThrottle, longestThrottle
+	}
+	until := now.Add(min(wait<<(times-1), longest))
+	if throttled && o.RetryAfter.After(now) {
+		until = o.RetryAfter
+	}
+	s.Backoff = &Backoff{Until: until, Throttled: throttled, Times: times, Why: o.Message}
+	s.Ledger.Throttle(until)
+}
+
+func (s *State) block(o Outcome, now time.Time) {
+	s.Paused = &Pause{Since: now, Code: o.Code, Why: o.Message}
+	s.NextID++
+	s.report(fmt.Sprintf("%s-%d.blocked", s.Born, s.NextID),
+		Result{State: ResultBlocked, HTTPStatus: o.HTTPStatus, Code: o.Code, Message: o.Message}, now)
+}
+
+// doubt keeps the charge, and the digest for a human, unless the template
+// says to assume the best.
+func (s *State) doubt(app *mapping.App, b *Broadcast, now time.Time) {
+	b.State = InDoubt
+	s.reportBroadcast(app, b, ResultInDoubt, "", now)
+	if t := app.Templates[b.Digest.Template]; t != nil && t.WhenInDoubt == mapping.AssumeSent {
+		b.State = Sent
+		s.Counts.Sent += uint64(b.Digest.Events)
+		s.Counts.Broadcasts++
+		s.reportBroadcast(app, b, ResultSent, "assumed: when_in_doubt is assume_sent", now)
+		return
+	}
+	s.Held = append(s.Held, b)
+}
+
+// ErrNotHeld is returned by Resolve for a broadcast that is not in doubt.
+var ErrNotHeld = errors.New("no such broadcast is in doubt")
+
+// Resolve ends the doubt about a broadcast by an operator's word: it was sent
+// after all, or it was not, and its items go back to their digest and the
+// send is refunded.
+func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now time.Time) error {
+	i := slices.IndexFunc(s.Held, func(b *Broadcast) bool { return b.ID == id })
+	if i < 0 {
+		return fmt.Errorf("cannot resolve %q: %w", id, ErrNotHeld)
+	}
+	b := s.Held[i]
+	s.Held = slices.Delete(s.Held, i, i+1)
+	if sent {
+		b.State = Sent
+		s.Counts.Sent += uint64(b.Digest.Events)
+		s.Counts.Broadcasts++
+		s.reportBroadcast(app, b, ResultSent, by, now)
+		return nil
+	}
+	s.reportBroadcast(app, b, ResultNotSent, by, now)
+	s.Ledger.Refund(b.ID)
+	s.restore(app, b.Digest)
+	return nil
+}
+
+// Recover is the first thing that a new owner does: a broadcast found as
+// sending may or may not have left, and nothing can tell.
+func (s *State) Recover(app *mapping.App, now time.Time) {
+	if s.Sending == nil {
+		return
+	}
+	o := Outcome{
+		Kind: Doubtful, At: now,
+		Message: fmt.Sprintf("the owner stopped while sending (started %s, epoch %d); whether it was sent is not known",
+			s.Sending.Started.UTC().Format(time.RFC3339), s.Sending.Epoch),
+	}
+	s.Settle(app, o, now)
+}
+
+func (s *State) reportBroadcast(app *mapping.App, b *Broadcast, state ResultState, resolved string, now time.Time) {
+	r := s.resultOf(b, state)
+	r.Resolved = resolved
+	r.Quota = LimitsFor(app.Quota).Usage(&s.Ledger, now)
+	s.report(b.ID+"."+string(state), r, now)
+}

@@ -1,0 +1,178 @@
+package bridge
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// State is everything durable about one app: one message, committed as a
+// whole. It is owned by the goroutine of Bridge.Run; every change is a method
+// that takes the time as an argument.
+type State struct {
+	App    string `json:"app"`
+	Born   string `json:"born"`  // random, once per state: makes ids unique even if the state is ever lost
+	Epoch  uint64 `json:"epoch"` // one more with every owner
+	Commit uint64 `json:"commit"`
+	Owner  string `json:"owner"` // replica id of the last committer
+	NextID uint64 `json:"next_id"`
+
+	Sources map[string]Checkpoint `json:"sources"`
+	Digests []*Digest             `json:"digests"` // in the order of their keys
+	Ledger  quota.Ledger          `json:"ledger"`
+	Mutes   []Mute                `json:"muted,omitempty"`
+	Paused  *Pause                `json:"paused,omitempty"`
+	Backoff *Backoff              `json:"backoff,omitempty"`
+	Sending *Broadcast            `json:"sending,omitempty"`
+	Held    []*Broadcast          `json:"held,omitempty"` // in doubt, until somebody resolves them
+	Outbox  []OutboxEntry         `json:"outbox,omitempty"`
+	Drops   []Drop                `json:"drops,omitempty"` // become results with the next commit
+	Counts  Counts                `json:"counts"`
+	Failed  map[string]int        `json:"failed,omitempty"` // events on which a rule's expression failed, by rule
+	Host    string                `json:"host,omitempty"`   // base URL to try first
+
+	used    int               // bytes that the digests take, about; see room.go
+	samples []mapping.Failure // for the log
+	tight   bool              // key sets were shrunk to save room
+}
+
+// Counts says what became of events and items. Once everything has been
+// folded, Read = Unmatched + Dead + Matched, and
+// Items = Sent + Replaced + Cancelled + Expired + Muted + Rejected + Overflowed
+// + those that wait in digests, are being sent or are in doubt.
+type Counts struct {
+	Read       uint64 `json:"read"`
+	Unmatched  uint64 `json:"unmatched"`
+	Matched    uint64 `json:"matched"` // by at least one rule, cancelling ones included
+	Dead       uint64 `json:"dead"`    // dead letters of events that matched nothing
+	Items      uint64 `json:"items"`   // an event may become an item of several digests
+	Sent       uint64 `json:"sent"`
+	Replaced   uint64 `json:"replaced"`
+	Cancelled  uint64 `json:"cancelled"`
+	Expired    uint64 `json:"expired"`
+	Muted      uint64 `json:"muted"` // expired while muted
+	Rejected   uint64 `json:"rejected"`
+	Overflowed uint64 `json:"overflowed"` // no room for another digest of a user audience
+	Broadcasts uint64 `json:"broadcasts"` // accepted by the provider
+	Gaps       uint64 `json:"gaps"`
+}
+
+// Mute keeps digests from being sent for a while. Empty fields match all.
+type Mute struct {
+	ID       string    `json:"id"`
+	Audience string    `json:"audience,omitempty"`
+	Template string    `json:"template,omitempty"`
+	Until    time.Time `json:"until"`
+	Why      string    `json:"why"`
+}
+
+// Pause stops all sending of the app until an operator resumes it.
+type Pause struct {
+	Since time.Time `json:"since"`
+	Code  int       `json:"code,omitempty"` // the provider's, 0 if an operator paused
+	Why   string    `json:"why"`
+}
+
+// Backoff stops all sending of the app until a time.
+type Backoff struct {
+	Until     time.Time `json:"until"`
+	Throttled bool      `json:"throttled"` // by the provider; else a send could not leave
+	Times     int       `json:"times"`     // in a row
+	Why       string    `json:"why"`
+}
+
+// NewState is the state of an app that has never run. born must be unique
+// among all states of the app that ever were: 4 to 8 letters or digits.
+func NewState(app, born string) *State {
+	return &State{App: app, Born: born, Sources: map[string]Checkpoint{}}
+}
+
+// newID returns an id that is unique for ever: born and NextID never repeat together.
+func (s *State) newID() string {
+	s.NextID++
+	return fmt.Sprintf("%s-%d", s.Born, s.NextID)
+}
+
+func (s *State) find(k digestKey) (int, bool) {
+	return slices.BinarySearchFunc(s.Digests, k, func(d *Digest, k digestKey) int { return d.key().compare(k) })
+}
+
+// digest returns the digest for the key, a new one if there is none.
+func (s *State) digest(k digestKey) *Digest {
+	i, ok := s.find(k)
+	if !ok {
+		d := &Digest{
+			ID: s.newID(), Audience: k.audience, Template: k.template, Group: k.group, Part: k.part,
+			Rules: map[string]int{},
+		}
+		if s.tight {
+			d.Keys.Shrink(minKeys)
+		}
+		s.Digests = slices.Insert(s.Digests, i, d)
+		s.used += d.size()
+	}
+	return s.Digests[i]
+}
+
+// change runs f on the digest and keeps the account of its size; an empty
+// digest ends.
+func (s *State) change(d *Digest, f func()) {
+	s.used -= d.size()
+	f()
+	if d.Events > 0 {
+		s.used += d.size()
+		return
+	}
+	if i, ok := s.find(d.key()); ok && s.Digests[i] == d {
+		s.Digests = slices.Delete(s.Digests, i, i+1)
+	}
+}
+
+// Mute adds or renews a mute.
+func (s *State) Mute(m Mute) Mute {
+	m.ID = s.newID()
+	s.Mutes = append(s.Mutes, m)
+	return m
+}
+
+// Unmute ends a mute.
+func (s *State) Unmute(id string) bool {
+	n := len(s.Mutes)
+	s.Mutes = slices.DeleteFunc(s.Mutes, func(m Mute) bool { return m.ID == id })
+	return len(s.Mutes) < n
+}
+
+// MutedUntil says whether and how long a digest is muted.
+func (s *State) MutedUntil(d *Digest, now time.Time) (until time.Time, muted bool) {
+	for _, m := range s.Mutes {
+		if (m.Audience == "" || m.Audience == d.Audience) && (m.Template == "" || m.Template == d.Template) && m.Until.After(now) {
+			until, muted = later(until, m.Until), true
+		}
+	}
+	return until, muted
+}
+
+// Waiting is how many items wait in digests, are being sent or are in doubt.
+func (s *State) Waiting() int {
+	n := 0
+	for _, d := range s.Digests {
+		n += d.Events
+	}
+	for _, b := range s.Held {
+		n += b.Digest.Events
+	}
+	if s.Sending != nil {
+		n += s.Sending.Digest.Events
+	}
+	return n
+}
+
+func keepOf(app *mapping.App, template string) int {
+	if t := app.Templates[template]; t != nil {
+		return max(1, t.Keep)
+	}
+	return 1
+}

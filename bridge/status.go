@@ -1,0 +1,191 @@
+package bridge
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Role is what this replica is to an app.
+type Role string
+
+// The roles. A replica stands by until it holds the lease, claims the state,
+// then owns the app until it drains or loses it.
+const (
+	RoleStandby  Role = "standby"
+	RoleClaiming Role = "claiming"
+	RoleOwner    Role = "owner"
+	RoleDraining Role = "draining"
+)
+
+// Status is what operators see of one app: a copy that nothing changes any more.
+type Status struct {
+	App       string                  `json:"app"`
+	Replica   string                  `json:"replica"`
+	Role      Role                    `json:"role"`
+	Since     time.Time               `json:"since"` // of the role
+	At        time.Time               `json:"at"`    // of this copy; the rest is empty unless the role is owner
+	Epoch     uint64                  `json:"epoch,omitempty"`
+	Commit    uint64                  `json:"commit,omitempty"`
+	Committed time.Time               `json:"committed,omitzero"`
+	CaughtUp  bool                    `json:"caught_up"`
+	Sources   map[string]SourceStatus `json:"sources,omitempty"`
+	Digests   []DigestStatus          `json:"digests"`
+	Sending   *BroadcastStatus        `json:"sending,omitempty"`
+	InDoubt   []BroadcastStatus       `json:"in_doubt,omitempty"`
+	Quota     []quota.Usage           `json:"quota,omitempty"`
+	Left      int                     `json:"left"`               // sends left now
+	NextSend  time.Time               `json:"next_send,omitzero"` // when a send is left again
+	Throttled time.Time               `json:"throttled,omitzero"` // no send before
+	Paused    *Pause                  `json:"paused,omitempty"`
+	Backoff   *Backoff                `json:"backoff,omitempty"`
+	Mutes     []Mute                  `json:"mutes,omitempty"`
+	Counts    Counts                  `json:"counts"`
+	Waiting   int                     `json:"waiting"` // items that are not yet at an end
+	Failed    map[string]int          `json:"failed,omitempty"`
+	Outbox    int                     `json:"outbox"`
+	Host      string                  `json:"host,omitempty"`
+	Skew      time.Duration           `json:"skew,omitempty"` // the provider's clock minus ours, at the last answer
+}
+
+// SourceStatus is how far one stream was read.
+type SourceStatus struct {
+	Sequence uint64    `json:"sequence"`
+	Pending  uint64    `json:"pending"`
+	Last     time.Time `json:"last,omitzero"` // arrival of the last event
+}
+
+// DigestStatus is a digest and the planner's word on it.
+type DigestStatus struct {
+	Explanation
+	Count       int       `json:"count"`
+	Approximate bool      `json:"approximate,omitempty"`
+	Events      int       `json:"events"`
+	Priority    string    `json:"priority"`
+	Opened      time.Time `json:"opened"`
+	Ready       time.Time `json:"ready"`
+	Expires     time.Time `json:"expires"`
+	Texts       []string  `json:"texts,omitempty"` // of the kept items
+}
+
+// BroadcastStatus is a broadcast under way or in doubt.
+type BroadcastStatus struct {
+	ID       string         `json:"id"`
+	State    BroadcastState `json:"state"`
+	Audience string         `json:"audience"`
+	Template string         `json:"template"`
+	Group    string         `json:"group,omitempty"`
+	Count    int            `json:"count"`
+	Events   int            `json:"events"`
+	Started  time.Time      `json:"started"`
+	Message  string         `json:"message,omitempty"`
+	Texts    []string       `json:"texts,omitempty"`
+}
+
+// StateBroken is the state of a digest that can't be rendered.
+const StateBroken = "broken"
+
+// Status returns the latest copy. It never waits, whatever the app is doing.
+func (b *Bridge) Status() Status { return *b.status.Load() }
+
+// showStatus makes a new copy when something may have changed.
+func (t *tenure) showStatus(now time.Time) {
+	if now.Sub(t.lastStatus) < statusEvery && !now.Before(t.lastStatus) && t.status.Load().Role == RoleOwner {
+		return
+	}
+	t.lastStatus = now
+	old := t.status.Load()
+	s := t.snapshot(now)
+	s.Since = old.Since
+	if old.Role != RoleOwner {
+		s.Since = now
+	}
+	t.status.Store(&s)
+}
+
+func (t *tenure) snapshot(now time.Time) Status {
+	st, limits := t.state, LimitsFor(t.rules.App.Quota)
+	s := Status{
+		App: t.name, Replica: t.cfg.Replica, Role: RoleOwner, At: now,
+		Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.wasCaughtUp,
+		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(),
+		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
+		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: slices.Clone(st.Mutes),
+		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), Outbox: len(st.Outbox),
+		Host: st.Host, Skew: t.skew,
+	}
+	if st.Ledger.ThrottledUntil.After(now) {
+		s.Throttled = st.Ledger.ThrottledUntil
+	}
+	for stream, c := range st.Sources {
+		s.Sources[stream] = SourceStatus{Sequence: c.Sequence}
+		if r := t.reading[stream]; r != nil {
+			s.Sources[stream] = SourceStatus{Sequence: c.Sequence, Pending: r.pending, Last: r.last}
+		}
+	}
+	if st.Sending != nil {
+		b := broadcastStatus(st.Sending)
+		s.Sending = &b
+	}
+	for _, b := range st.Held {
+		s.InDoubt = append(s.InDoubt, broadcastStatus(b))
+	}
+	return s
+}
+
+func (t *tenure) digestStatus() []DigestStatus {
+	said := map[string]Explanation{}
+	for _, e := range t.plan.Explanations {
+		said[e.Digest] = e
+	}
+	out := make([]DigestStatus, 0, len(t.state.Digests))
+	for _, d := range t.state.Digests {
+		e, ok := said[d.ID]
+		if !ok {
+			e = Explanation{
+				Digest: d.ID, Audience: d.Audience, Template: d.Template, Group: d.Group,
+				State: StateGathering, Until: d.Ready(), Why: "has just begun",
+			}
+		}
+		if why := t.broken[d.ID]; why != "" {
+			e.State, e.Why, e.Until = StateBroken, why, time.Time{}
+		}
+		out = append(out, DigestStatus{
+			Explanation: e, Count: d.Count(), Approximate: d.Approximate(), Events: d.Events,
+			Priority: d.Priority().String(), Opened: d.Opened, Ready: d.Ready(), Expires: d.Expires(), Texts: texts(d.Items),
+		})
+	}
+	return out
+}
+
+func broadcastStatus(b *Broadcast) BroadcastStatus {
+	d := b.Digest
+	s := BroadcastStatus{
+		ID: b.ID, State: b.State, Audience: d.Audience, Template: d.Template, Group: d.Group,
+		Count: d.Count(), Events: d.Events, Started: b.Started, Texts: texts(d.Items),
+	}
+	if b.Outcome != nil {
+		s.Message = b.Outcome.Message
+	}
+	return s
+}
+
+func texts(items []mapping.Item) []string {
+	var out []string
+	for i := range items {
+		out = append(out, cmp.Or(items[i].Text, items[i].Key))
+	}
+	return out
+}
+
+func clonePtr[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}
