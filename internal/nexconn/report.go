@@ -1,0 +1,132 @@
+package nexconn
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+// Limits of what an outcome keeps, since it becomes part of the durable state.
+const (
+	maxAttempts = 20  // the latest ones
+	maxText     = 500 // characters of a text
+)
+
+// maxRetryAfter bounds what a Retry-After header can ask for: the longest
+// documented window is a calendar day (section 5).
+const maxRetryAfter = 25 * time.Hour
+
+// skewAlarm is where a difference between the clocks is worth a warning: the
+// provider checks the timestamp, with an unknown tolerance (section 12, row 8).
+const skewAlarm = 30 * time.Second
+
+// report gathers the tries of one send into its outcome.
+type report struct {
+	client   *Client
+	send     bridge.Send
+	last     try
+	attempts []bridge.Attempt
+}
+
+// add notes a try and returns the row of the table that it met.
+func (r *report) add(t try) row {
+	verdict := classify(t)
+	a := bridge.Attempt{Host: t.host.base, At: t.at, Written: t.ending == unanswered || t.ending == answered, Result: r.clean(t.String())}
+	r.last = t
+	r.attempts = append(r.attempts, a)
+	if len(r.attempts) > maxAttempts {
+		r.attempts = r.attempts[1:]
+	}
+	r.client.cfg.Logger.Info("tried to send a broadcast", "broadcast", r.send.ID, "host", a.Host,
+		"written", a.Written, "result", a.Result, "meaning", verdict.kind)
+	return verdict
+}
+
+// outcome is what the last try came to.
+func (r *report) outcome(t try, verdict row) bridge.Outcome {
+	o := bridge.Outcome{
+		Kind: verdict.kind, Attempts: r.attempts, Host: t.host.base, At: r.client.cfg.Clock(),
+		Message: verdict.why + " (" + t.String() + ")",
+	}
+	if leaveHost(t, verdict.kind) {
+		o.Host = r.client.other(t.host.base)
+	}
+	if t.ending == answered {
+		r.quote(&o, t)
+	}
+	o.Message = r.clean(o.Message)
+	return o
+}
+
+// quote takes over what the provider said.
+func (r *report) quote(o *bridge.Outcome, t try) {
+	o.HTTPStatus = t.answer.status
+	if t.answer.code != nil {
+		o.Code = *t.answer.code
+	}
+	if t.answer.message != "" {
+		o.Message += ": " + t.answer.message
+	}
+	if o.Kind == bridge.Accepted {
+		o.ProviderID, o.MessageID = r.clean(t.answer.id), r.clean(t.answer.messageID)
+	}
+	if o.Kind == bridge.Throttled {
+		o.RetryAfter = retryAfter(t)
+	}
+	if t.answer.date.IsZero() {
+		return
+	}
+	// Date has whole seconds, so both sides are compared in whole seconds.
+	o.Skew, o.SkewKnown = t.answer.date.Sub(t.heard.Truncate(time.Second)), true
+	if o.Skew.Abs() >= skewAlarm {
+		r.client.cfg.Logger.Warn("our clock and the provider's differ: signatures may be refused, and windows end at another moment than we think",
+			"skew", o.Skew, "host", t.host.base)
+	}
+}
+
+// refuse is the outcome of a broadcast that cannot be put into a request.
+func (r *report) refuse(why string) bridge.Outcome {
+	host := r.client.order(r.send.Host)[0].base
+	r.client.cfg.Logger.Error("refused to send a broadcast", slog.String("why", why))
+	return bridge.Outcome{Kind: bridge.OutcomeRejected, Message: why, Host: host, At: r.client.cfg.Clock()}
+}
+
+// retryAfter is the time that the provider named, zero for none: seconds or a
+// date, which is read by the provider's own clock where that is known.
+func retryAfter(t try) time.Time {
+	var wait time.Duration
+	if n, err := strconv.ParseInt(strings.TrimSpace(t.answer.retryAfter), 10, 32); err == nil {
+		wait = time.Duration(n) * time.Second
+	} else if d, err := http.ParseTime(t.answer.retryAfter); err == nil {
+		now := t.answer.date
+		if now.IsZero() {
+			now = t.heard
+		}
+		wait = d.Sub(now)
+	}
+	if wait <= 0 {
+		return time.Time{}
+	}
+	return t.heard.Add(min(wait, maxRetryAfter))
+}
+
+// clean makes a text fit for logs, results and the state: no secret, even if
+// the other side repeats it, no control characters, not too long.
+func (r *report) clean(text string) string {
+	text = strings.ReplaceAll(text, r.client.cfg.Secret.Reveal(), r.client.cfg.Secret.String())
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	if runes := []rune(text); len(runes) > maxText {
+		text = string(runes[:maxText]) + "…"
+	}
+	return text
+}

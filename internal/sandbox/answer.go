@@ -1,0 +1,149 @@
+package sandbox
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// reply is an answer before it is written.
+type reply struct {
+	status int
+	code   int
+	text   []byte
+	header map[string]string
+	form   string // of the body
+}
+
+// compose puts the verdict and the step together. The step shapes the answer
+// only where the request itself was in order.
+func (s *Server) compose(r *http.Request, c *call, v verdict) reply {
+	date := s.cfg.Clock().Add(time.Duration(c.step.DateSkew))
+	out := reply{header: map[string]string{
+		"Content-Type": "application/json; charset=utf-8",
+		"Date":         date.UTC().Format(http.TimeFormat),
+	}}
+	switch {
+	case v.objection != nil:
+		out.status, out.code = v.objection.status, v.objection.code
+		out.text = errorBody(r, out.code, v.objection.message)
+		if v.objection.code == 1008 && s.cfg.RetryAfter {
+			out.header["Retry-After"] = strconv.Itoa(int((c.wait + time.Second - 1) / time.Second))
+		}
+	default:
+		s.composeScripted(r, c, v, &out)
+	}
+	return out
+}
+
+func (s *Server) composeScripted(r *http.Request, c *call, v verdict, out *reply) {
+	step := c.step
+	out.status, out.code, out.form = step.Status, step.Code, step.Body
+	if out.status == 0 {
+		out.status = statusOf(step.Code)
+		if step.Redirect != "" {
+			out.status = http.StatusTemporaryRedirect
+		}
+	}
+	switch {
+	case step.Code != 0:
+		message := step.Message
+		if message == "" {
+			message = "scripted"
+		}
+		out.text = errorBody(r, step.Code, message)
+	case out.status < 300:
+		id := v.id
+		if id == "" {
+			id = "SIMU-NOT-SENT"
+		}
+		out.text = successBody(id, v.bare)
+	}
+	if step.Redirect != "" {
+		out.header["Location"] = step.Redirect
+	}
+	if step.RetryAfter != "" {
+		out.header["Retry-After"] = step.RetryAfter
+	}
+	out.shape()
+}
+
+const (
+	hugePadding = 4 << 20
+	bombPadding = 64 << 20
+)
+
+// shape gives the body its scripted form.
+func (out *reply) shape() {
+	switch out.form {
+	case "html":
+		out.header["Content-Type"] = "text/html"
+		out.text = []byte("<html><head><title>Gateway</title></head><body><h1>" + http.StatusText(out.status) + "</h1></body></html>")
+	case "truncated":
+		out.text = out.text[:len(out.text)/2]
+	case "empty":
+		out.text = nil
+	case "huge":
+		out.text = []byte(`{"padding":"` + strings.Repeat("x", hugePadding) + `","code":0}`)
+	case "gzip_bomb":
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write([]byte(`{"padding":"` + strings.Repeat("x", bombPadding) + `","code":0}`)) // a buffer does not fail
+		_ = z.Close()
+		out.text, out.header["Content-Encoding"] = b.Bytes(), "gzip"
+	}
+}
+
+func errorBody(r *http.Request, code int, message string) []byte {
+	text, _ := json.Marshal(struct {
+		URL          string `json:"url"`
+		Code         int    `json:"code"`
+		ErrorMessage string `json:"errorMessage"`
+	}{r.URL.Path, code, message})
+	return text
+}
+
+func successBody(id string, bare bool) []byte {
+	if bare {
+		return []byte(`{"code":0}`)
+	}
+	text, _ := json.Marshal(map[string]any{"code": 0, "result": map[string]string{"id": id, "messageId": id}})
+	return text
+}
+
+// deliver waits as long as it should, and writes or drops the answer.
+func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, out reply) {
+	if !s.pause(r, s.cfg.Latency+time.Duration(c.step.Delay)) || c.step.Drop == "after" {
+		panic(http.ErrAbortHandler)
+	}
+	for name, value := range out.header {
+		w.Header().Set(name, value)
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(out.text)))
+	w.WriteHeader(out.status)
+	if out.form == "cut" {
+		_, _ = w.Write(out.text[:len(out.text)/2])
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = w.Write(out.text)
+}
+
+// pause returns false when the caller left or the server closes.
+func (s *Server) pause(r *http.Request, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+	case <-s.ctx.Done():
+	}
+	return false
+}

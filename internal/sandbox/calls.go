@@ -1,0 +1,143 @@
+package sandbox
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"time"
+)
+
+// objection is why a request is refused.
+type objection struct {
+	status  int
+	code    int
+	message string
+}
+
+// call is one request on its way through the steps of the package comment.
+type call struct {
+	at     time.Time
+	port   string
+	key    string // App Key, once the signature is right
+	body   []byte
+	header http.Header
+	step   *Step
+	wait   time.Duration // until the limiter has room, with code 1008
+}
+
+// verdict is what the steps came to.
+type verdict struct {
+	objection *objection
+	id        string // of the broadcast, if it was accepted
+	scripted  bool   // the step had its say
+	bare      bool   // success is code 0 alone, without a result
+}
+
+// maxBody is far above any documented limit.
+const maxBody = 1 << 20
+
+// serve runs one call of an endpoint: verify under the lock, then answer.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, port, on string, decide func(*call) verdict) {
+	c := &call{at: s.cfg.Clock(), port: port, header: r.Header}
+	s.mu.Lock()
+	c.step = s.next(on)
+	s.mu.Unlock()
+	if c.step == nil {
+		c.step = &Step{}
+	}
+	if c.step.Drop == "before" {
+		s.note(r, c, verdict{scripted: true}, nil)
+		panic(http.ErrAbortHandler) // closes the connection without an answer
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		s.note(r, c, verdict{objection: &objection{http.StatusBadRequest, 1002, "the body could not be read"}}, nil)
+		panic(http.ErrAbortHandler)
+	}
+	c.body = body
+	s.mu.Lock()
+	v := s.verify(c, decide)
+	s.mu.Unlock()
+	reply := s.compose(r, c, v)
+	s.note(r, c, v, &reply)
+	s.deliver(w, r, c, reply)
+}
+
+// verify is steps 3 to 10; the caller holds the lock.
+func (s *Server) verify(c *call, decide func(*call) verdict) verdict {
+	if s.cfg.DenyIP {
+		return verdict{objection: &objection{http.StatusForbidden, 1007, "denied by IP restriction"}}
+	}
+	cred, complete := readCredentials(c.header)
+	if o := s.checkCredentials(cred, complete); o != nil {
+		return verdict{objection: o}
+	}
+	c.key = cred.key
+	switch {
+	case len(c.header.Get("X-Request-ID")) > maxRequestID:
+		return verdict{objection: &objection{http.StatusBadRequest, 1005, "X-Request-ID is over 36 characters"}}
+	case len(bytes.TrimSpace(c.body)) == 0:
+		return verdict{objection: &objection{http.StatusBadRequest, 1003, "the request is empty"}}
+	}
+	return decide(c)
+}
+
+// send is steps 6 to 10 for a broadcast.
+func (s *Server) send(c *call) verdict {
+	body, err := parseObject(c.body)
+	if err != nil {
+		return verdict{objection: &objection{http.StatusBadRequest, 1002, "the body is not a JSON object"}}
+	}
+	l := bucket(s.sends, c.key, s.cfg.Quota)
+	if o := s.limit(c, l); o != nil {
+		return verdict{objection: o}
+	}
+	b, o := readBroadcast(&s.cfg, body)
+	if o != nil {
+		return s.refuse(l, o)
+	}
+	if !c.step.accepts() {
+		s.refuse(l, nil)
+		return verdict{scripted: true}
+	}
+	b.ID, b.At, b.Port, b.AppKey, b.Body = s.newID(), c.at, c.port, c.key, bytes.Clone(c.body)
+	b.RequestID = c.header.Get("X-Request-ID")
+	s.broadcasts = append(s.broadcasts, b)
+	s.callWebhook(b)
+	return verdict{id: b.ID, scripted: true}
+}
+
+func bucket(all map[string]*limiter, key string, q Quota) *limiter {
+	if all[key] == nil {
+		all[key] = &limiter{quota: q}
+	}
+	return all[key]
+}
+
+// limit is steps 7 and 8.
+func (s *Server) limit(c *call, l *limiter) *objection {
+	if c.wait = l.wait(c.at); c.wait > 0 {
+		return &objection{http.StatusTooManyRequests, 1008, "rate limit exceeded"}
+	}
+	l.count(c.at)
+	if s.cfg.ServiceDisabled {
+		return s.refuse(l, &objection{statusNotEnabled, 1009, "the Broadcast Service is not enabled"}).objection
+	}
+	return nil
+}
+
+// refuse takes a counted call back if refusals don't count.
+func (s *Server) refuse(l *limiter, o *objection) verdict {
+	if s.cfg.Quota.UncountRejected {
+		l.uncount()
+	}
+	return verdict{objection: o}
+}
+
+func (s *Server) unknown(w http.ResponseWriter, r *http.Request, port string) {
+	c := &call{at: s.cfg.Clock(), port: port, header: r.Header, step: &Step{}}
+	v := verdict{objection: &objection{http.StatusNotFound, 404, "endpoint not found"}}
+	reply := s.compose(r, c, v)
+	s.note(r, c, v, &reply)
+	s.deliver(w, r, c, reply)
+}

@@ -1,0 +1,148 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Config is how strictly and by which reading the sandbox behaves. The zero
+// value of every field is the simulator default of section 12 of the provider
+// reference, so that only Apps is required. Row numbers are section 12's.
+type Config struct {
+	// Apps are the App Keys and their App Secrets.
+	Apps map[string]string
+	// LockedApps are App Keys that are locked or deleted: 401, code 1006.
+	LockedApps []string
+	// ServiceDisabled switches the Broadcast Service off: 430, code 1009 (row 17).
+	ServiceDisabled bool
+	// DenyIP answers every call with 403, code 1007 (row 24).
+	DenyIP bool
+
+	// Senders are the users that obtained a token; empty: everybody did.
+	// Others get 400, code 400 (row 6).
+	Senders []string
+	// Packages are the known package names; empty: all are known.
+	Packages []string
+	// RejectUnknownPackage answers 400, code 1002 to a package that is not
+	// in Packages, instead of success that reaches nobody (row 5).
+	RejectUnknownPackage bool
+	// IsToAll is the spelling that is read (row 1); a missing flag in that
+	// spelling is 400, code 1002 (row 2).
+	IsToAll Spelling
+	// AllowNoCriterion accepts isToAll false without any criterion, which
+	// reaches nobody, instead of 400, code 1002 (row 3).
+	AllowNoCriterion bool
+	// CaseSensitivePlatforms accepts only ios, android and harmonyOS as the
+	// examples and the settings spell them (row 4).
+	CaseSensitivePlatforms bool
+	// MaxContent bounds message.content in bytes; 131,072 (row 7).
+	MaxContent int
+	// ModeratedWords make a message reach nobody although it is answered
+	// with code 0 (row 23).
+	ModeratedWords []string
+
+	// ClockTolerance is how far a timestamp may be off; 300 s (row 8).
+	ClockTolerance time.Duration
+	// AcceptSeconds also takes timestamps in seconds, of 10 digits (row 8).
+	AcceptSeconds bool
+	// AcceptLongNonce takes nonces over the documented 18 characters.
+	AcceptLongNonce bool
+	// RejectReplay refuses a nonce that was seen before: 401, code 1004 (row 9).
+	RejectReplay bool
+
+	Quota Quota
+	// RecallQuota is of the recall endpoint, which has its own counter
+	// unless Quota.Shared is set.
+	RecallQuota Quota
+
+	// Latency delays every answer.
+	Latency time.Duration
+	// RetryAfter adds the header to answers of the limiter, with the seconds
+	// until it has room (row 15).
+	RetryAfter bool
+	// Webhook, if set, receives a signed message:send event for every
+	// broadcast (row 20). See webhook.go.
+	Webhook *url.URL
+
+	Clock  func() time.Time // time.Now
+	Logger *slog.Logger     // nothing is logged without one
+	HTTP   *http.Client     // calls the webhook; one with a timeout of 5 s
+}
+
+// Spelling is how the flag for a broadcast to everyone is spelled.
+type Spelling string
+
+// The readings of section 3.3.
+const (
+	CamelCase      Spelling = "isToAll"   // the parameter table; the default
+	SnakeCase      Spelling = "is_to_all" // the published example
+	EitherSpelling Spelling = "either"
+)
+
+// Quota is what the limiter allows per App Key.
+type Quota struct {
+	PerHour int // 2; negative: no limit
+	PerDay  int // 3; negative: no limit
+	// ClockHour counts from the full hour instead of the last 60 minutes (row 11).
+	ClockHour bool
+	// DayZone is where the calendar day begins at midnight; UTC+8 (row 12).
+	DayZone *time.Location
+	// Shared lets recalls count against the broadcasts' quota (row 13).
+	// Only read in Config.Quota.
+	Shared bool
+	// UncountRejected leaves calls that were refused out of the count (row 14).
+	UncountRejected bool
+}
+
+const (
+	defaultMaxContent     = 131_072
+	defaultClockTolerance = 300 * time.Second
+	webhookTimeout        = 5 * time.Second
+)
+
+func (c *Config) setDefaults() error {
+	if len(c.Apps) == 0 {
+		return errors.New("cannot simulate without an App Key and its App Secret")
+	}
+	switch c.IsToAll {
+	case "":
+		c.IsToAll = CamelCase
+	case CamelCase, SnakeCase, EitherSpelling:
+	default:
+		return fmt.Errorf("cannot read isToAll as %q: want isToAll, is_to_all or either", c.IsToAll)
+	}
+	if c.MaxContent <= 0 {
+		c.MaxContent = defaultMaxContent
+	}
+	if c.ClockTolerance <= 0 {
+		c.ClockTolerance = defaultClockTolerance
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.HTTP == nil {
+		c.HTTP = &http.Client{Timeout: webhookTimeout}
+	}
+	c.Quota.setDefaults()
+	c.RecallQuota.setDefaults()
+	return nil
+}
+
+func (q *Quota) setDefaults() {
+	if q.PerHour == 0 {
+		q.PerHour = 2
+	}
+	if q.PerDay == 0 {
+		q.PerDay = 3
+	}
+	if q.DayZone == nil {
+		q.DayZone = time.FixedZone("UTC+8", 8*60*60)
+	}
+}

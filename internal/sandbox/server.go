@@ -1,0 +1,154 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Server is one simulated provider: a primary and a backup entrance over one
+// state. Its methods may be used by several goroutines.
+type Server struct {
+	cfg Config
+
+	mu         sync.Mutex // guards everything below
+	broadcasts []Broadcast
+	requests   []Request // the latest maxRequests
+	script     []Step
+	sends      map[string]*limiter // by App Key
+	recalls    map[string]*limiter
+	nonces     map[string]time.Time
+	started    time.Time
+	lastID     int
+
+	ctx       context.Context // ends at Close; stops delays and webhooks
+	cancel    context.CancelFunc
+	work      sync.WaitGroup // Serve loops and webhooks
+	listening []*http.Server
+	urls      [2]string
+}
+
+// maxRequests bounds the memory of what arrived; broadcasts are all kept,
+// since they are the proof of what was sent.
+const maxRequests = 1000
+
+// The two entrances.
+const (
+	Primary = "primary"
+	Backup  = "backup"
+)
+
+// New checks the configuration. The server answers through Handler at once;
+// Start gives it ports of its own. Close it in either case.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.Reset()
+	return s, nil
+}
+
+// Reset forgets broadcasts, requests, the script, the quota used and nonces.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broadcasts, s.requests, s.script = nil, nil, nil
+	s.sends, s.recalls = map[string]*limiter{}, map[string]*limiter{}
+	s.nonces = map[string]time.Time{}
+	s.started = s.cfg.Clock()
+}
+
+// Handler is the primary entrance, with the control endpoints and the page.
+func (s *Server) Handler() http.Handler { return s.handler(Primary) }
+
+// BackupHandler is the backup entrance over the same state.
+func (s *Server) BackupHandler() http.Handler { return s.handler(Backup) }
+
+// The endpoints that are simulated.
+const (
+	SendPath   = "/v4/system-channel/app-package-users/send"
+	RecallPath = "/v4/system-channel/message/broadcast/delete"
+)
+
+func (s *Server) handler(port string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+SendPath, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, port, "send", s.send) })
+	mux.HandleFunc("POST "+RecallPath, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, port, "recall", s.recall) })
+	s.controls(mux)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.unknown(w, r, port) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Belfry-Sandbox", "simulator; this is not Nexconn")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// Start listens on both addresses ("host:port", port 0 for a free one; an
+// empty backup address means no backup) until Close.
+func (s *Server) Start(primaryAddr, backupAddr string) error {
+	for i, e := range []struct {
+		name, addr string
+		handler    http.Handler
+	}{{Primary, primaryAddr, s.Handler()}, {Backup, backupAddr, s.BackupHandler()}} {
+		if e.addr == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", e.addr)
+		if err != nil {
+			return errors.Join(fmt.Errorf("cannot listen as the %s host: %w", e.name, err), s.Close())
+		}
+		s.serveOn(i, l, e.handler)
+	}
+	return nil
+}
+
+func (s *Server) serveOn(i int, l net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	s.mu.Lock()
+	s.urls[i] = "http://" + l.Addr().String()
+	s.listening = append(s.listening, srv)
+	s.mu.Unlock()
+	s.work.Go(func() { _ = srv.Serve(l) })
+}
+
+// URLs returns the base URLs that Start listens on, primary first.
+func (s *Server) URLs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var urls []string
+	for _, u := range s.urls {
+		if u != "" {
+			urls = append(urls, u)
+		}
+	}
+	return urls
+}
+
+// Close stops listening, drops what is under way and waits for all of it.
+func (s *Server) Close() error {
+	s.cancel()
+	s.mu.Lock()
+	servers := s.listening
+	s.listening, s.urls = nil, [2]string{}
+	s.mu.Unlock()
+	var errs []error
+	for _, srv := range servers {
+		errs = append(errs, srv.Close())
+	}
+	s.work.Wait()
+	return errors.Join(errs...)
+}
+
+// newID is fresh for the life of the process, and shows its origin.
+func (s *Server) newID() string {
+	s.lastID++
+	stamp := strings.ToUpper(strconv.FormatInt(s.started.Unix(), 36))
+	return fmt.Sprintf("SIMU-%s-%04d", stamp, s.lastID)
+}
