@@ -1,0 +1,157 @@
+package stream
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ConditionName names a kind of trouble that operators can look up.
+type ConditionName string
+
+// The conditions, and how each is left.
+const (
+	// Disconnected holds while there is no connection to NATS; it is tried for ever.
+	Disconnected ConditionName = "nats.disconnected"
+	// Permissions holds for a subject that the server refused; it is cleared
+	// when the subject was used with success, and on a new connection.
+	Permissions ConditionName = "nats.permissions"
+	// StreamMissing holds until the stream exists.
+	StreamMissing ConditionName = "stream.missing"
+	// StreamMismatch holds until a stream of ours is configured as it must be.
+	StreamMismatch ConditionName = "stream.mismatch"
+	// StreamUnavailable holds while a stream exists but cannot be used: no
+	// leader, no JetStream, no answer in time.
+	StreamUnavailable ConditionName = "stream.unavailable"
+	// StreamRewound holds while a stream's end lies before our checkpoint,
+	// until it has caught up or the loss is reported as a gap.
+	StreamRewound ConditionName = "stream.rewound"
+	// SourceNone holds for a subject that no stream stores.
+	SourceNone ConditionName = "source.none"
+	// SourceInterrupted holds while the events of a stream cannot be read.
+	SourceInterrupted ConditionName = "source.interrupted"
+	// ResultsUnavailable holds while results cannot be published.
+	ResultsUnavailable ConditionName = "results.unavailable"
+	// LeaseUnavailable holds while an app's lease can be neither read nor renewed.
+	LeaseUnavailable ConditionName = "lease.unavailable"
+)
+
+// maxConditions bounds what a flood of different subjects can pile up.
+const maxConditions = 200
+
+// Condition is one trouble that holds at the moment.
+type Condition struct {
+	Name    ConditionName `json:"name"`
+	About   string        `json:"about,omitempty"` // the stream, subject or app; empty: all of NATS
+	Message string        `json:"message"`         // for people; never holds a secret
+	Since   time.Time     `json:"since"`
+}
+
+// Conditions is the set of troubles that hold at the moment. It is safe for
+// use by several goroutines.
+type Conditions struct {
+	now    func() time.Time
+	listen func(c Condition, active bool)
+
+	telling sync.Mutex // held while listen runs, so that news stay in order
+	mu      sync.Mutex // guards active
+	active  map[conditionKey]Condition
+}
+
+type conditionKey struct {
+	name  ConditionName
+	about string
+}
+
+// NewConditions returns an empty set. listen may be nil; it is called when a
+// condition begins (active) and when it ends, one call at a time, and must
+// not change the set itself.
+func NewConditions(now func() time.Time, listen func(c Condition, active bool)) *Conditions {
+	if listen == nil {
+		listen = func(Condition, bool) {}
+	}
+	return &Conditions{now: now, listen: listen, active: map[conditionKey]Condition{}}
+}
+
+// Set says that a condition holds. If it held already only its message changes.
+func (c *Conditions) Set(name ConditionName, about, message string) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	news, fresh := c.set(name, about, message)
+	if fresh {
+		c.listen(news, true)
+	}
+}
+
+func (c *Conditions) set(name ConditionName, about, message string) (Condition, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := conditionKey{name, about}
+	held, ok := c.active[key]
+	if !ok && len(c.active) >= maxConditions {
+		return Condition{}, false
+	}
+	if !ok {
+		held = Condition{Name: name, About: about, Since: c.now()}
+	}
+	held.Message = message
+	c.active[key] = held
+	return held, !ok
+}
+
+// Clear says that a condition no longer holds.
+func (c *Conditions) Clear(name ConditionName, about string) {
+	c.clear(func(k conditionKey) bool { return k == conditionKey{name, about} })
+}
+
+// ClearAll says that a condition no longer holds about anything.
+func (c *Conditions) ClearAll(name ConditionName) {
+	c.clear(func(k conditionKey) bool { return k.name == name })
+}
+
+func (c *Conditions) clear(which func(conditionKey) bool) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	for _, ended := range c.remove(which) {
+		c.listen(ended, false)
+	}
+}
+
+func (c *Conditions) remove(which func(conditionKey) bool) []Condition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ended []Condition
+	for key, held := range c.active {
+		if which(key) {
+			ended = append(ended, held)
+			delete(c.active, key)
+		}
+	}
+	slices.SortFunc(ended, byNameAndAbout)
+	return ended
+}
+
+// Active lists what holds at the moment, by name and then by what it is about.
+func (c *Conditions) Active() []Condition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]Condition, 0, len(c.active))
+	for _, held := range c.active {
+		list = append(list, held)
+	}
+	slices.SortFunc(list, byNameAndAbout)
+	return list
+}
+
+// Find returns a condition if it holds.
+func (c *Conditions) Find(name ConditionName, about string) (Condition, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	held, ok := c.active[conditionKey{name, about}]
+	return held, ok
+}
+
+func byNameAndAbout(a, b Condition) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.About, b.About))
+}

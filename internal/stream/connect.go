@@ -1,0 +1,226 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Options are how to reach NATS.
+type Options struct {
+	URL       string         // one or more, separated by commas; empty: nats://127.0.0.1:4222
+	Name      string         // of this connection, as the server's monitoring shows it
+	CredsFile string         // user JWT and seed
+	User      string         // with Password
+	Password  mapping.Secret // never logged
+	CAFile    string         // PEM of the authority that signed the server's certificate
+	CertFile  string         // PEM of the client certificate, with KeyFile
+	KeyFile   string         // PEM of its key
+
+	Logger     *slog.Logger // nil: slog.Default()
+	Conditions *Conditions  // nil: trouble is only logged
+}
+
+// The connection's patience.
+const (
+	dialTimeout  = 5 * time.Second
+	pingInterval = 5 * time.Second // two unanswered ones end the connection
+	maxDelay     = 2 * time.Second // between two rounds of reconnecting
+)
+
+// Connect returns a connection that is tried for ever: NATS may be down at
+// start, and may go and come back. Only options that can never work are an
+// error, one that errors.Is(err, ErrPermanent).
+//
+// Nothing is buffered while there is no connection: a publish fails at once
+// instead of arriving later, when it may no longer be meant.
+func Connect(o Options) (*nats.Conn, error) {
+	o = o.withDefaults()
+	opts, err := o.natsOptions()
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(o.URL, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot connect to %s: %w: %w", redactURLs(o.URL), err, ErrPermanent)
+	}
+	if !nc.IsConnected() {
+		o.Conditions.Set(Disconnected, "", "waiting for NATS at "+redactURLs(o.URL))
+	}
+	if nc.IsConnected() { // the connect handler may have run before the line above
+		o.Conditions.Clear(Disconnected, "")
+	}
+	return nc, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.URL == "" {
+		o.URL = nats.DefaultURL
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Conditions == nil {
+		o.Conditions = NewConditions(time.Now, nil)
+	}
+	return o
+}
+
+func (o Options) natsOptions() ([]nats.Option, error) {
+	opts := []nats.Option{
+		nats.Name(o.Name),
+		nats.Timeout(dialTimeout),
+		nats.PingInterval(pingInterval),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.CustomReconnectDelay(reconnectDelay),
+		nats.ReconnectBufSize(-1),
+		// Credentials may be mended on the server while we wait.
+		nats.IgnoreAuthErrorAbort(),
+		nats.ConnectHandler(o.connected),
+		nats.ReconnectHandler(o.connected),
+		nats.DisconnectErrHandler(o.disconnected),
+		nats.ReconnectErrHandler(o.notYetConnected),
+		nats.ErrorHandler(o.asyncError),
+	}
+	secrets, err := o.credentials()
+	return append(opts, secrets...), err
+}
+
+func (o Options) credentials() ([]nats.Option, error) {
+	var opts []nats.Option
+	if o.CredsFile != "" {
+		opts = append(opts, nats.UserCredentials(o.CredsFile))
+	}
+	if o.User != "" {
+		opts = append(opts, nats.UserInfo(o.User, o.Password.Reveal()))
+	}
+	if o.CAFile != "" {
+		opts = append(opts, nats.RootCAs(o.CAFile))
+	}
+	if (o.CertFile == "") != (o.KeyFile == "") {
+		return nil, fmt.Errorf("cannot use a client certificate: want both certificate and key: %w", ErrPermanent)
+	}
+	if o.CertFile != "" {
+		opts = append(opts, nats.ClientCert(o.CertFile, o.KeyFile))
+	}
+	for _, file := range []string{o.CredsFile, o.CAFile, o.CertFile, o.KeyFile} {
+		if err := canRead(file); err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w: %w", file, err, ErrPermanent)
+		}
+	}
+	return opts, nil
+}
+
+func (o Options) connected(nc *nats.Conn) {
+	o.Logger.Info("connected to NATS", "url", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
+	// What was denied may have been granted by now; if not it is said again.
+	o.Conditions.ClearAll(Permissions)
+	o.Conditions.Clear(Disconnected, "")
+}
+
+func (o Options) disconnected(nc *nats.Conn, err error) {
+	if nc.IsClosed() {
+		return // ours
+	}
+	why := "the connection was closed"
+	if err != nil {
+		why = err.Error()
+	}
+	o.Conditions.Set(Disconnected, "", why)
+}
+
+func (o Options) notYetConnected(_ *nats.Conn, err error) {
+	o.Conditions.Set(Disconnected, "", fmt.Sprintf("waiting for NATS at %s: %v", redactURLs(o.URL), err))
+}
+
+// asyncError is where a denied publish shows: its request only times out.
+func (o Options) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		o.Conditions.Set(Permissions, deniedAbout(err.Error()), err.Error())
+		return
+	}
+	o.Logger.Warn("NATS reports an error", "error", err)
+}
+
+func reconnectDelay(attempts int) time.Duration {
+	return min(100*time.Millisecond<<min(attempts, 10), maxDelay)
+}
+
+var (
+	deniedSubject  = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]+)"`)
+	nameOfConsumer = regexp.MustCompile(`^(\$JS\.API\.CONSUMER\.(?:CREATE|DELETE|INFO|MSG\.NEXT)\.[^.]+)\..*$`)
+)
+
+// deniedAbout names what was denied: "publish belfry.result.school.all.sent".
+// Consumers have fresh names, so theirs is left out.
+func deniedAbout(text string) string {
+	m := deniedSubject.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	return permissionAbout(strings.ToLower(m[1]), m[2])
+}
+
+func permissionAbout(action, subject string) string {
+	if strings.HasPrefix(subject, "_INBOX.") {
+		subject = "_INBOX.>"
+	}
+	return action + " " + nameOfConsumer.ReplaceAllString(subject, "$1.>")
+}
+
+// denied returns the condition's message if publishing to subject was denied
+// on this connection.
+func (c *Conditions) denied(subject string) (string, bool) {
+	held, ok := c.Find(Permissions, permissionAbout("publish", subject))
+	return held.Message, ok
+}
+
+// explain puts the true reason into an error of a request to subject.
+func (c *Conditions) explain(subject string, err error) error {
+	if message, ok := c.denied(subject); ok && err != nil {
+		return fmt.Errorf("%w (%s)", err, message)
+	}
+	return err
+}
+
+// redactURLs drops user names, passwords and tokens from server URLs.
+func redactURLs(urls string) string {
+	list := strings.Split(urls, ",")
+	for i, raw := range list {
+		raw = strings.TrimSpace(raw)
+		if at := strings.LastIndex(raw, "@"); at >= 0 {
+			scheme, _, found := strings.Cut(raw[:at], "//")
+			if !found {
+				scheme = "nats:"
+			}
+			raw = scheme + "//" + raw[at+1:]
+		}
+		list[i] = raw
+	}
+	return strings.Join(list, ",")
+}
+
+func canRead(file string) error {
+	if file == "" {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			return path.Err
+		}
+		return err
+	}
+	return f.Close()
+}

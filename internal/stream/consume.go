@@ -1,0 +1,223 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// errSilent ends an attempt whose server no longer shows a sign of life.
+var errSilent = errors.New("the server's heartbeat is missing")
+
+// linger is how long a batch that is not full waits for events of which the
+// server has said that they are on their way.
+const linger = 2 * time.Millisecond
+
+// consuming is one attempt's state. It is owned by the reader's goroutine.
+type consuming struct {
+	*reader
+	consumer *consumer
+	sequence uint64 // consumer sequence of the latest event
+	last     uint64 // stream sequence of the latest event, or of what a heartbeat vouched for
+	pending  uint64 // as of the latest event
+	caughtUp bool   // the receiver knows that there is nothing more
+	batch    []mapping.Message
+	bytes    int
+}
+
+// consume hands over events until something goes wrong. What was received
+// until then is handed over still: it is complete up to there.
+func (r *reader) consume(ctx context.Context, c *consumer, status <-chan nats.Status, streamEnd uint64) error {
+	a := &consuming{reader: r, consumer: c, last: r.position.Sequence, pending: c.pending}
+	r.source.js.cfg.Conditions.Clear(SourceInterrupted, r.stream)
+	if c.pending == 0 && r.position.Sequence >= streamEnd {
+		// Nothing to come, and nothing that a lagging replica could hide.
+		if err := a.sayCaughtUp(ctx); err != nil {
+			return err
+		}
+	}
+	err := a.loop(ctx, status)
+	if ctx.Err() == nil {
+		err = errors.Join(err, a.flush(ctx))
+	}
+	return err
+}
+
+func (a *consuming) loop(ctx context.Context, status <-chan nats.Status) error {
+	silent := time.NewTimer(deadline)
+	defer silent.Stop()
+	for {
+		silent.Reset(deadline)
+		select {
+		case m := <-a.consumer.msgs:
+			if err := a.take(ctx, m); err != nil {
+				return err
+			}
+		case <-silent.C:
+			return errSilent
+		case <-status:
+			return errConnection
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := a.takeAll(ctx); err != nil {
+			return err
+		}
+		if err := a.flush(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// takeAll takes what is there at once, and what is about to be, up to a full batch.
+func (a *consuming) takeAll(ctx context.Context) error {
+	var late *time.Timer
+	for len(a.batch) < batchSize && a.bytes < batchBytes {
+		select {
+		case m := <-a.consumer.msgs:
+			if err := a.take(ctx, m); err != nil {
+				return err
+			}
+			continue
+		default:
+		}
+		if len(a.batch) == 0 || a.pending == 0 {
+			return nil
+		}
+		if late == nil {
+			late = time.NewTimer(linger)
+			defer late.Stop()
+		}
+		select {
+		case m := <-a.consumer.msgs:
+			if err := a.take(ctx, m); err != nil {
+				return err
+			}
+		case <-late.C:
+			return nil
+		}
+	}
+	return nil
+}
+
+// take adds one message to the batch, or does what a status says.
+func (a *consuming) take(ctx context.Context, m *nats.Msg) error {
+	d, ok := parseDelivery(m.Reply)
+	if !ok {
+		return a.takeStatus(ctx, m)
+	}
+	if d.consumerSequence != a.sequence+1 || d.streamSequence <= a.last {
+		return fmt.Errorf("cannot go on after delivery %d of %s (sequence %d): delivery %d (sequence %d) came next",
+			a.sequence, a.stream, a.last, d.consumerSequence, d.streamSequence)
+	}
+	if d.streamSequence > a.last+1 && d.pending+1 < a.pending {
+		if err := a.explainJump(ctx, d); err != nil {
+			return err
+		}
+	}
+	a.add(m, d)
+	a.consumer.asked--
+	return a.consumer.pullMore()
+}
+
+func (a *consuming) add(m *nats.Msg, d delivery) {
+	if a.batch == nil {
+		a.batch = make([]mapping.Message, 0, min(len(a.consumer.msgs)+1, batchSize))
+	}
+	a.batch = append(a.batch, mapping.Message{
+		Subject:  m.Subject,
+		Stream:   a.stream,
+		Sequence: d.streamSequence,
+		Time:     time.Unix(0, d.stored).UTC(),
+		Header:   m.Header,
+		Data:     m.Data,
+	})
+	a.bytes += len(m.Data)
+	a.sequence, a.last, a.pending = d.consumerSequence, d.streamSequence, d.pending
+}
+
+// explainJump is asked when sequences are missing and the server has fewer
+// events for us than it should: some were removed before they were read. If
+// they were removed from the stream's front, that is a gap.
+func (a *consuming) explainJump(ctx context.Context, d delivery) error {
+	info, err := a.source.js.streamInfo(ctx, a.stream)
+	if err != nil {
+		return err
+	}
+	to := min(info.State.FirstSeq, d.streamSequence) - 1
+	if !info.Created.Equal(a.position.Created) || to <= a.last {
+		return nil // events were deleted one by one, as a stream may have it
+	}
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	gap := &bridge.Gap{Stream: a.stream, From: a.last + 1, To: to, Why: gapTruncated, At: time.Now().UTC()}
+	return a.hand(ctx, bridge.Batch{
+		Stream: a.stream, Gap: gap, Pending: d.pending + 1,
+		Checkpoint: bridge.Checkpoint{Created: a.position.Created, Sequence: to},
+	})
+}
+
+func (a *consuming) takeStatus(ctx context.Context, m *nats.Msg) error {
+	s := a.consumer.readStatus(m)
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.ended:
+		return a.consumer.pullMore()
+	case s.consumer > a.sequence:
+		return fmt.Errorf("cannot go on after delivery %d of %s: the server has made %d", a.sequence, a.stream, s.consumer)
+	}
+	return a.takeHeartbeat(ctx, s)
+}
+
+// takeHeartbeat moves the checkpoint on over events that are not for us. A
+// heartbeat says, in the order of the deliveries, up to which sequence the
+// consumer has looked at its own replica of the stream; if every delivery
+// before it was received, nothing up to there can have been jumped over.
+// (The end of the stream as its leader reports it would not do: the
+// consumer's replica may lag behind it.)
+func (a *consuming) takeHeartbeat(ctx context.Context, s status) error {
+	if s.consumer != a.sequence {
+		return nil
+	}
+	a.pending = 0
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	a.last = max(a.last, s.stream)
+	if !a.caughtUp || a.last > a.position.Sequence && time.Since(a.handed) >= idleEvery {
+		return a.sayCaughtUp(ctx)
+	}
+	return nil
+}
+
+// sayCaughtUp hands over an empty batch.
+func (a *consuming) sayCaughtUp(ctx context.Context) error {
+	a.caughtUp = true
+	return a.hand(ctx, bridge.Batch{
+		Stream:     a.stream,
+		Checkpoint: bridge.Checkpoint{Created: a.position.Created, Sequence: a.last},
+	})
+}
+
+// flush hands the gathered events over. The receiver owns them from here on.
+func (a *consuming) flush(ctx context.Context) error {
+	if len(a.batch) == 0 {
+		return nil
+	}
+	end := a.batch[len(a.batch)-1].Sequence
+	b := bridge.Batch{
+		Stream: a.stream, Messages: a.batch, Pending: a.pending,
+		Checkpoint: bridge.Checkpoint{Created: a.position.Created, Sequence: end},
+	}
+	a.batch, a.bytes = nil, 0
+	a.caughtUp = a.pending == 0
+	return a.hand(ctx, b)
+}

@@ -1,0 +1,125 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// EmbeddedOptions are how to run a nats-server inside this process.
+type EmbeddedOptions struct {
+	Dir    string       // where its streams live; created when missing
+	Port   int          // on 127.0.0.1; 0: any free one
+	Logger *slog.Logger // nil: slog.Default()
+
+	// PowerLoss makes every stored message survive a power loss: the server
+	// syncs the disk before it acknowledges (sync_interval: always). Without
+	// it a message survives the end of this process, by any signal, but the
+	// last two minutes may be lost with the power.
+	PowerLoss bool
+}
+
+// Embedded is a nats-server with JetStream inside this process. It is reached
+// over loopback TCP, which drained faster than the in-process pipe.
+type Embedded struct {
+	server *server.Server
+	unlock func()
+}
+
+// StartEmbedded returns when the server accepts connections and JetStream is
+// ready, or with an error when ctx ends before. A folder that another
+// process uses is an error, since two servers would destroy each other's streams.
+func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot keep streams in %s: %w", o.Dir, err)
+	}
+	unlock, err := lockFolder(filepath.Join(o.Dir, "belfry.lock"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep streams in %s: another process uses it: %w: %w", o.Dir, err, ErrPermanent)
+	}
+	s, err := server.NewServer(o.serverOptions())
+	if err != nil {
+		unlock()
+		return nil, fmt.Errorf("cannot start the embedded nats-server: %w", err)
+	}
+	s.SetLoggerV2(serverLog{o.logger()}, false, false, false)
+	e := &Embedded{server: s, unlock: unlock}
+	s.Start()
+	if err := e.waitUntilReady(ctx); err != nil {
+		e.Shutdown()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (o EmbeddedOptions) logger() *slog.Logger {
+	if o.Logger == nil {
+		return slog.Default()
+	}
+	return o.Logger
+}
+
+func (o EmbeddedOptions) serverOptions() *server.Options {
+	port := o.Port
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return &server.Options{
+		ServerName: "belfry-embedded",
+		Host:       "127.0.0.1",
+		Port:       port,
+		JetStream:  true,
+		StoreDir:   o.Dir,
+		SyncAlways: o.PowerLoss,
+		NoSigs:     true, // signals belong to the daemon
+	}
+}
+
+func (e *Embedded) waitUntilReady(ctx context.Context) error {
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for !e.server.ReadyForConnections(time.Millisecond) || !e.server.JetStreamEnabled() {
+		if !e.server.Running() {
+			return fmt.Errorf("cannot start the embedded nats-server: it stopped, see the log above: %w", ErrPermanent)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("cannot wait for the embedded nats-server: %w", ctx.Err())
+		case <-poll.C:
+		}
+	}
+	return nil
+}
+
+// URL is where clients of this machine reach the server.
+func (e *Embedded) URL() string {
+	addr, ok := e.server.Addr().(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	return "nats://127.0.0.1:" + strconv.Itoa(addr.Port)
+}
+
+// Shutdown stops the server and returns when its files are closed.
+func (e *Embedded) Shutdown() {
+	e.server.Shutdown()
+	e.server.WaitForShutdown()
+	e.unlock()
+}
+
+// serverLog passes the server's log on, its notices as debug.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
+func (l serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l serverLog) Fatalf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l serverLog) Debugf(string, ...any)           {}
+func (l serverLog) Tracef(string, ...any)           {}

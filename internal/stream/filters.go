@@ -1,0 +1,63 @@
+package stream
+
+import (
+	"slices"
+	"strings"
+)
+
+// disjoint returns filters that cover all of subjects and no subject twice,
+// since a consumer refuses filters that overlap. One that another covers is
+// dropped; two that overlap in part become one that is wider than both, and
+// what it lets through in addition no rule asks for.
+func disjoint(subjects []string) []string {
+	var filters []string
+	for _, subject := range subjects {
+		filters = addFilter(filters, subject)
+	}
+	slices.Sort(filters)
+	return filters
+}
+
+// addFilter widens until nothing overlaps. It ends, since every round leaves
+// one filter less.
+func addFilter(filters []string, subject string) []string {
+	for i, f := range filters {
+		if overlap(f, subject) {
+			rest := slices.Delete(slices.Clone(filters), i, i+1)
+			return addFilter(rest, widen(f, subject))
+		}
+	}
+	return append(filters, subject)
+}
+
+// overlap reports whether some subject matches both patterns.
+func overlap(a, b string) bool {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(as), len(bs)) {
+		if as[i] == ">" || bs[i] == ">" {
+			return true
+		}
+		if as[i] != bs[i] && as[i] != "*" && bs[i] != "*" {
+			return false
+		}
+	}
+	return len(as) == len(bs)
+}
+
+// widen returns a pattern that covers two patterns that overlap; it is one of
+// the two if that covers the other.
+func widen(a, b string) string {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	wide := make([]string, 0, len(as))
+	for i := range min(len(as), len(bs)) {
+		switch {
+		case as[i] == ">" || bs[i] == ">":
+			return strings.Join(append(wide, ">"), ".")
+		case as[i] == bs[i]:
+			wide = append(wide, as[i])
+		default:
+			wide = append(wide, "*")
+		}
+	}
+	return strings.Join(wide, ".")
+}

@@ -1,0 +1,73 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// The reasons of a gap.
+const (
+	gapRecreated = "recreated" // the stream was deleted and created again: what it had is gone
+	gapTruncated = "truncated" // its limits or a purge removed events before we read them
+	gapRewound   = "rewound"   // it lost its newest events, and gives their sequences to others
+)
+
+// compare finds what of a stream can no longer be read after the position.
+// It returns the gap (nil: none), from where to go on, and whether the
+// stream ends before the position, which in a replicated one may be only for
+// a moment.
+//
+// The sequences of a gap may have held events that no rule asks for: of what
+// is gone nobody can tell.
+func compare(stream string, at bridge.Checkpoint, info *jetstream.StreamInfo) (gap *bridge.Gap, next bridge.Checkpoint, rewound bool) {
+	state := info.State
+	first := max(state.FirstSeq, 1)
+	next = bridge.Checkpoint{Created: info.Created, Sequence: at.Sequence}
+	switch {
+	case !at.Created.IsZero() && !at.Created.Equal(info.Created):
+		next.Sequence = first - 1
+		return &bridge.Gap{Stream: stream, From: at.Sequence + 1, Why: gapRecreated}, next, false
+	case state.LastSeq < at.Sequence:
+		// Goes on after what is left. What was stored since, under sequences
+		// that we have folded once, is new to us.
+		next.Sequence = state.LastSeq
+		return &bridge.Gap{Stream: stream, From: state.LastSeq + 1, To: at.Sequence, Why: gapRewound}, next, true
+	case first > at.Sequence+1:
+		next.Sequence = first - 1
+		return &bridge.Gap{Stream: stream, From: at.Sequence + 1, To: next.Sequence, Why: gapTruncated}, next, false
+	}
+	return nil, next, false
+}
+
+// startSequence is the last sequence that is not to be read.
+func (s *source) startSequence(ctx context.Context, stream string, start mapping.Start, info *jetstream.StreamInfo) (uint64, error) {
+	switch start.Mode {
+	case mapping.StartAll:
+		return max(info.State.FirstSeq, 1) - 1, nil
+	case mapping.StartAtTime:
+		return s.sequenceBefore(ctx, stream, start)
+	}
+	return info.State.LastSeq, nil
+}
+
+// sequenceBefore lets the server look, by a consumer that is thrown away. It
+// has no filters, with which nats-server 2.15 may skip events of one filter
+// when the first event of another one comes later.
+func (s *source) sequenceBefore(ctx context.Context, stream string, start mapping.Start) (uint64, error) {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	cfg := consumerConfig(s.consumerName(), nil)
+	cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &start.Time
+	c, err := s.js.js.CreateConsumer(ctx, stream, cfg)
+	if err != nil {
+		return 0, fmt.Errorf("cannot find the first event of %s at or after %s: %w", stream, start.Time, err)
+	}
+	info := c.CachedInfo()
+	_ = s.js.js.DeleteConsumer(ctx, stream, info.Name) // or it goes by itself
+	return info.Delivered.Stream, nil
+}

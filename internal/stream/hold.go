@@ -1,0 +1,155 @@
+package stream
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// hold is one stretch of owning an app, from claim to release.
+type hold struct {
+	lease *Lease
+	lost  chan struct{} // closed once, with why set
+	stop  chan struct{} // closed by release
+	done  chan struct{} // closed when keep has returned
+
+	// Owned by keep until done is closed, then by release.
+	record   leaseRecord
+	sequence uint64
+
+	mu         sync.Mutex // guards what follows
+	why        error
+	promisedTo string
+}
+
+func newHold(l *Lease, record leaseRecord, sequence uint64) *hold {
+	return &hold{
+		lease: l, record: record, sequence: sequence,
+		lost: make(chan struct{}), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// keep renews the lease until release, or until it is lost. A lease that was
+// promised to another replica is kept on, so that the last commit is made in
+// peace, but no longer than the grace: a loop that hangs must not keep the app.
+func (h *hold) keep(ctx context.Context, good time.Time) {
+	defer close(h.done)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tick := time.NewTicker(h.lease.times.renew)
+	defer tick.Stop()
+	promised := h.lost
+	var grace <-chan time.Time
+	for {
+		select {
+		case <-h.stop:
+			return
+		case <-grace:
+			return
+		case <-promised:
+			promised, grace = nil, time.After(h.lease.times.grace)
+			continue
+		case <-tick.C:
+		}
+		var err error
+		if good, err = h.renewSince(ctx, good); err != nil {
+			h.lose(err, "")
+			return
+		}
+	}
+}
+
+// renewSince renews once and returns when the latest good renewal began. An
+// error means that the lease is lost.
+//
+// The silence is looked at before, for this process may just have woken up
+// from a long sleep, and after, for the try itself may have taken long.
+func (h *hold) renewSince(ctx context.Context, good time.Time) (time.Time, error) {
+	if silence(good, time.Now()) >= h.lease.times.patience {
+		return good, ErrLeaseSilent
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, h.lease.times.patience/3)
+	defer cancel()
+	ours, err := h.renew(ctx)
+	h.lease.report(err)
+	switch {
+	case !ours:
+		return good, ErrLeaseTaken
+	case err == nil:
+		return began, nil
+	case silence(good, time.Now()) >= h.lease.times.patience:
+		return good, ErrLeaseSilent
+	}
+	return good, nil
+}
+
+// renew tries once. After a refusal the leader says who changed the subject:
+// it may have been an earlier try of ours whose answer was lost.
+func (h *hold) renew(ctx context.Context) (ours bool, err error) {
+	sequence, err := h.lease.write(ctx, h.record, h.sequence)
+	if err == nil {
+		h.sequence = sequence
+		return true, nil
+	}
+	if !isConflict(err) {
+		return true, err
+	}
+	s, err := h.lease.look(ctx)
+	if err != nil {
+		return true, err
+	}
+	if s.record.Replica != h.record.Replica || s.record.Released {
+		return false, nil
+	}
+	h.sequence = s.sequence
+	return true, nil
+}
+
+// release writes that nobody owns the app. A refusal is ours to repeat only
+// if the lease still is.
+func (h *hold) release(ctx context.Context) error {
+	close(h.stop)
+	<-h.done
+	h.record.Released, h.record.HandoverTo = true, h.promise()
+	var err error
+	for range 3 {
+		_, err = h.lease.write(ctx, h.record, h.sequence)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		s, lookErr := h.lease.look(ctx)
+		if lookErr != nil {
+			continue
+		}
+		if s.record.Replica != h.record.Replica || s.record.Released {
+			return nil
+		}
+		h.sequence = s.sequence
+	}
+	return err
+}
+
+// lose closes the lost channel; the first reason stays.
+func (h *hold) lose(why error, promisedTo string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.why != nil {
+		return false
+	}
+	h.why, h.promisedTo = why, promisedTo
+	close(h.lost)
+	return true
+}
+
+func (h *hold) reason() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.why
+}
+
+func (h *hold) promise() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.promisedTo
+}

@@ -1,0 +1,213 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Why a lease's lost channel was closed.
+var (
+	ErrLeaseTaken    = errors.New("another replica has taken the app over")
+	ErrLeaseSilent   = errors.New("the lease could not be renewed in time")
+	ErrLeaseHandover = errors.New("another replica was promised the app")
+)
+
+// Lease says whether this replica should own one app. It implements
+// bridge.Lease. It is for liveness only: two replicas may both believe to
+// own an app for a moment, and the compare-and-set of the state stops one.
+//
+// States: waiting (Acquire) -> held -> lost, by a refused or missing renewal
+// -> or promised, when another replica asked for it (still renewed) -> either
+// is left by Release, and then Acquire may be called again.
+type Lease struct {
+	app     string
+	subject casSubject
+	replica string
+	name    string
+	times   leaseTimes
+
+	mu   sync.Mutex // guards what follows
+	held *hold      // nil: we don't hold it
+	seen sight      // the latest we know
+}
+
+// Lease returns the lease of one app, not spread over replicas; see Leases.
+func (j *JetStream) Lease(app string) *Lease {
+	return &Lease{
+		app:     app,
+		subject: j.casSubject(LeaseSubjects + app),
+		replica: j.cfg.Replica,
+		name:    j.cfg.Name,
+		times:   productionTimes(),
+	}
+}
+
+// Acquire waits until this replica may claim the app, and then renews the
+// lease until Release is called, also after ctx has ended. lost is closed
+// when the app must be stopped; Why says whether it was lost, or must be
+// given up and is still ours until Release.
+//
+// Dying while holding the lease leaves a record that nobody renews: a standby
+// claims it after 3 s.
+func (l *Lease) Acquire(ctx context.Context) (lost <-chan struct{}, err error) {
+	if h := l.current(); h != nil && h.reason() == nil {
+		return nil, fmt.Errorf("cannot acquire the lease of %s: it was not released", l.app)
+	}
+	_ = l.Release(ctx) // what is left of a lost one
+	var w watch
+	for {
+		h, err := l.try(ctx, &w)
+		l.report(err)
+		if h != nil {
+			return h.lost, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("cannot acquire the lease of %s: %w", l.app, ctx.Err())
+		case <-time.After(l.times.poll):
+		}
+	}
+}
+
+// try looks once, and claims the lease if that is due. A conflict, or an
+// answer that got lost, needs no care: the next look shows who has it.
+func (l *Lease) try(ctx context.Context, w *watch) (*hold, error) {
+	s, err := l.look(ctx)
+	if err != nil {
+		*w = watch{}
+		if isMissing(err) {
+			l.subject.js.recreate(ctx, l.subject.js.cfg.StateStream)
+		}
+		return nil, err
+	}
+	if !w.look(time.Now(), s, l.replica, l.times) {
+		return nil, nil
+	}
+	h, err := l.claim(ctx, s)
+	if isConflict(err) {
+		return nil, nil
+	}
+	return h, err
+}
+
+func (l *Lease) claim(ctx context.Context, s sight) (*hold, error) {
+	began := time.Now()
+	record := leaseRecord{Replica: l.replica, Name: l.name, Acquired: began.UTC()}
+	sequence, err := l.write(ctx, record, s.sequence)
+	if err != nil {
+		return nil, err
+	}
+	h := newHold(l, record, sequence)
+	l.mu.Lock()
+	l.held = h
+	l.mu.Unlock()
+	go h.keep(context.WithoutCancel(ctx), began)
+	return h, nil
+}
+
+// Release gives the lease up, so that another replica takes over at once. It
+// does nothing if the lease is not ours. Dying in it is like dying before it.
+func (l *Lease) Release(ctx context.Context) error {
+	l.mu.Lock()
+	h := l.held
+	l.held = nil
+	l.mu.Unlock()
+	if h == nil {
+		return nil
+	}
+	return h.release(ctx)
+}
+
+// Why says why the lost channel was closed: ErrLeaseTaken, ErrLeaseSilent or
+// ErrLeaseHandover; nil while the lease is held and after Release.
+func (l *Lease) Why() error {
+	h := l.current()
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.why
+}
+
+func (l *Lease) current() *hold {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+func (l *Lease) look(ctx context.Context) (sight, error) {
+	msg, err := l.subject.get(ctx)
+	if err != nil {
+		return sight{}, err
+	}
+	var s sight
+	if msg != nil {
+		s.sequence = msg.Sequence
+		if err := json.Unmarshal(msg.Data, &s.record); err != nil {
+			// Not ours, or of a later version: alive as long as it changes.
+			s.record = leaseRecord{Replica: "unreadable"}
+		}
+	}
+	l.note(s)
+	return s, nil
+}
+
+func (l *Lease) note(s sight) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = s
+}
+
+func (l *Lease) write(ctx context.Context, record leaseRecord, expect uint64) (uint64, error) {
+	data, err := json.Marshal(record)
+	if err != nil {
+		return 0, err
+	}
+	sequence, err := l.subject.put(ctx, data, nil, expect)
+	if err == nil {
+		l.note(sight{sequence, record})
+	}
+	return sequence, err
+}
+
+func (l *Lease) report(err error) {
+	conditions := l.subject.js.cfg.Conditions
+	if err == nil {
+		conditions.Clear(LeaseUnavailable, l.app)
+		return
+	}
+	if !errors.Is(err, context.Canceled) {
+		conditions.Set(LeaseUnavailable, l.app, err.Error())
+	}
+}
+
+// Ownership says who owns an app, as far as this replica knows.
+type Ownership struct {
+	App     string    `json:"app"`
+	Replica string    `json:"replica,omitempty"` // empty: nobody
+	Name    string    `json:"name,omitempty"`
+	Since   time.Time `json:"since,omitzero"` // on the owner's clock
+	Mine    bool      `json:"mine"`
+	Leaving bool      `json:"leaving,omitempty"` // mine, promised to another replica
+}
+
+// Owner says who owns the app, as of the latest look, at most a second ago
+// while NATS is well.
+func (l *Lease) Owner() Ownership {
+	l.mu.Lock()
+	seen, h := l.seen, l.held
+	l.mu.Unlock()
+	o := Ownership{App: l.app}
+	if seen.sequence == 0 || seen.record.Released {
+		return o
+	}
+	o.Replica, o.Name, o.Since = seen.record.Replica, seen.record.Name, seen.record.Acquired
+	o.Mine = h != nil && seen.record.Replica == l.replica
+	o.Leaving = o.Mine && errors.Is(h.reason(), ErrLeaseHandover)
+	return o
+}

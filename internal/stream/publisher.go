@@ -1,0 +1,49 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+type publisher struct{ js *JetStream }
+
+// Publish returns when the stream has the message. Dying after the stream has
+// it and before the outbox is cleared publishes it again under the same id,
+// which the stream drops within its duplicate window.
+//
+// A message that can never be stored, being too large, is ErrPermanent.
+func (p *publisher) Publish(ctx context.Context, pub bridge.Publication) error {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	header := nats.Header(maps.Clone(pub.Header))
+	_, err := p.js.js.PublishMsg(ctx, &nats.Msg{Subject: pub.Subject, Header: header, Data: pub.Data},
+		jetstream.WithMsgID(pub.ID),
+		jetstream.WithExpectStream(p.js.cfg.ResultStream),
+		jetstream.WithRetryAttempts(0))
+	return p.judge(ctx, pub.Subject, err)
+}
+
+func (p *publisher) judge(ctx context.Context, subject string, err error) error {
+	conditions := p.js.cfg.Conditions
+	if err == nil {
+		conditions.Clear(ResultsUnavailable, "")
+		conditions.Clear(Permissions, permissionAbout("publish", subject))
+		return nil
+	}
+	err = fmt.Errorf("cannot publish %s: %w", subject, conditions.explain(subject, err))
+	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || apiCode(err) == codeMessageTooLarge {
+		return fmt.Errorf("%w: %w", err, ErrPermanent)
+	}
+	conditions.Set(ResultsUnavailable, "", err.Error())
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		p.js.recreate(ctx, p.js.cfg.ResultStream)
+	}
+	return err
+}

@@ -1,0 +1,183 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+const (
+	// idleEvery is how often at most a stream in which nothing of ours
+	// arrives has its checkpoint moved on, so that its retention of foreign
+	// events is not taken for a gap.
+	idleEvery = 10 * time.Second
+
+	// rewindGrace is how long the end of a replicated stream may lie before
+	// our checkpoint: a new leader may still be catching up.
+	rewindGrace = 10 * time.Second
+)
+
+// reader reads one stream for one app: attempt after attempt, each with a
+// consumer of its own that begins right after position. Everything here is
+// owned by the goroutine of run.
+type reader struct {
+	source *source
+	stream string
+	plan   streamPlan
+	out    chan<- bridge.Batch
+
+	position bridge.Checkpoint // what was handed over, or found to hold nothing of ours
+	known    bool              // position is set: there was a checkpoint, or the start was chosen
+	handed   time.Time         // when something was last handed over
+	rewound  time.Time         // since when the stream ends before position; zero: it doesn't
+}
+
+func newReader(s *source, name string, p streamPlan, position bridge.Checkpoint, known bool, out chan<- bridge.Batch) *reader {
+	return &reader{source: s, stream: name, plan: p, position: position, known: known, out: out}
+}
+
+// run makes attempts until ctx ends, the configuration cannot work, or other
+// streams are to be read.
+func (r *reader) run(ctx context.Context) error {
+	nc := r.source.js.nc
+	status := nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
+	defer nc.RemoveStatusListener(status)
+	pause := newPause()
+	for ctx.Err() == nil {
+		before := r.position
+		err := r.attempt(ctx, status)
+		if errors.Is(err, ErrPermanent) || errors.Is(err, errReplan) {
+			return err
+		}
+		r.report(ctx, err)
+		if r.position != before {
+			pause.reset()
+		}
+		if err := pause.waitConnected(ctx, status); err != nil {
+			break
+		}
+	}
+	return fmt.Errorf("cannot go on reading %s: %w", r.stream, ctx.Err())
+}
+
+// report makes an attempt's end visible. One that ends with the connection
+// is news of the connection only.
+func (r *reader) report(ctx context.Context, err error) {
+	js := r.source.js
+	if ctx.Err() != nil {
+		return
+	}
+	js.cfg.Logger.Debug("reading begins again", "stream", r.stream, "after", r.position.Sequence, "reason", err)
+	switch {
+	case isMissing(err):
+		js.cfg.Conditions.Set(StreamMissing, r.stream, "the stream does not exist; its events are read when it does")
+	case !errors.Is(err, errConnection) && js.nc.IsConnected():
+		js.cfg.Conditions.Set(SourceInterrupted, r.stream, err.Error())
+	}
+}
+
+// attempt reads with one consumer until something goes wrong.
+func (r *reader) attempt(ctx context.Context, status <-chan nats.Status) error {
+	drain(status)
+	info, err := r.source.js.streamInfo(ctx, r.stream)
+	if err != nil {
+		return r.lookFailed(err)
+	}
+	if err := readable(r.stream, info.Config); err != nil {
+		return err
+	}
+	if err := r.reconcile(ctx, info); err != nil {
+		return err
+	}
+	c, err := openConsumer(ctx, r.source, r.stream, r.plan.filters, r.position.Sequence+1)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	// Had the stream been deleted and created again between the two looks,
+	// this consumer would read events of the new one under the old name.
+	again, err := r.source.js.streamInfo(ctx, r.stream)
+	if err != nil {
+		return err
+	}
+	if !again.Created.Equal(info.Created) {
+		return fmt.Errorf("cannot read %s: it was just created again", r.stream)
+	}
+	return r.consume(ctx, c, status, again.State.LastSeq)
+}
+
+// lookFailed decides what a missing stream means: one that the rules name is
+// waited for, one that was found by its subjects may have a successor.
+func (r *reader) lookFailed(err error) error {
+	if isMissing(err) && !r.plan.named {
+		return errReplan
+	}
+	return fmt.Errorf("cannot look at stream %s: %w", r.stream, err)
+}
+
+// reconcile compares the stream with the position, chooses one if there is
+// none, and reports what can no longer be read.
+func (r *reader) reconcile(ctx context.Context, info *jetstream.StreamInfo) error {
+	r.source.js.cfg.Conditions.Clear(StreamMissing, r.stream)
+	if !r.known {
+		return r.begin(ctx, info)
+	}
+	gap, next, rewound := compare(r.stream, r.position, info)
+	if rewound && len(replicasOf(info)) > 0 && r.mayCatchUp() {
+		return fmt.Errorf("cannot read %s after %d: it ends at %d", r.stream, r.position.Sequence, info.State.LastSeq)
+	}
+	r.source.js.cfg.Conditions.Clear(StreamRewound, r.stream)
+	r.rewound = time.Time{}
+	if gap == nil {
+		return nil
+	}
+	gap.At = time.Now().UTC()
+	return r.hand(ctx, bridge.Batch{Stream: r.stream, Gap: gap, Checkpoint: next})
+}
+
+func replicasOf(info *jetstream.StreamInfo) []*jetstream.PeerInfo {
+	if info.Cluster == nil {
+		return nil
+	}
+	return info.Cluster.Replicas
+}
+
+func (r *reader) mayCatchUp() bool {
+	if r.rewound.IsZero() {
+		r.rewound = time.Now()
+		r.source.js.cfg.Conditions.Set(StreamRewound, r.stream, "the stream ends before our checkpoint; waiting for its replicas to catch up")
+	}
+	return time.Since(r.rewound) < rewindGrace
+}
+
+// begin chooses where to read a stream for which there is no checkpoint, and
+// hands that over, so that it is durable before the first event is.
+func (r *reader) begin(ctx context.Context, info *jetstream.StreamInfo) error {
+	sequence, err := r.source.startSequence(ctx, r.stream, r.plan.start, info)
+	if err != nil {
+		return err
+	}
+	r.known = true
+	return r.hand(ctx, bridge.Batch{
+		Stream:     r.stream,
+		Checkpoint: bridge.Checkpoint{Created: info.Created, Sequence: sequence},
+		Pending:    info.State.LastSeq - min(sequence, info.State.LastSeq),
+	})
+}
+
+// hand gives a batch to the receiver. Only what was taken moves the position.
+func (r *reader) hand(ctx context.Context, b bridge.Batch) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r.out <- b:
+	}
+	r.position, r.handed = b.Checkpoint, time.Now()
+	return nil
+}
