@@ -247,4 +247,3 @@ func (r *reading) wantRun(from, to int) {
 func fromStart(stream string) []mapping.Source {
 	return []mapping.Source{{Name: stream, Stream: stream, Start: mapping.Start{Mode: mapping.StartAll}}}
 }
-

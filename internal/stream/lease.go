@@ -30,9 +30,10 @@ type Lease struct {
 	name    string
 	times   leaseTimes
 
-	mu   sync.Mutex // guards what follows
-	held *hold      // nil: we don't hold it
-	seen sight      // the latest we know
+	mu      sync.Mutex // guards what follows
+	held    *hold      // nil: we don't hold it
+	waiting bool       // in Acquire
+	seen    sight      // the latest we know
 }
 
 // Lease returns the lease of one app, not spread over replicas; see Leases.
@@ -58,6 +59,8 @@ func (l *Lease) Acquire(ctx context.Context) (lost <-chan struct{}, err error) {
 		return nil, fmt.Errorf("cannot acquire the lease of %s: it was not released", l.app)
 	}
 	_ = l.Release(ctx) // what is left of a lost one
+	l.setWaiting(true)
+	defer l.setWaiting(false)
 	var w watch
 	for {
 		h, err := l.try(ctx, &w)
@@ -140,6 +143,18 @@ func (l *Lease) current() *hold {
 	return l.held
 }
 
+func (l *Lease) setWaiting(waiting bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = waiting
+}
+
+func (l *Lease) isWaiting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting
+}
+
 func (l *Lease) look(ctx context.Context) (sight, error) {
 	msg, err := l.subject.get(ctx)
 	if err != nil {
@@ -210,4 +225,11 @@ func (l *Lease) Owner() Ownership {
 	o.Mine = h != nil && seen.record.Replica == l.replica
 	o.Leaving = o.Mine && errors.Is(h.reason(), ErrLeaseHandover)
 	return o
+}
+
+// promise tells the app's loop to stop, for another replica to have the app;
+// false: it is not ours to give, or promised already.
+func (l *Lease) promise(replica string) bool {
+	h := l.current()
+	return h != nil && h.lose(ErrLeaseHandover, replica)
 }
