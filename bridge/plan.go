@@ -64,6 +64,7 @@ type Explanation struct {
 // situation always gives the same plan.
 func Decide(s Situation) Plan {
 	t := newTable(s)
+	t.full = true
 	t.choose()
 	p := t.plan()
 	p.Explanations = t.explain()
@@ -90,6 +91,7 @@ type table struct {
 	send    *row
 	reason  string
 	wake    time.Time
+	full    bool // explanations are wanted
 }
 
 // row is one digest on the table.

@@ -1,13 +1,144 @@
 package bridge
 
+import (
+	"fmt"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// The price of a send is what it is expected to earn elsewhere. A digest goes
+// when sending it now, and going on with one send less, is expected to earn
+// at least as much as holding it.
+//
+// Decisions are taken at openings only: every few minutes, and when a window
+// closes. Between openings nothing but an urgent digest goes, whatever
+// arrives. That makes a plan the same however often it is asked for, and
+// leaves a flood of events cheap.
+const (
+	openEvery = 5 * time.Minute
+	openFor   = time.Minute
+
+	// An urgent digest goes at once, unless urgent news of its kind has just
+	// gone: then it gathers what follows, and still goes within five minutes.
+	urgentWithin = 4*time.Minute + 30*time.Second
+)
+
 // hold is what a priced decision found out about a digest.
 type hold struct {
-	price float64 // what a send is expected to be worth elsewhere
-	later float64 // what this digest is expected to be worth at its best later moment
+	price float64   // what a send now has to earn
+	later float64   // what the digest is expected to earn at its likeliest later moment
+	when  time.Time // that moment; zero: it is not expected to go at all
+	odds  float64   // the share of days on which it would go later
 }
 
-// Memo remembers between plans what is costly to work out again.
-type Memo struct{}
+// byPrice starts an urgent digest at once, else the digest that is most worth
+// its price, if one is.
+func (t *table) byPrice() {
+	var priced []*row
+	for _, r := range t.order {
+		if r.top == mapping.Urgent && t.App.Quota.UrgentAtOnce {
+			t.urgent(r)
+			continue
+		}
+		if at := t.sendLeft(r.top); at.IsZero() || at.After(t.Now) {
+			r.state, r.until = StateWaitingQuota, at
+			t.wakeAt(at)
+			continue
+		}
+		priced = append(priced, r)
+	}
+	if len(priced) > 0 {
+		t.market(priced)
+	}
+}
 
-// byPrice starts the digest whose send is worth its price.
-func (t *table) byPrice() { t.asSoonAsPossible(t.order) }
+func (t *table) urgent(r *row) {
+	if until := t.echoes(r); until.After(t.Now) {
+		r.state, r.until = StateHeld, until
+		r.why = fmt.Sprintf("urgent news of its kind has just gone; it gathers what follows and goes at %s", t.clock(r, until))
+		t.wakeAt(until)
+		return
+	}
+	t.asSoonAsPossible([]*row{r})
+	if t.send == r {
+		t.reason = "urgent, and a send is left"
+		r.why = t.reason
+	}
+}
+
+// echoes says until when an urgent digest waits for more of its kind.
+func (t *table) echoes(r *row) time.Time {
+	if t.Forecast == nil {
+		return time.Time{}
+	}
+	var first time.Time
+	waiting := 0.0
+	for i := range r.d.Items {
+		if it := &r.d.Items[i]; it.Priority == mapping.Urgent {
+			waiting++
+			first = earlier(first, it.Arrived)
+		}
+	}
+	const alreadyGone = 0.4 // one arrival fades to that within half an hour
+	seen := t.Forecast.Since(t.Now, forecastKey(r.d), int(mapping.Urgent))
+	if first.IsZero() || seen < waiting+alreadyGone {
+		return time.Time{}
+	}
+	return first.Add(urgentWithin)
+}
+
+// market asks of each digest whether it is worth its price.
+func (t *table) market(rows []*row) {
+	opened := t.opening(rows)
+	open := t.Now.Sub(opened) < openFor && !t.Busy && t.send == nil
+	next := t.Now.Truncate(openEvery).Add(openEvery)
+	t.wakeAt(next)
+	for _, r := range rows {
+		r.state, r.until = StateHeld, next
+	}
+	if !open && !t.full {
+		return
+	}
+	best := t.price(rows, opened)
+	if best != nil && open {
+		t.start(best, fmt.Sprintf("worth %s now, and a send is expected to earn %s elsewhere",
+			number(best.worth), number(max(0, best.hold.price))))
+	}
+}
+
+// opening is the latest instant at which decisions were taken up anew.
+func (t *table) opening(rows []*row) time.Time {
+	at := t.Now.Truncate(openEvery)
+	for _, r := range rows {
+		at = later(at, r.d.Ready())
+	}
+	return at
+}
+
+// candidates is how many digests are priced; the others are worth less now.
+const candidates = 4
+
+// price fills in the figures and returns the digest that should go, if any.
+func (t *table) price(rows []*row, at time.Time) *row {
+	a := t.ahead(at)
+	wait := a.hold()
+	var best *row
+	gain := 0.0
+	for i, r := range mostWorth(rows) {
+		if i >= candidates {
+			break
+		}
+		lane := a.lane(r.d)
+		if lane < 0 {
+			continue
+		}
+		now, rest := a.send(lane)
+		r.hold = &hold{price: wait.total - rest}
+		r.hold.later, r.hold.when, r.hold.odds = wait.moment(a, lane)
+		if g := now + rest - wait.total; now > 0 && g >= 0 && (best == nil || g > gain) {
+			best, gain = r, g
+		}
+	}
+	return best
+}

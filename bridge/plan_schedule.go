@@ -1,0 +1,282 @@
+package bridge
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/forecast"
+	"github.com/belfry-bridge/belfry/internal/quota"
+)
+
+// limit allows so many sends between two instants of the grid.
+type limit struct{ from, to, most int }
+
+// caps turns the ledger into limits on the coming sends.
+func (t *table) caps(grid []time.Time) []limit {
+	n := len(grid)
+	at := func(when time.Time) int {
+		b, _ := slices.BinarySearchFunc(grid, when, time.Time.Compare)
+		return b
+	}
+	var caps []limit
+	for _, w := range t.limits.Windows {
+		counting := t.limits.Counting(w, t.Ledger, t.Now)
+		left := max(0, w.Max-len(counting))
+		if w.Calendar != quota.None {
+			end := at(t.limits.Frees(t.Now))
+			caps = append(caps, limit{0, end, left}, limit{end, n, w.Max})
+			continue
+		}
+		if w.Rolling <= time.Hour {
+			caps = append(caps, limit{0, at(t.Now.Add(w.Rolling)), left})
+			continue
+		}
+		for _, r := range counting {
+			caps = append(caps, limit{0, at(r.At), left})
+			left++
+		}
+		caps = append(caps, limit{0, n, left})
+	}
+	return caps
+}
+
+// fading counts what a burst will bring beyond the usual.
+func fading(a *ahead, b forecast.Burst) []float64 {
+	out := make([]float64, len(a.grid))
+	rate := -math.Log(max(0.02, b.Lasts))
+	for i := range a.grid {
+		out[i] = b.PerHour * (1 - math.Exp(-rate*a.hours(i))) / rate
+	}
+	return out
+}
+
+// schedule is a choice of sends on one path.
+type schedule struct {
+	a     *ahead
+	value [][][]float64
+	used  []int   // of each limit
+	sends [][]int // of each lane, ascending; a leading 0 may be given
+	best  []offer // of each lane
+	from  int     // the first instant that may be chosen
+	total float64
+}
+
+// offer is the best further send of a lane.
+type offer struct {
+	b    int
+	gain float64
+	ok   bool
+}
+
+// outcome sums up what a decision leads to on all paths.
+type outlook struct {
+	total float64
+	sends [][]float64 // by lane and instant: how likely its first send is then
+	gains [][]float64 // by lane and instant: what that send earns, times how likely
+}
+
+// hold is the outlook if nothing goes now.
+func (a *ahead) hold() outlook {
+	n := len(a.grid)
+	out := outlook{sends: make([][]float64, len(a.lanes)), gains: make([][]float64, len(a.lanes))}
+	for i := range a.lanes {
+		out.sends[i], out.gains[i] = make([]float64, n), make([]float64, n)
+	}
+	for p := range a.paths {
+		s := a.plan(&a.paths[p], -1)
+		w := a.paths[p].weight
+		out.total += w * s.total
+		for i, sends := range s.sends {
+			if len(sends) > 0 {
+				out.sends[i][sends[0]] += w
+				out.gains[i][sends[0]] += w * s.value[i][0][sends[0]]
+			}
+		}
+	}
+	return out
+}
+
+// moment is when a lane's first send is likeliest, what it then earns, and how
+// likely the lane is to be sent at all.
+func (o *outlook) moment(a *ahead, lane int) (worth float64, when time.Time, odds float64) {
+	best := -1
+	for b, p := range o.sends[lane] {
+		odds += p
+		if p > 0 && (best < 0 || p > o.sends[lane][best]) {
+			best = b
+		}
+	}
+	if best < 0 {
+		return 0, time.Time{}, 0
+	}
+	return o.gains[lane][best] / o.sends[lane][best], a.grid[best], odds
+}
+
+// send is what a lane earns when it goes now, and all that follows.
+func (a *ahead) send(lane int) (now, rest float64) {
+	for p := range a.paths {
+		rest += a.paths[p].weight * a.plan(&a.paths[p], lane).total
+	}
+	return a.lanes[lane].pending[0], rest
+}
+
+func (a *ahead) lane(d *Digest) int {
+	return slices.IndexFunc(a.lanes, func(l lane) bool { return l.d == d })
+}
+
+// plan chooses the sends of a path with hindsight, after a given lane went
+// now (-1: none): the most gainful one first, then each moved to its best place.
+func (a *ahead) plan(p *path, gone int) *schedule {
+	s := &schedule{a: a, value: p.value, used: make([]int, len(a.caps)), from: 1}
+	s.sends, s.best = make([][]int, len(a.lanes)), make([]offer, len(a.lanes))
+	if gone >= 0 {
+		s.sends[gone] = []int{0}
+		s.count(0, 1)
+	}
+	s.fill()
+	for range 2 {
+		if !s.improve(gone) {
+			break
+		}
+	}
+	return s
+}
+
+func (s *schedule) fill() {
+	for i := range s.best {
+		s.best[i] = s.offer(i)
+	}
+	for {
+		lane := -1
+		for i, o := range s.best {
+			if o.ok && (lane < 0 || o.gain > s.best[lane].gain) {
+				lane = i
+			}
+		}
+		if lane < 0 {
+			return
+		}
+		s.insert(lane, s.best[lane])
+		s.refresh(lane)
+	}
+}
+
+// refresh looks again at the lane that changed, and at those whose offer no
+// longer fits the limits.
+func (s *schedule) refresh(lane int) {
+	for i, o := range s.best {
+		if i == lane || (o.ok && !s.fits(o.b)) {
+			s.best[i] = s.offer(i)
+		}
+	}
+}
+
+const leastGain = 1e-6
+
+// offer finds a lane's best further send.
+func (s *schedule) offer(lane int) offer {
+	var best offer
+	v, sends := s.value[lane], s.sends[lane]
+	prev, k := -1, 0
+	for b := range len(s.a.grid) {
+		for k < len(sends) && sends[k] < b {
+			prev, k = sends[k], k+1
+		}
+		if b < s.from || (k < len(sends) && sends[k] == b) || !s.fits(b) {
+			continue
+		}
+		gain := v[prev+1][b]
+		if k < len(sends) {
+			gain += v[b+1][sends[k]] - v[prev+1][sends[k]]
+		}
+		if gain > leastGain && gain > best.gain {
+			best = offer{b, gain, true}
+		}
+	}
+	return best
+}
+
+func (s *schedule) fits(b int) bool {
+	for i, c := range s.a.caps {
+		if c.from <= b && b < c.to && s.used[i] >= c.most {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *schedule) count(b, by int) {
+	for i, c := range s.a.caps {
+		if c.from <= b && b < c.to {
+			s.used[i] += by
+		}
+	}
+}
+
+func (s *schedule) insert(lane int, o offer) {
+	i, _ := slices.BinarySearch(s.sends[lane], o.b)
+	s.sends[lane] = slices.Insert(s.sends[lane], i, o.b)
+	s.count(o.b, 1)
+	s.total += o.gain
+}
+
+// improve takes every send out once and puts it where it gains most.
+func (s *schedule) improve(gone int) (changed bool) {
+	for lane := range s.sends {
+		for k := 0; k < len(s.sends[lane]); k++ {
+			b := s.sends[lane][k]
+			if lane == gone && b == 0 {
+				continue
+			}
+			loss := s.remove(lane, k)
+			to, best := lane, s.offer(lane)
+			for i := range s.best {
+				if i == lane {
+					continue
+				}
+				if o := s.offer(i); o.ok && o.gain > best.gain {
+					to, best = i, o
+				}
+			}
+			if best.gain <= loss+leastGain {
+				to, best = lane, offer{b, loss, true}
+			} else {
+				changed = true
+			}
+			s.insert(to, best)
+		}
+	}
+	return changed
+}
+
+func (s *schedule) remove(lane, k int) (loss float64) {
+	v, sends := s.value[lane], s.sends[lane]
+	b, prev := sends[k], -1
+	if k > 0 {
+		prev = sends[k-1]
+	}
+	loss = v[prev+1][b]
+	if k+1 < len(sends) {
+		loss += v[b+1][sends[k+1]] - v[prev+1][sends[k+1]]
+	}
+	s.sends[lane] = slices.Delete(sends, k, k+1)
+	s.count(b, -1)
+	s.total -= loss
+	return loss
+}
+
+// mostWorth orders rows by what they are worth now; equal ones stay in rank.
+func mostWorth(rows []*row) []*row {
+	out := slices.Clone(rows)
+	slices.SortStableFunc(out, func(x, y *row) int {
+		switch {
+		case x.worth > y.worth:
+			return -1
+		case x.worth < y.worth:
+			return 1
+		}
+		return 0
+	})
+	return out
+}
