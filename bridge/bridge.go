@@ -102,6 +102,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 			b.log.Warn("cannot release the lease; another replica takes over when it has run out", "err", e)
 		}
 		cancel()
+		if errors.Is(err, ErrPermanent) {
+			return fmt.Errorf("cannot run the app %s: %w", b.name, err)
+		}
 		b.afterTenure(ctx, err)
 	}
 	return nil

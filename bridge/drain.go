@@ -1,0 +1,76 @@
+package bridge
+
+import (
+	"context"
+	"time"
+)
+
+// outlive returns a context that ends a grace after its parent: what has
+// begun when the app is given up gets the time to come to a known end.
+func outlive(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})
+	return ctx, func() { stop(); cancel() }
+}
+
+// leave ends a tenure that can't go on: a send that has not begun is kept
+// from beginning, and one that has is waited for, only to be logged.
+func (t *tenure) leave(err error) error {
+	if t.state.Sending == nil || t.stopSend == nil {
+		return err
+	}
+	t.stopSend()
+	o := <-t.sent
+	t.log.Error("left the app while a broadcast was under way; its next owner will hold it in doubt",
+		"broadcast", t.state.Sending.ID, "outcome", o.Kind, "message", o.Message, "provider_id", o.ProviderID)
+	return err
+}
+
+// drain leaves in good order: no more reading, the send under way to its end,
+// a last commit, and what can be published in a moment.
+func (t *tenure) drain(ctx context.Context) error {
+	t.setRole(RoleDraining)
+	t.stopRead()
+	if t.state.Sending != nil && t.stopSend != nil {
+		t.log.Info("waits for the broadcast under way", "broadcast", t.state.Sending.ID)
+		o := <-t.sent
+		t.state.Settle(t.rules.App, o, time.Now())
+		t.log.Info("broadcast "+string(o.Kind), "message", o.Message, "provider_id", o.ProviderID)
+		t.dirty = true
+	}
+	if t.dirty {
+		if err := t.commit(ctx); err != nil {
+			return err
+		}
+	}
+	return t.drainOutbox(ctx)
+}
+
+func (t *tenure) drainOutbox(ctx context.Context) error {
+	deadline := time.NewTimer(drainPublish)
+	defer deadline.Stop()
+	for len(t.handed) > 0 {
+		publish, entry := t.publish, OutboxEntry{}
+		if len(t.unhanded) > 0 {
+			entry = t.unhanded[0]
+		} else {
+			publish = nil
+		}
+		select {
+		case publish <- entry:
+			t.unhanded = t.unhanded[1:]
+		case id := <-t.acks:
+			t.acknowledged(id)
+		case <-deadline.C:
+			t.log.Info("leaves results for the next owner to publish", "results", len(t.handed))
+			return nil
+		}
+	}
+	if !t.dirty {
+		return nil
+	}
+	return t.commit(ctx)
+}

@@ -1,0 +1,100 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// startReading reads on from the checkpoints that were folded.
+func (t *tenure) startReading(ctx context.Context) {
+	readCtx, stop := context.WithCancel(ctx)
+	out := make(chan Batch)
+	t.cfg.Note("source.refused", nil)
+	t.batches, t.readFrom, t.reading = out, time.Now(), map[string]*reading{}
+	for stream := range t.state.Sources {
+		t.reading[stream] = &reading{}
+	}
+	from := make(map[string]Checkpoint, len(t.state.Sources))
+	for stream, c := range t.state.Sources {
+		from[stream] = c
+	}
+	subjects, sources := t.rules.App.Subjects(), t.rules.Sources
+	done, failed := make(chan struct{}), make(chan error, 1)
+	t.readFailed, t.readAgain = failed, time.Time{}
+	go func() {
+		defer close(done)
+		if err := t.cfg.Source.Read(readCtx, subjects, sources, from, out); readCtx.Err() == nil {
+			failed <- err
+		}
+	}()
+	t.stopRead = func() { stop(); <-done }
+}
+
+// readingFailed decides whether reading is worth another try. Sources survive
+// trouble by themselves; what ends them is a configuration that can't work.
+// New rules that can't work leave the app running, to send what it has.
+func (t *tenure) readingFailed(err error) error {
+	t.cfg.Note("source.refused", err)
+	t.log.Error("cannot read events", "err", err)
+	if errors.Is(err, ErrPermanent) && !t.wasReloaded {
+		return err
+	}
+	t.readAgain = time.Now().Add(readRetry)
+	return nil
+}
+
+// take folds a batch, as far as the outbox has room for what it brings up.
+func (t *tenure) take(b *Batch) {
+	r := t.reading[b.Stream]
+	if r == nil {
+		r = &reading{}
+		t.reading[b.Stream] = r
+	}
+	t.dirty = true
+	if b.Gap != nil {
+		t.state.ReportGap(*b.Gap, time.Now())
+		t.log.Warn("events are missing from the stream", "stream", b.Gap.Stream, "from", b.Gap.From, "to", b.Gap.To, "why", b.Gap.Why)
+	}
+	b.Gap = nil
+	for i := range b.Messages {
+		if t.state.Fold(t.rules.App, &b.Messages[i]) {
+			t.changed = true
+			if t.state.Crowded() {
+				t.setBacklog(b, i+1)
+				return
+			}
+		}
+	}
+	t.backlog = nil
+	t.state.Advance(b.Stream, b.Checkpoint)
+	r.pending = b.Pending
+	if n := len(b.Messages); n > 0 {
+		r.last = b.Messages[n-1].Time
+	}
+	if !r.caughtUp && (r.pending == 0 || time.Since(r.last) < fresh) {
+		r.caughtUp, t.changed = true, true
+	}
+	t.logSamples()
+}
+
+// setBacklog keeps the unfolded rest of a batch. Its checkpoint is that of
+// the last folded event: a commit in between is right.
+func (t *tenure) setBacklog(b *Batch, folded int) {
+	t.state.Advance(b.Stream, Checkpoint{Created: b.Checkpoint.Created, Sequence: b.Messages[folded-1].Sequence})
+	rest := *b
+	rest.Messages = b.Messages[folded:]
+	t.backlog = &rest
+}
+
+// caughtUp reports whether every stream was read to its end once. Until then
+// nothing is sent: an event further on may cancel what an earlier one asked for.
+func (t *tenure) caughtUp(now time.Time) bool {
+	late := now.Sub(t.readFrom) >= catchUpAtMos
+	for _, r := range t.reading {
+		if !r.caughtUp && (!late || r.pending > 0) {
+			return false
+		}
+	}
+	return len(t.reading) > 0 || late
+}

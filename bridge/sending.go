@@ -1,0 +1,59 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// start sends a digest. If the process dies
+//   - before the commit has landed: nothing has left, and the stored state
+//     still has the digest;
+//   - after it: the next owner finds the broadcast as sending and holds it in
+//     doubt, for it can't tell whether this line was reached.
+func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.Time) error {
+	b, body, err := t.state.Begin(t.rules.App, d, reason, now)
+	t.touch()
+	if err != nil {
+		t.broken[d.ID] = err.Error()
+		t.log.Error("cannot send a digest; it waits for better rules until its items expire", "digest", d.ID, "err", err)
+		return nil
+	}
+	if err := t.commit(ctx); err != nil {
+		return err
+	}
+	t.log.Info("sends a broadcast", "broadcast", b.ID, "audience", d.Audience, "template", d.Template, "items", d.Count(), "why", reason)
+	sendCtx, stop := context.WithCancel(ctx)
+	t.stopSend = stop
+	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host}
+	provider := t.provider
+	t.workers.Add(1)
+	go func() {
+		defer t.workers.Done()
+		defer stop()
+		t.sent <- provider.Send(sendCtx, send)
+	}()
+	return nil
+}
+
+// settle commits an outcome at once: until then, a crash makes it in doubt.
+func (t *tenure) settle(ctx context.Context, o Outcome) error {
+	b := t.state.Sending
+	if o.SkewKnown {
+		t.skew = o.Skew
+	}
+	t.state.Settle(t.rules.App, o, time.Now())
+	t.touch()
+	level := slog.LevelInfo
+	if o.Kind != Accepted {
+		level = slog.LevelWarn
+	}
+	t.log.Log(ctx, level, "broadcast "+string(o.Kind), "broadcast", b.ID, "audience", b.Digest.Audience,
+		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID)
+	err := t.commit(ctx)
+	if err != nil {
+		t.log.Error("the outcome of a broadcast could not be stored; its next owner will hold it in doubt",
+			"broadcast", b.ID, "outcome", o.Kind, "message", o.Message, "provider_id", o.ProviderID)
+	}
+	return err
+}
