@@ -48,7 +48,9 @@ func (c casSubject) get(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 	case apiCode(err) == codeNoMessage:
 		return nil, nil
 	case isMissing(err):
-		c.js.cfg.Conditions.Set(StreamMissing, c.js.cfg.StateStream, "the stream with the durable state does not exist")
+		// NATS was restarted empty, or someone deleted the stream. The owner
+		// has the state still in memory and puts it into the new stream.
+		c.js.recreate(ctx, c.js.cfg.StateStream)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", c.subject, err)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -84,26 +85,34 @@ func (h *hold) renewSince(ctx context.Context, good time.Time) (time.Time, error
 	return good, nil
 }
 
-// renew tries once. After a refusal the leader says who changed the subject:
-// it may have been an earlier try of ours whose answer was lost.
+// renew tries once. After a failure the leader says who changed the subject:
+// it may have been an earlier try of ours whose answer was lost, or the
+// stream is a new one.
 func (h *hold) renew(ctx context.Context) (ours bool, err error) {
 	sequence, err := h.lease.write(ctx, h.record, h.sequence)
 	if err == nil {
 		h.sequence = sequence
 		return true, nil
 	}
-	if !isConflict(err) {
-		return true, err
-	}
-	s, err := h.lease.look(ctx)
-	if err != nil {
-		return true, err
-	}
-	if s.record.Replica != h.record.Replica || s.record.Released {
+	s, lookErr := h.lease.look(ctx)
+	switch {
+	case lookErr != nil:
+		return true, errors.Join(err, lookErr)
+	case !h.owns(s):
 		return false, nil
+	case s.sequence == h.sequence:
+		return true, err // it did not land, yet
 	}
 	h.sequence = s.sequence
+	if s.sequence == 0 {
+		return true, err // nothing of ours is stored until the next renewal
+	}
 	return true, nil
+}
+
+// owns reports whether nobody else has written what was seen.
+func (h *hold) owns(s sight) bool {
+	return s.sequence == 0 || s.record.Replica == h.record.Replica && !s.record.Released
 }
 
 // release writes that nobody owns the app. A refusal is ours to repeat only
@@ -122,7 +131,7 @@ func (h *hold) release(ctx context.Context) error {
 		if lookErr != nil {
 			continue
 		}
-		if s.record.Replica != h.record.Replica || s.record.Released {
+		if !h.owns(s) {
 			return nil
 		}
 		h.sequence = s.sequence

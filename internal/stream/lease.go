@@ -82,9 +82,6 @@ func (l *Lease) try(ctx context.Context, w *watch) (*hold, error) {
 	s, err := l.look(ctx)
 	if err != nil {
 		*w = watch{}
-		if isMissing(err) {
-			l.subject.js.recreate(ctx, l.subject.js.cfg.StateStream)
-		}
 		return nil, err
 	}
 	if !w.look(time.Now(), s, l.replica, l.times) {

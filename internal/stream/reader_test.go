@@ -34,30 +34,6 @@ func TestReaderOfAnEmptyStreamSaysAtOnceThatItHasCaughtUp(t *testing.T) {
 	r.wantRun(1, 3)
 }
 
-func TestStoreKeepsWhatWasPutAfterTheExpectedSequenceOnly(t *testing.T) {
-	t.Parallel()
-	c := provisioned(t, startNATS(t).URL(), "a")
-	s := c.Store("school")
-	ctx := within(t, 10*time.Second)
-	rec, err := s.Get(ctx)
-	if err != nil || rec.Sequence != 0 {
-		t.Fatalf("Get of nothing: %+v, %v", rec, err)
-	}
-	first, err := s.Put(ctx, []byte("one"), "a/1/1", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Put(ctx, []byte("two"), "b/1/1", 0); !isConflict(err) {
-		t.Fatalf("second Put on an empty subject: %v", err)
-	}
-	if _, err := s.Put(ctx, []byte("two"), "a/1/2", first); err != nil {
-		t.Fatal(err)
-	}
-	rec, err = s.Get(ctx)
-	if err != nil || string(rec.Data) != "two" || rec.Token != "a/1/2" {
-		t.Fatalf("Get: %+v, %v", rec, err)
-	}
-}
 
 func TestLeaseIsTakenOverAfterRelease(t *testing.T) {
 	t.Parallel()
