@@ -20,7 +20,7 @@ const MaxState = 700 << 10
 
 const (
 	stateVersion   = 1
-	maxDecodedSize = 64 << 20 // far above anything that MaxState bytes of ours expand to
+	maxDecodedSize = 8 << 20 // several times what our own states expand to
 )
 
 // magic starts every state message, so that a foreign one is recognised.

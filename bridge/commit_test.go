@@ -1,0 +1,137 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// flaky is a Store whose writes fail as told. (The full one is in bridgetest,
+// which imports this package.)
+type flaky struct {
+	record Record
+	last   uint64
+	late   func()
+	fault  func() string
+	read   func() error
+}
+
+func (f *flaky) Put(_ context.Context, data []byte, token string, expect uint64) (uint64, error) {
+	write := func() {
+		if f.record.Sequence == expect {
+			f.last++
+			f.record = Record{Data: data, Token: token, Sequence: f.last}
+		}
+	}
+	switch fault := f.fault(); fault {
+	case "":
+		if f.record.Sequence != expect {
+			return 0, errors.New("wrong last sequence")
+		}
+		write()
+		return f.last, nil
+	case "written":
+		write()
+		return 0, errors.New(fault)
+	case "late":
+		f.late = write
+		return 0, errors.New(fault)
+	default:
+		return 0, errors.New(fault)
+	}
+}
+
+func (f *flaky) Get(context.Context) (Record, error) {
+	if err := f.read(); err != nil {
+		return Record{}, err
+	}
+	r := f.record
+	if f.late != nil {
+		f.late()
+		f.late = nil
+	}
+	return r, nil
+}
+
+func TestCommitEndsCertainlyStoredWhateverBreaks(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		faults := rapid.SliceOfN(rapid.SampledFrom([]string{"", "not written", "written", "late"}), 1, 12).Draw(rt, "faults")
+		reads := rapid.SliceOfN(rapid.Bool(), 0, 6).Draw(rt, "reads")
+		var tries, looks int
+		f := &flaky{
+			fault: func() string {
+				tries++
+				if tries > len(faults) {
+					return ""
+				}
+				return faults[tries-1]
+			},
+			read: func() error {
+				looks++
+				if looks <= len(reads) && reads[looks-1] {
+					return errors.New("no answer")
+				}
+				return nil
+			},
+		}
+		synctest.Test(t, func(t *testing.T) {
+			c := committer{store: f, trouble: func(error) {}}
+			for n := range 4 {
+				token := fmt.Sprintf("r/1/%d", n)
+				if err := c.commit(t.Context(), []byte(token), token); err != nil {
+					t.Fatalf("commit %d: %v", n, err)
+				}
+				if f.record.Token != token || f.record.Sequence != c.sequence {
+					t.Fatalf("after commit %d the store has %q at %d, we believe %d", n, f.record.Token, f.record.Sequence, c.sequence)
+				}
+			}
+			if f.last != 4 {
+				t.Fatalf("4 commits left %d messages", f.last)
+			}
+		})
+	})
+}
+
+func TestCommitIsFencedByAnotherOwner(t *testing.T) {
+	for _, fault := range []string{"", "not written", "written", "late"} {
+		t.Run("with "+fault, func(t *testing.T) {
+			f := &flaky{fault: func() string { return fault }, read: func() error { return nil }}
+			f.record, f.last = Record{Token: "other/2/1", Sequence: 7}, 7
+			c := committer{store: f, sequence: 5, trouble: func(error) {}}
+			if err := c.commit(t.Context(), []byte("x"), "me/1/9"); !errors.Is(err, ErrFenced) {
+				t.Errorf("commit = %v, want fenced", err)
+			}
+			if f.record.Token != "other/2/1" {
+				t.Errorf("the other's state was overwritten by %q", f.record.Token)
+			}
+		})
+	}
+}
+
+func TestCommitWritesAVanishedStateAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{fault: func() string { return "" }, read: func() error { return nil }}
+		c := committer{store: f, sequence: 5, trouble: func(error) {}}
+		if err := c.commit(t.Context(), []byte("x"), "me/1/9"); err != nil || f.record.Token != "me/1/9" {
+			t.Errorf("commit = %v, stored %q; want our state stored again", err, f.record.Token)
+		}
+	})
+}
+
+func TestCommitGivesUpOnlyWhenItsContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{fault: func() string { return "not written" }, read: func() error { return nil }}
+		c := committer{store: f, trouble: func(error) {}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		if err := c.commit(ctx, []byte("x"), "me/1/1"); err == nil || time.Since(start) < time.Hour {
+			t.Errorf("commit = %v after %s; want an error after the hour", err, time.Since(start))
+		}
+	})
+}
