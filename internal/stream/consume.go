@@ -15,6 +15,10 @@ import (
 // errSilent ends an attempt whose server no longer shows a sign of life.
 var errSilent = errors.New("the server's heartbeat is missing")
 
+// explainEvery is how often at most a reader that is behind looks where the
+// stream's front is.
+const explainEvery = 250 * time.Millisecond
+
 // linger is how long a batch that is not full waits for events of which the
 // server has said that they are on their way.
 const linger = 2 * time.Millisecond
@@ -72,6 +76,9 @@ func (a *consuming) loop(ctx context.Context, status <-chan nats.Status) error {
 		if err := a.flush(ctx); err != nil {
 			return err
 		}
+		if err := a.explainJump(ctx); err != nil {
+			return err
+		}
 	}
 }
 
@@ -116,10 +123,8 @@ func (a *consuming) take(ctx context.Context, m *nats.Msg) error {
 		return fmt.Errorf("cannot go on after delivery %d of %s (sequence %d): delivery %d (sequence %d) came next",
 			a.sequence, a.stream, a.last, d.consumerSequence, d.streamSequence)
 	}
-	if d.streamSequence > a.last+1 && d.pending+1 < a.pending {
-		if err := a.explainJump(ctx, d); err != nil {
-			return err
-		}
+	if a.pending > 0 && d.streamSequence-a.last > a.jumpTo-a.jumpFrom+1 {
+		a.jumpFrom, a.jumpTo = a.last+1, d.streamSequence
 	}
 	a.add(m, d)
 	a.consumer.asked--
@@ -142,26 +147,24 @@ func (a *consuming) add(m *nats.Msg, d delivery) {
 	a.sequence, a.last, a.pending = d.consumerSequence, d.streamSequence, d.pending
 }
 
-// explainJump is asked when sequences are missing and the server has fewer
-// events for us than it should: some were removed before they were read. If
-// they were removed from the stream's front, that is a gap.
-func (a *consuming) explainJump(ctx context.Context, d delivery) error {
+// explainJump looks whether the stream's front was removed before we had read
+// it, by its limits or a purge, while we were behind. Within what was jumped
+// over lately only the widest stretch is reported. A front that follows our
+// reading so closely is reported too: it may have had events of ours.
+func (a *consuming) explainJump(ctx context.Context) error {
+	if a.jumpTo == 0 || time.Since(a.explained) < explainEvery {
+		return nil
+	}
 	info, err := a.source.js.streamInfo(ctx, a.stream)
 	if err != nil {
 		return err
 	}
-	to := min(info.State.FirstSeq, d.streamSequence) - 1
-	if !info.Created.Equal(a.position.Created) || to <= a.last {
-		return nil // events were deleted one by one, as a stream may have it
+	gap := &bridge.Gap{Stream: a.stream, From: a.jumpFrom, To: min(a.jumpTo, info.State.FirstSeq) - 1, Why: gapTruncated, At: time.Now().UTC()}
+	a.jumpFrom, a.jumpTo, a.explained = 0, 0, time.Now()
+	if !info.Created.Equal(a.position.Created) || gap.To < gap.From {
+		return nil // foreign events, or deleted one by one, as a stream may have it
 	}
-	if err := a.flush(ctx); err != nil {
-		return err
-	}
-	gap := &bridge.Gap{Stream: a.stream, From: a.last + 1, To: to, Why: gapTruncated, At: time.Now().UTC()}
-	return a.hand(ctx, bridge.Batch{
-		Stream: a.stream, Gap: gap, Pending: d.pending + 1,
-		Checkpoint: bridge.Checkpoint{Created: a.position.Created, Sequence: to},
-	})
+	return a.hand(ctx, bridge.Batch{Stream: a.stream, Gap: gap, Checkpoint: a.position, Pending: a.pending})
 }
 
 func (a *consuming) takeStatus(ctx context.Context, m *nats.Msg) error {
@@ -192,7 +195,7 @@ func (a *consuming) takeHeartbeat(ctx context.Context, s status) error {
 		return err
 	}
 	a.last = max(a.last, s.stream)
-	if !a.caughtUp || a.last > a.position.Sequence && time.Since(a.handed) >= idleEvery {
+	if !a.caughtUp || a.last > a.position.Sequence && time.Since(a.handed) >= a.source.times.idle {
 		return a.sayCaughtUp(ctx)
 	}
 	return nil

@@ -12,17 +12,6 @@ import (
 	"github.com/belfry-bridge/belfry/bridge"
 )
 
-const (
-	// idleEvery is how often at most a stream in which nothing of ours
-	// arrives has its checkpoint moved on, so that its retention of foreign
-	// events is not taken for a gap.
-	idleEvery = 10 * time.Second
-
-	// rewindGrace is how long the end of a replicated stream may lie before
-	// our checkpoint: a new leader may still be catching up.
-	rewindGrace = 10 * time.Second
-)
-
 // reader reads one stream for one app: attempt after attempt, each with a
 // consumer of its own that begins right after position. Everything here is
 // owned by the goroutine of run.
@@ -36,6 +25,11 @@ type reader struct {
 	known    bool              // position is set: there was a checkpoint, or the start was chosen
 	handed   time.Time         // when something was last handed over
 	rewound  time.Time         // since when the stream ends before position; zero: it doesn't
+
+	// The widest stretch of sequences without an event for us, jumpFrom up to
+	// before jumpTo, since the stream's front was last looked at.
+	jumpFrom, jumpTo uint64
+	explained        time.Time
 }
 
 func newReader(s *source, name string, p streamPlan, position bridge.Checkpoint, known bool, out chan<- bridge.Batch) *reader {
@@ -48,6 +42,7 @@ func (r *reader) run(ctx context.Context) error {
 	nc := r.source.js.nc
 	status := nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	defer nc.RemoveStatusListener(status)
+	defer r.clearConditions()
 	pause := newPause()
 	for ctx.Err() == nil {
 		before := r.position
@@ -79,6 +74,12 @@ func (r *reader) report(ctx context.Context, err error) {
 		js.cfg.Conditions.Set(StreamMissing, r.stream, "the stream does not exist; its events are read when it does")
 	case !errors.Is(err, errConnection) && js.nc.IsConnected():
 		js.cfg.Conditions.Set(SourceInterrupted, r.stream, err.Error())
+	}
+}
+
+func (r *reader) clearConditions() {
+	for _, name := range []ConditionName{StreamMissing, StreamRewound, SourceInterrupted} {
+		r.source.js.cfg.Conditions.Clear(name, r.stream)
 	}
 }
 
@@ -138,6 +139,7 @@ func (r *reader) reconcile(ctx context.Context, info *jetstream.StreamInfo) erro
 		return nil
 	}
 	gap.At = time.Now().UTC()
+	r.jumpFrom, r.jumpTo = 0, 0
 	return r.hand(ctx, bridge.Batch{Stream: r.stream, Gap: gap, Checkpoint: next})
 }
 
@@ -153,7 +155,7 @@ func (r *reader) mayCatchUp() bool {
 		r.rewound = time.Now()
 		r.source.js.cfg.Conditions.Set(StreamRewound, r.stream, "the stream ends before our checkpoint; waiting for its replicas to catch up")
 	}
-	return time.Since(r.rewound) < rewindGrace
+	return time.Since(r.rewound) < r.source.times.rewind
 }
 
 // begin chooses where to read a stream for which there is no checkpoint, and

@@ -1,15 +1,23 @@
 package stream
 
 import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 func TestReaderDeliversAStreamFromItsStartAndThenWhatComes(t *testing.T) {
 	t.Parallel()
-	c := provisioned(t, startNATS(t).URL(), "a")
+	c := connect(t, startNATS(t).URL(), "a")
 	c.addStream(t, "SCHOOL")
 	c.fill(t, "SCHOOL.lesson", 1, 12000)
 	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
@@ -23,9 +31,9 @@ func TestReaderDeliversAStreamFromItsStartAndThenWhatComes(t *testing.T) {
 	}
 }
 
-func TestReaderOfAnEmptyStreamSaysAtOnceThatItHasCaughtUp(t *testing.T) {
+func TestReaderOfAnEmptyStreamSaysThatItHasCaughtUp(t *testing.T) {
 	t.Parallel()
-	c := provisioned(t, startNATS(t).URL(), "a")
+	c := connect(t, startNATS(t).URL(), "a")
 	c.addStream(t, "SCHOOL")
 	r := c.read(t, []string{"SCHOOL.>"}, nil, nil)
 	r.untilCaughtUp()
@@ -34,44 +42,337 @@ func TestReaderOfAnEmptyStreamSaysAtOnceThatItHasCaughtUp(t *testing.T) {
 	r.wantRun(1, 3)
 }
 
-
-func TestLeaseIsTakenOverAfterRelease(t *testing.T) {
+func TestReaderHandsOverSubjectHeadersDataAndTheTimeOfStoring(t *testing.T) {
 	t.Parallel()
-	n := startNATS(t)
-	a, b := provisioned(t, n.URL(), "a").Lease("school"), provisioned(t, n.URL(), "b").Lease("school")
-	ctx := within(t, 20*time.Second)
-	if _, err := a.Acquire(ctx); err != nil {
-		t.Fatal(err)
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	ctx := within(t, 10*time.Second)
+	big := bytes.Repeat([]byte("x"), 1<<20-1000)
+	for _, m := range []*nats.Msg{
+		{Subject: "SCHOOL.plain", Data: []byte("plain")},
+		{Subject: "SCHOOL.headed", Header: nats.Header{"ce-id": {"7"}}, Data: []byte("headed")},
+		{Subject: "SCHOOL.empty", Header: nats.Header{"Status": {"100"}}},
+		{Subject: "SCHOOL.big", Data: big},
+	} {
+		if _, err := c.js.PublishMsg(ctx, m); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := a.Release(ctx); err != nil {
-		t.Fatal(err)
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r.untilMessages(4)
+	for i, got := range r.messages {
+		stored, err := c.Source("school").Get(ctx, "SCHOOL", uint64(i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Subject != stored.Subject || got.Stream != "SCHOOL" || got.Sequence != stored.Sequence ||
+			!got.Time.Equal(stored.Time) || !bytes.Equal(got.Data, stored.Data) || len(got.Header) != len(stored.Header) {
+			t.Errorf("message %d differs from the stored one: %.100v, %.100v", i+1, got, stored)
+		}
 	}
-	lost, err := b.Acquire(ctx)
+	if r.messages[0].Header != nil || r.messages[1].Header["ce-id"][0] != "7" {
+		t.Errorf("headers %v and %v", r.messages[0].Header, r.messages[1].Header)
+	}
+}
+
+func TestReaderBeginsWhereItIsTold(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	c.fill(t, "SCHOOL.lesson", 1, 5)
+	fifth, err := c.Source("school").Get(within(t, time.Second), "SCHOOL", 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case <-lost:
-		t.Error("lost at once")
-	default:
+	info, err := c.streamInfo(within(t, time.Second), "SCHOOL")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := b.Release(ctx); err != nil {
+	for name, test := range map[string]struct {
+		start mapping.Start
+		from  map[string]bridge.Checkpoint
+		first int
+	}{
+		"with all that is there":             {mapping.Start{Mode: mapping.StartAll}, nil, 1},
+		"with what is new":                   {mapping.Start{Mode: mapping.StartNew}, nil, 6},
+		"at a time":                          {mapping.Start{Mode: mapping.StartAtTime, Time: fifth.Time}, nil, 5},
+		"at a time to come":                  {mapping.Start{Mode: mapping.StartAtTime, Time: time.Now().Add(time.Hour)}, nil, 6},
+		"after the checkpoint, if it is one": {mapping.Start{Mode: mapping.StartAll}, map[string]bridge.Checkpoint{"SCHOOL": {Created: info.Created, Sequence: 3}}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := c.read(t, []string{"SCHOOL.>"}, []mapping.Source{{Stream: "SCHOOL", Start: test.start}}, test.from)
+			r.until("its first batch", func() bool { return len(r.checkpoint) > 0 })
+			if first := r.checkpoint["SCHOOL"].Sequence - uint64(len(r.messages)) + 1; first != uint64(test.first) {
+				t.Errorf("begins with %d, want %d", first, test.first)
+			}
+			r.untilCaughtUp()
+			if len(r.gaps) > 0 || len(r.messages) != 5-test.first+1 {
+				t.Errorf("%d messages, gaps %v", len(r.messages), r.gaps)
+			}
+		})
+	}
+}
+
+// The reconnect storm of connections that are cut with events on their way.
+func TestTwentyCutConnectionsSkipNoEventAndDoubleNone(t *testing.T) {
+	t.Parallel()
+	const events = 100_000
+	n := startNATS(t)
+	connect(t, n.URL(), "filler").prepare(t, events)
+	p := startProxy(t, n.URL())
+	c := connect(t, p.url(), "a")
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	for cut := 1; cut <= 20; cut++ {
+		r.untilMessages(events / 21 * cut)
+		p.cut()
+	}
+	r.untilMessages(events)
+	r.untilCaughtUp()
+	r.wantRun(1, events)
+	if len(r.gaps) > 0 {
+		t.Errorf("gaps reported: %v", r.gaps)
+	}
+	if got := c.nc.Stats().Reconnects; got < 10 {
+		t.Errorf("only %d reconnects", got)
+	}
+}
+
+func (c *client) prepare(t *testing.T, events int) {
+	t.Helper()
+	c.addStream(t, "SCHOOL")
+	c.fill(t, "SCHOOL.lesson", 1, events)
+}
+
+func TestServerRestartedWhileReadingSkipsNothing(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := connect(t, n.URL(), "a")
+	c.prepare(t, 3000)
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r.untilMessages(1000)
+	n.stop()
+	c.waitFor(t, "+nats.disconnected ")
+	n.start()
+	c.waitFor(t, "-nats.disconnected ")
+	c.fill(t, "SCHOOL.lesson", 3001, 4000)
+	r.untilMessages(4000)
+	r.untilCaughtUp()
+	r.wantRun(1, 4000)
+	if len(r.gaps) > 0 {
+		t.Errorf("gaps reported: %v", r.gaps)
+	}
+}
+
+func TestServerRestartedEmptyIsAGapAndThenTheNewStreamIsRead(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := connect(t, n.URL(), "a")
+	c.prepare(t, 10)
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r.untilMessages(10)
+	n.stop()
+	n.dir = t.TempDir()
+	n.start()
+	c.waitFor(t, "+stream.missing SCHOOL")
+	c.addStream(t, "SCHOOL")
+	c.fill(t, "SCHOOL.lesson", 11, 13)
+	r.untilMessages(13)
+	r.wantRun(1, 13)
+	if len(r.gaps) != 1 || r.gaps[0].Why != "recreated" || r.gaps[0].From != 11 || r.gaps[0].To != 0 {
+		t.Errorf("gaps %+v", r.gaps)
+	}
+	c.waitFor(t, "-stream.missing SCHOOL")
+}
+
+func TestStreamDeletedAndCreatedAgainIsAGap(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.prepare(t, 10)
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r.untilMessages(10)
+	if err := c.js.DeleteStream(within(t, time.Second), "SCHOOL"); err != nil {
+		t.Fatal(err)
+	}
+	c.addStream(t, "SCHOOL")
+	c.fill(t, "SCHOOL.lesson", 11, 20) // the same sequences once more
+	r.untilMessages(20)
+	r.wantRun(1, 20)
+	if len(r.gaps) != 1 || r.gaps[0].Why != "recreated" {
+		t.Errorf("gaps %+v", r.gaps)
+	}
+}
+
+func TestStreamTruncatedPastTheCheckpointIsAGapWithItsBorders(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.prepare(t, 100)
+	info, err := c.streamInfo(within(t, time.Second), "SCHOOL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.purge(t, "SCHOOL", 61)
+	r := c.read(t, []string{"SCHOOL.>"}, nil, map[string]bridge.Checkpoint{"SCHOOL": {Created: info.Created, Sequence: 40}})
+	r.untilMessages(40)
+	r.wantRun(61, 100)
+	if len(r.gaps) != 1 || r.gaps[0].Why != "truncated" || r.gaps[0].From != 41 || r.gaps[0].To != 60 {
+		t.Errorf("gaps %+v", r.gaps)
+	}
+}
+
+func (c *client) purge(t *testing.T, stream string, upTo uint64) {
+	t.Helper()
+	ctx := within(t, 10*time.Second)
+	s, err := c.js.Stream(ctx, stream)
+	if err == nil {
+		err = s.Purge(ctx, jetstream.WithPurgeSequence(upTo))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestPublisherStoresAnIDOnce(t *testing.T) {
+// The reader is held up by its receiver, so that the purge overtakes it.
+func TestStreamTruncatedAheadOfARunningReaderIsAGapToo(t *testing.T) {
 	t.Parallel()
-	c := provisioned(t, startNATS(t).URL(), "a")
-	ctx := within(t, 20*time.Second)
-	pub := bridge.Publication{ID: "r1", Subject: "belfry.result.school.all.sent", Data: []byte("{}")}
-	for range 2 {
-		if err := c.Publisher().Publish(ctx, pub); err != nil {
+	const events = 60_000
+	c := connect(t, startNATS(t).URL(), "a")
+	c.prepare(t, events)
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r.untilMessages(1)
+	c.purge(t, "SCHOOL", events-99)
+	r.until("the last event and a gap", func() bool { return r.checkpoint["SCHOOL"].Sequence == events && len(r.gaps) > 0 })
+	if len(r.gaps) != 1 || r.gaps[0].Why != "truncated" {
+		t.Fatalf("gaps %+v", r.gaps)
+	}
+	next := 1
+	for _, n := range r.numbers() {
+		if next == int(r.gaps[0].From) {
+			next = int(r.gaps[0].To) + 1
+		}
+		if n != next {
+			t.Fatalf("event %d, want %d; gap %+v", n, next, r.gaps[0])
+		}
+		next++
+	}
+	if next != events+1 {
+		t.Errorf("ended before %d", next)
+	}
+}
+
+func TestForeignEventsMoveTheCheckpointOnAndAreNoGapWhenTheyGo(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	r := c.read(t, []string{"SCHOOL.lesson", "SCHOOL.fee"}, fromStart("SCHOOL"), nil)
+	c.fill(t, "SCHOOL.lesson", 1, 1)
+	r.untilMessages(1)
+	c.fill(t, "SCHOOL.noise", 1, 500)
+	r.until("a checkpoint after the noise", func() bool { return r.checkpoint["SCHOOL"].Sequence == 501 })
+	r.end()
+	c.purge(t, "SCHOOL", 400)
+	c.fill(t, "SCHOOL.fee", 2, 2)
+	r2 := c.read(t, []string{"SCHOOL.lesson", "SCHOOL.fee"}, nil, r.checkpoint)
+	r2.untilMessages(1)
+	if len(r.messages) != 1 || len(r2.messages) != 1 || len(r2.gaps) > 0 {
+		t.Errorf("%d and %d messages, gaps %v", len(r.messages), len(r2.messages), r2.gaps)
+	}
+}
+
+func TestFiltersOfAConsumerNeverLeaveOutAnEventThatCameWithNoise(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	r := c.read(t, []string{"SCHOOL.lesson"}, fromStart("SCHOOL"), nil)
+	for i := 1; i <= 2000; i++ {
+		subject := "SCHOOL.noise"
+		if i%7 == 0 {
+			subject = "SCHOOL.lesson"
+		}
+		if err := c.nc.Publish(subject, []byte(strconv.Itoa(i/7))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	info, err := c.streamInfo(ctx, DefaultResultStream)
-	if err != nil || info.State.Msgs != 1 {
-		t.Errorf("stored %d messages, want 1 (%v)", info.State.Msgs, err)
+	r.untilMessages(2000 / 7)
+	r.wantRun(1, 2000/7)
+}
+
+func TestStreamsThatNeedAcknowledgementsAreRefusedBeforeAnythingIsRead(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	for name, retention := range map[string]jetstream.RetentionPolicy{"QUEUE": jetstream.WorkQueuePolicy, "INTEREST": jetstream.InterestPolicy} {
+		c.addStream(t, name, func(cfg *jetstream.StreamConfig) { cfg.Retention = retention })
+		for _, sources := range [][]mapping.Source{nil, fromStart(name)} {
+			err := c.Source("school").Read(within(t, 10*time.Second), []string{name + ".>"}, sources, nil, nil)
+			if !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), "--source "+name) {
+				t.Errorf("Read of %s: %v; want a permanent error with the remedy", name, err)
+			}
+		}
+		info, err := c.streamInfo(within(t, time.Second), name)
+		if err != nil || info.State.Consumers != 0 {
+			t.Errorf("%s has %d consumers (%v)", name, info.State.Consumers, err)
+		}
+	}
+}
+
+func TestSubjectThatSeveralStreamsHaveIsRefusedWithTheRemedy(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "NORTH", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"school.north"} })
+	c.addStream(t, "SOUTH", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"school.south"} })
+	err := c.Source("school").Read(within(t, 10*time.Second), []string{"school.*"}, nil, nil, nil)
+	if !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), "NORTH, SOUTH") || !strings.Contains(err.Error(), "sources:") {
+		t.Errorf("Read: %v", err)
+	}
+}
+
+func TestSubjectWithoutAStreamIsACondition(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	c.fill(t, "SCHOOL.lesson", 1, 2)
+	r := c.read(t, []string{"SCHOOL.lesson", "fees.due"}, nil, nil)
+	r.untilCaughtUp()
+	c.waitFor(t, "+source.none school")
+	c.addStream(t, "FEES", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"fees.>"} })
+	c.waitFor(t, "-source.none school")
+	r.until("the second stream", func() bool { return len(r.checkpoint) == 2 })
+	c.fill(t, "SCHOOL.lesson", 1, 1)
+	r.untilMessages(1)
+	c.fill(t, "fees.due", 2, 2)
+	r.untilMessages(2)
+	r.wantRun(1, 2)
+}
+
+func TestStreamThatTheRulesNameIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	c.waitFor(t, "+stream.missing SCHOOL")
+	c.addStream(t, "SCHOOL")
+	c.fill(t, "SCHOOL.lesson", 1, 2)
+	r.untilMessages(2)
+	r.wantRun(1, 2)
+	c.waitFor(t, "-stream.missing SCHOOL")
+}
+
+func TestMessageThatIsGoneIsToldFromOneThatCannotBeFetched(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := connect(t, n.URL(), "a")
+	c.prepare(t, 3)
+	c.purge(t, "SCHOOL", 3)
+	ctx := within(t, 20*time.Second)
+	for what, get := range map[string]func() (mapping.Message, error){
+		"purged":    func() (mapping.Message, error) { return c.Source("s").Get(ctx, "SCHOOL", 1) },
+		"to come":   func() (mapping.Message, error) { return c.Source("s").Get(ctx, "SCHOOL", 9) },
+		"no stream": func() (mapping.Message, error) { return c.Source("s").Get(ctx, "NONE", 1) },
+	} {
+		if _, err := get(); !errors.Is(err, bridge.ErrMessageGone) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	n.stop()
+	if _, err := c.Source("s").Get(ctx, "SCHOOL", 3); err == nil || errors.Is(err, bridge.ErrMessageGone) {
+		t.Errorf("without a server: %v", err)
 	}
 }

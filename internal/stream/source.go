@@ -15,12 +15,30 @@ import (
 
 // source reads the events of one app. See bridge.Source.
 type source struct {
-	js  *JetStream
-	app string
+	js    *JetStream
+	app   string
+	times readerTimes
 }
 
-// resolveAgain is how often a stream is looked for that was not there at first.
-const resolveAgain = 5 * time.Second
+// readerTimes are the patience of readers.
+type readerTimes struct {
+	resolve time.Duration // between two looks for a stream that was not there
+
+	// idle is how often at most a stream in which nothing of ours arrives has
+	// its checkpoint moved on, so that its retention of foreign events is not
+	// taken for a gap.
+	idle time.Duration
+
+	// rewind is how long the end of a replicated stream may lie before our
+	// checkpoint: a new leader may still be catching up.
+	rewind time.Duration
+}
+
+func (j *JetStream) source(app string) *source {
+	return &source{js: j, app: app, times: readerTimes{
+		resolve: 5 * time.Second, idle: 10 * time.Second, rewind: 10 * time.Second,
+	}}
+}
 
 // errReplan ends the readers because other streams are to be read now.
 var errReplan = errors.New("the streams to read have changed")
@@ -29,6 +47,8 @@ var errReplan = errors.New("the streams to read have changed")
 // work, which errors.Is(err, ErrPermanent). It writes nothing anywhere, so
 // dying in it needs no recovery: the next owner reads from the checkpoint.
 func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
+	defer s.js.cfg.Conditions.Clear(SourceNone, s.app)
+	defer s.js.cfg.Conditions.Clear(SourceInterrupted, s.app)
 	positions := maps.Clone(from)
 	if positions == nil {
 		positions = map[string]bridge.Checkpoint{}
@@ -107,7 +127,7 @@ func (s *source) readAll(ctx context.Context, p plan, positions map[string]bridg
 }
 
 func (s *source) watchPlan(ctx context.Context, again func(context.Context) bool, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(resolveAgain)
+	tick := time.NewTicker(s.times.resolve)
 	defer tick.Stop()
 	for {
 		select {

@@ -90,7 +90,7 @@ func (j *JetStream) Store(app string) bridge.Store {
 func (j *JetStream) Publisher() bridge.Publisher { return &publisher{j} }
 
 // Source returns the reader of one app's events.
-func (j *JetStream) Source(app string) bridge.Source { return &source{js: j, app: app} }
+func (j *JetStream) Source(app string) bridge.Source { return j.source(app) }
 
 // isToken reports whether s can be one token of a subject and part of a
 // consumer's name.
