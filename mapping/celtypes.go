@@ -1,0 +1,177 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+)
+
+// The two variables of an expression and their types.
+const (
+	eventType = "event"
+	natsType  = "nats"
+)
+
+// celField is one documented field of a variable.
+type celField struct {
+	typ *cel.Type
+	set func(*evaluation) bool
+	get func(*evaluation) (any, error)
+}
+
+func always(*evaluation) bool { return true }
+
+func stringField(get func(*evaluation) string) celField {
+	return celField{cel.StringType, always, func(e *evaluation) (any, error) { return types.String(get(e)), nil }}
+}
+
+func eventFields() map[string]celField {
+	return map[string]celField{
+		"id":      stringField(func(e *evaluation) string { return e.env.id() }),
+		"type":    stringField(func(e *evaluation) string { return e.env.eventType() }),
+		"source":  stringField(func(e *evaluation) string { return e.env.source() }),
+		"subject": stringField(func(e *evaluation) string { return e.env.attribute("subject") }),
+		"time": {cel.TimestampType, always, func(e *evaluation) (any, error) {
+			return types.Timestamp{Time: e.env.time()}, nil
+		}},
+		"data": {cel.DynType, func(e *evaluation) bool { return e.env.data != nil }, (*evaluation).data},
+	}
+}
+
+func natsFields() map[string]celField {
+	return map[string]celField{
+		"subject": stringField(func(e *evaluation) string { return e.env.msg.Subject }),
+		"stream":  stringField(func(e *evaluation) string { return e.env.msg.Stream }),
+		"sequence": {cel.IntType, always, func(e *evaluation) (any, error) {
+			return types.Int(e.env.msg.Sequence), nil
+		}},
+		"time": {cel.TimestampType, always, func(e *evaluation) (any, error) {
+			return types.Timestamp{Time: e.env.msg.Time}, nil
+		}},
+		"tokens": {cel.ListType(cel.StringType), always, func(e *evaluation) (any, error) {
+			return strings.Split(e.env.msg.Subject, "."), nil
+		}},
+		"headers": {cel.MapType(cel.StringType, cel.StringType), always, func(e *evaluation) (any, error) {
+			return firstValues(e.env.msg.Header), nil
+		}},
+	}
+}
+
+func firstValues(h map[string][]string) map[string]string {
+	m := make(map[string]string, len(h))
+	for k, v := range h {
+		if len(v) > 0 {
+			m[k] = v[0]
+		}
+	}
+	return m
+}
+
+// typeProvider adds the two variables' types to the standard ones.
+type typeProvider struct {
+	*types.Registry
+	fields map[string]map[string]celField
+}
+
+func newTypeProvider() (*typeProvider, error) {
+	reg, err := types.NewRegistry()
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up the types of expressions: %w", err)
+	}
+	return &typeProvider{reg, map[string]map[string]celField{eventType: eventFields(), natsType: natsFields()}}, nil
+}
+
+// FindStructType implements types.Provider.
+func (p *typeProvider) FindStructType(name string) (*types.Type, bool) {
+	if _, ok := p.fields[name]; ok {
+		return types.NewTypeTypeWithParam(types.NewObjectType(name)), true
+	}
+	return p.Registry.FindStructType(name)
+}
+
+// FindStructFieldNames implements types.Provider.
+func (p *typeProvider) FindStructFieldNames(name string) ([]string, bool) {
+	if fields, ok := p.fields[name]; ok {
+		names := make([]string, 0, len(fields))
+		for f := range fields {
+			names = append(names, f)
+		}
+		slices.Sort(names)
+		return names, true
+	}
+	return p.Registry.FindStructFieldNames(name)
+}
+
+// FindStructFieldType implements types.Provider. Any other name that a
+// CloudEvents extension may have is one.
+func (p *typeProvider) FindStructFieldType(structType, name string) (*types.FieldType, bool) {
+	fields, ours := p.fields[structType]
+	if !ours {
+		return p.Registry.FindStructFieldType(structType, name)
+	}
+	f, ok := fields[name]
+	if !ok {
+		if structType != eventType || !isExtensionName(name) {
+			return nil, false
+		}
+		f = extensionField(name)
+	}
+	return &types.FieldType{
+		Type:    f.typ,
+		IsSet:   func(o any) bool { e, ok := evaluationOf(o); return ok && f.set(e) },
+		GetFrom: func(o any) (any, error) { return getField(o, f) },
+	}, true
+}
+
+func getField(o any, f celField) (any, error) {
+	e, ok := evaluationOf(o)
+	if !ok {
+		return nil, fmt.Errorf("cannot read a field of %T", o)
+	}
+	return f.get(e)
+}
+
+func evaluationOf(o any) (*evaluation, bool) {
+	switch v := o.(type) {
+	case variable:
+		return v.e, v.e != nil
+	case *evaluation:
+		return v, true
+	}
+	return nil, false
+}
+
+// isExtensionName: CloudEvents 1.0 allows lower-case letters and digits only.
+func isExtensionName(s string) bool {
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func extensionField(name string) celField {
+	return celField{
+		typ: cel.DynType,
+		set: func(e *evaluation) bool { _, ok := e.extension(name); return ok },
+		get: func(e *evaluation) (any, error) {
+			if v, ok := e.extension(name); ok {
+				return v, nil
+			}
+			return nil, fmt.Errorf("the event has no attribute %s", name)
+		},
+	}
+}
+
+// NativeToValue implements types.Adapter.
+func (p *typeProvider) NativeToValue(v any) ref.Val {
+	if own, ok := v.(variable); ok {
+		return own
+	}
+	return p.Registry.NativeToValue(v)
+}

@@ -1,0 +1,146 @@
+package mapping
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Options are what compiling a rules file may reach of the outside world.
+// Both are functions so that the package stays pure.
+type Options struct {
+	LookupEnv func(name string) (string, bool)  // for ${NAME}; nil: nothing is set
+	ReadFile  func(path string) ([]byte, error) // for app_secret_file; nil: nothing can be read
+}
+
+// Compile parses, checks and compiles a rules file. All problems are found at
+// once; the RuleSet is nil if any of them is an error. file is only a name
+// for messages.
+func Compile(file string, src []byte, opts Options) (*RuleSet, Problems) {
+	r := &report{src: newSource(file, src)}
+	root := parseTree(r.src, src, r)
+	if root == nil {
+		return nil, r.all()
+	}
+	c := &compiler{report: r, opts: opts}
+	decodeDocument(r, root, opts, &c.doc)
+	set := c.compile()
+	problems := r.all()
+	if problems.HasErrors() {
+		return nil, problems
+	}
+	return set, problems
+}
+
+// compiler turns a decoded document into a RuleSet. It goes on after errors.
+type compiler struct {
+	*report
+	opts      Options
+	doc       document
+	exprs     *expressions
+	templates map[string]*compiledTemplate
+	audiences map[string]*compiledAudience
+	set       *RuleSet
+}
+
+type compiledAudience struct {
+	*Audience
+	doc   *audienceDoc
+	users *expression
+}
+
+func (c *compiler) compile() *RuleSet {
+	c.set = &RuleSet{File: c.src.file, Apps: map[string]*App{}}
+	c.templates, c.audiences = map[string]*compiledTemplate{}, map[string]*compiledAudience{}
+	var err error
+	if c.exprs, err = newExpressions(); err != nil {
+		c.errorf(pos{1, 1}, "%v", err)
+		return nil
+	}
+	if c.doc.Version.set && c.doc.Version.N != 1 {
+		c.errorf(c.doc.Version.at, "cannot read version %d of the language: this is version 1", c.doc.Version.N)
+	}
+	for i := range c.doc.Apps {
+		c.app(&c.doc.Apps[i])
+	}
+	c.sources()
+	for i := range c.doc.Audiences {
+		c.audience(&c.doc.Audiences[i])
+	}
+	for i := range c.doc.Templates {
+		e := &c.doc.Templates[i]
+		c.nameOf(e.Name, "template")
+		c.templates[e.Name.text] = c.templateDoc(e.Name.text, &e.Value)
+	}
+	c.rules()
+	c.lint()
+	return c.set
+}
+
+// nameOf checks a name that becomes part of subjects and metrics.
+func (c *compiler) nameOf(s scalar, what string) {
+	if !isName(s.text) {
+		c.hintf(s.at, "want letters, digits, - and _, at most 64", "cannot use %q as the name of %s %s", s.text, article(what), what)
+	}
+}
+
+func article(noun string) string {
+	if strings.ContainsAny(noun[:1], "aeiou") {
+		return "an"
+	}
+	return "a"
+}
+
+func isName(s string) bool {
+	for _, r := range s {
+		if r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// template compiles one template; nil when it has faults.
+func (c *compiler) template(s scalar, dot shape) *program {
+	p, faults := parseTemplate(s, dot)
+	c.faults(s, faults)
+	return p
+}
+
+func (c *compiler) faults(s scalar, faults []fault) {
+	for _, f := range faults {
+		c.hintf(s.place(f.offset), f.hint, "%s", f.msg)
+	}
+}
+
+// known looks a name up that another part of the file must define.
+func known[T any](c *compiler, in named[T], t text, what string) *T {
+	if !t.set {
+		return nil
+	}
+	if v := in.find(t.Value); v != nil {
+		return v
+	}
+	c.hintf(t.at, cmp.Or(suggest(t.Value, in.names()), "define it under "+what+"s"), "unknown %s %q", what, t.Value)
+	return nil
+}
+
+// values lists texts without what could not be read.
+func values(ts []text) []string {
+	var out []string
+	for _, t := range ts {
+		if t.set && t.Value != "" {
+			out = append(out, t.Value)
+		}
+	}
+	return out
+}
+
+// distinct reports texts that stand in a list twice.
+func (c *compiler) distinct(ts []text, what string) {
+	for i, t := range ts {
+		if t.set && slices.ContainsFunc(ts[:i], func(o text) bool { return o.set && o.Value == t.Value }) {
+			c.errorf(t.at, "cannot use %s %q twice", what, t.Value)
+		}
+	}
+}

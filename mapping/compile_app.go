@@ -1,0 +1,177 @@
+package mapping
+
+import (
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (c *compiler) app(e *entry[appDoc]) {
+	d := &e.Value
+	c.nameOf(e.Name, "app")
+	a := &App{
+		Name: e.Name.text, Key: d.AppKey.Value, Sender: d.Sender.Value, Packages: values(d.Packages),
+		Everyone: d.Everyone.B, Audiences: map[string]*Audience{}, Templates: map[string]*Template{},
+		matcher: &matcher{maxBody: d.MaxBody.or(MaxBody)},
+	}
+	c.set.Apps[a.Name] = a
+	a.Secret = c.secret(e)
+	a.BaseURLs = c.baseURLs(e)
+	c.sender(d.Sender)
+	c.packages(d)
+	if d.MaxBody.set && d.MaxBody.N < 1000 {
+		c.errorf(d.MaxBody.at, "cannot use %d as max_body_bytes: want at least 1000", d.MaxBody.N)
+	}
+	a.Quota = c.quota(&d.Quota)
+}
+
+func (c *compiler) secret(e *entry[appDoc]) Secret {
+	d := &e.Value
+	switch {
+	case d.AppSecret.set && d.AppSecretFile.set:
+		c.errorf(d.AppSecretFile.at, "cannot use both app_secret and app_secret_file")
+	case d.AppSecret.set:
+		if !d.AppSecret.secret {
+			c.warnf(d.AppSecret.at, "write ${NAME}, or use app_secret_file", "the App Secret of %q is written in plain text", e.Name.text)
+		}
+		return Secret(d.AppSecret.Value)
+	case d.AppSecretFile.set:
+		return c.secretFile(d.AppSecretFile)
+	case d.set:
+		c.errorf(e.Name.at, "cannot use the app %q without app_secret or app_secret_file", e.Name.text)
+	}
+	return ""
+}
+
+func (c *compiler) secretFile(path text) Secret {
+	if path.Value == "" {
+		return ""
+	}
+	if c.opts.ReadFile == nil {
+		c.errorf(path.at, "cannot read %q here", path.Value)
+		return ""
+	}
+	data, err := c.opts.ReadFile(path.Value)
+	if err != nil {
+		c.errorf(path.at, "cannot read app_secret_file: %v", err)
+		return ""
+	}
+	line, rest, _ := strings.Cut(strings.TrimSpace(string(data)), "\n")
+	if line == "" || rest != "" {
+		c.errorf(path.at, "cannot use %q as app_secret_file: want a file with one line, the secret", path.Value)
+	}
+	return Secret(strings.TrimSpace(line))
+}
+
+// regionHosts are those of provider-api.md, section 2.
+func regionHosts(region string) []string {
+	short := map[string]string{"singapore": "sg", "north-america": "us", "saudi-arabia": "sau"}[region]
+	if short == "" {
+		return nil
+	}
+	return []string{"https://api." + short + "-light-api.com", "https://api-b." + short + "-light-api.com"}
+}
+
+func (c *compiler) baseURLs(e *entry[appDoc]) []string {
+	d := &e.Value
+	switch {
+	case d.Region.set && len(d.BaseURLs) > 0:
+		c.errorf(d.BaseURLs[0].at, "cannot use both region and base_urls")
+	case d.Region.set:
+		return regionHosts(d.Region.Value)
+	case len(d.BaseURLs) == 0:
+		if d.set && !c.failedAt(d.at) {
+			c.errorf(e.Name.at, "cannot use the app %q without region or base_urls", e.Name.text)
+		}
+	case len(d.BaseURLs) > 2:
+		c.errorf(d.BaseURLs[2].at, "cannot use more than two base_urls: a primary host and a backup")
+	}
+	c.distinct(d.BaseURLs, "the base URL")
+	var urls []string
+	for _, t := range d.BaseURLs {
+		if t.set && t.Value != "" {
+			urls = append(urls, c.baseURL(t))
+		}
+	}
+	return urls
+}
+
+// failedAt reports whether a structure could not be read at all.
+func (c *compiler) failedAt(at pos) bool {
+	return slices.ContainsFunc(c.problems, func(p Problem) bool {
+		return p.Severity == SeverityError && p.Line == at.line && p.Col == at.col
+	})
+}
+
+func (c *compiler) baseURL(t text) string {
+	u, err := url.Parse(t.Value)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		c.hintf(t.at, "want one such as https://api.sg-light-api.com", "cannot use %q as a base URL", t.Value)
+		return ""
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		c.errorf(t.at, "cannot use %q as a base URL: want only https:// and a host", t.Value)
+	case u.Scheme == "http" && !isLocal(u.Hostname()):
+		c.hintf(t.at, "use https://: the body of a request is protected by nothing else", "cannot use http:// for %s", u.Hostname())
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// isLocal: hosts of a test set-up, which no message leaves the machine or the
+// container network for.
+func isLocal(host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".test")
+}
+
+func (c *compiler) sender(t text) {
+	if t.set && t.Value != "" && !isName(t.Value) {
+		c.hintf(t.at, "want letters, digits, - and _, at most 64", "cannot use %q as sender", t.Value)
+	}
+}
+
+func (c *compiler) packages(d *appDoc) {
+	c.distinct(d.Packages, "the package")
+	for _, t := range d.Packages {
+		if t.set && t.Value != "" && strings.ContainsFunc(t.Value, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`*>"'/`, r) }) {
+			c.hintf(t.at, "want one such as com.example.student", "cannot use %q as a package name", t.Value)
+		}
+	}
+}
+
+func (c *compiler) sources() {
+	streams := map[string]bool{}
+	for i := range c.doc.Sources {
+		e := &c.doc.Sources[i]
+		c.nameOf(e.Name, "source")
+		d := &e.Value
+		if d.Stream.set && d.Stream.Value != "" {
+			if streams[d.Stream.Value] {
+				c.errorf(d.Stream.at, "cannot use the stream %q in two sources", d.Stream.Value)
+			}
+			streams[d.Stream.Value] = true
+			if strings.ContainsAny(d.Stream.Value, " .*>/\\\t") {
+				c.errorf(d.Stream.at, "cannot use %q as the name of a stream: it may not contain spaces, dots, * or >", d.Stream.Value)
+			}
+		}
+		c.set.Sources = append(c.set.Sources, Source{e.Name.text, d.Stream.Value, c.start(d.Start)})
+	}
+}
+
+func (c *compiler) start(t text) Start {
+	switch {
+	case !t.set || t.Value == "new":
+		return Start{Mode: StartNew}
+	case t.Value == "all":
+		return Start{Mode: StartAll}
+	}
+	at, err := time.Parse(time.RFC3339, t.Value)
+	if err != nil {
+		c.hintf(t.at, "want new, all, or a time such as 2026-11-01T00:00:00Z", "cannot use %q as start", t.Value)
+	}
+	return Start{Mode: StartAtTime, Time: at}
+}

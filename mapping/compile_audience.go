@@ -1,0 +1,115 @@
+package mapping
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"cel.dev/cel-go/cel"
+)
+
+func (c *compiler) audience(e *entry[audienceDoc]) {
+	d := &e.Value
+	c.nameOf(e.Name, "audience")
+	a := &Audience{
+		Name: e.Name.text, App: d.App.Value, Package: d.Package.Value, Platforms: c.platforms(d),
+		TagsAll: values(d.Tags.All), TagsAny: values(d.Tags.Any), Everyone: d.Everyone.B,
+		HasUsers: d.Users.set, Location: time.UTC,
+	}
+	if loc := c.zone(d.Timezone); loc != nil {
+		a.Location = loc
+	}
+	a.QuietHours = c.quietHours(d)
+	c.tags(d.Tags.All)
+	c.tags(d.Tags.Any)
+	compiled := &compiledAudience{Audience: a, doc: d}
+	if d.Users.set {
+		compiled.users = c.expression(d.Users, cel.ListType(cel.StringType))
+	}
+	c.audiences[a.Name] = compiled
+	if app := known(c, c.doc.Apps, d.App, "app"); app != nil {
+		c.reach(e, app)
+		if set := c.set.Apps[d.App.Value]; set != nil {
+			set.Audiences[a.Name] = a
+		}
+	}
+}
+
+// reach makes sure that nobody is addressed by accident.
+func (c *compiler) reach(e *entry[audienceDoc], app *appDoc) {
+	d := &e.Value
+	if d.Package.set && d.Package.Value != "" {
+		if allowed := values(app.Packages); !slices.Contains(allowed, d.Package.Value) {
+			c.hintf(d.Package.at, suggest(d.Package.Value, allowed), "cannot use the package %q: it is not one of the app's packages", d.Package.Value)
+		}
+	}
+	switch {
+	case d.Everyone.B && !app.Everyone.B:
+		c.hintf(d.Everyone.at, "set everyone: true on the app as well, if that is really meant", "cannot address everyone (isToAll): the app %q does not allow it", d.App.Value)
+	case d.Everyone.B && (d.Users.set || d.Tags.set || d.Package.set):
+		c.errorf(d.Everyone.at, "cannot use everyone together with package, tags or users: the provider would ignore them")
+	case !d.Everyone.B && !d.Package.set && !d.Users.set:
+		c.errorf(e.Name.at, "cannot use the audience %q without package", e.Name.text)
+	case d.Users.set && d.Tags.set:
+		c.errorf(d.Tags.at, "cannot use tags together with users: the provider would ignore them")
+	}
+}
+
+// platforms gives the provider's words: "ios", "android", "harmonyOS".
+func (c *compiler) platforms(d *audienceDoc) []string {
+	c.distinct(d.Platforms, "the platform")
+	var out []string
+	for _, p := range values(d.Platforms) {
+		if p == "harmonyos" {
+			p = "harmonyOS"
+		}
+		out = append(out, p)
+	}
+	if len(out) == 0 {
+		return []string{"ios", "android"}
+	}
+	return out
+}
+
+func (c *compiler) tags(ts []text) {
+	c.distinct(ts, "the tag")
+	if len(ts) > MaxTags {
+		c.errorf(ts[MaxTags].at, "cannot use %d tags: the provider's limit is %d", len(ts), MaxTags)
+	}
+}
+
+func (c *compiler) quietHours(d *audienceDoc) *QuietHours {
+	t := d.QuietHours
+	if !t.set || t.Value == "" {
+		if d.QuietFor.set {
+			c.errorf(d.QuietFor.at, "cannot use quiet_for without quiet_hours")
+		}
+		return nil
+	}
+	fromText, toText, _ := strings.Cut(t.Value, "-")
+	from, ok1 := timeOfDay(strings.TrimSpace(fromText))
+	to, ok2 := timeOfDay(strings.TrimSpace(toText))
+	if !ok1 || !ok2 || from == to {
+		c.hintf(t.at, `want two times of day such as "22:00-07:00"`, "cannot use %q as quiet_hours", t.Value)
+		return nil
+	}
+	if !d.Timezone.set {
+		c.warnf(t.at, "set timezone", "quiet_hours without a timezone are in UTC")
+	}
+	return &QuietHours{From: from, To: to, ForAll: d.QuietFor.Value == "all"}
+}
+
+// expression compiles CEL; nil when it has faults.
+func (c *compiler) expression(src code, want ...*cel.Type) *expression {
+	if !src.set {
+		return nil
+	}
+	x, faults := c.exprs.compile(src.text, want...)
+	c.faults(src.scalar, faults)
+	return x
+}
+
+// scalarTypes are what a key or a group may be made of.
+func scalarTypes() []*cel.Type {
+	return []*cel.Type{cel.StringType, cel.IntType, cel.UintType, cel.DoubleType, cel.BoolType, cel.TimestampType}
+}

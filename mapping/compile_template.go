@@ -1,0 +1,118 @@
+package mapping
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	defaultKeep    = 20
+	maxKeep        = 200
+	defaultAtMost  = 15 * time.Minute
+	defaultExpires = 6 * time.Hour
+)
+
+func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
+	t := &compiledTemplate{messageType: d.Message.Type.Value, disableUpdate: d.Message.DisableUpdateLastMsg.B, platforms: map[string]*part{}}
+	c.messageType(d.Message.Type)
+	c.contentFields(d.Message)
+	if d.Message.Content.set {
+		if k := d.Message.Content.kind; k != mapNode && k != scalarNode {
+			c.errorf(d.Message.Content.at, "cannot use %s as content: want a map or a string", k)
+		} else {
+			t.content = c.newPart(d.Message.Content.node, digestShape)
+		}
+	}
+	if d.Keep.set && (d.Keep.N < 1 || d.Keep.N > maxKeep) {
+		c.errorf(d.Keep.at, "cannot keep %d items: want 1 to %d", d.Keep.N, maxKeep)
+	}
+	c.notification(&d.Notification, t)
+	t.groupBy = c.expression(d.GroupBy, scalarTypes()...)
+	return t
+}
+
+func (c *compiler) notification(d *notificationDoc, t *compiledTemplate) {
+	if d.Title.set {
+		c.title(d.Title)
+		t.title = c.template(d.Title.scalar, digestShape)
+	}
+	if d.Alert.set {
+		t.alert = c.template(d.Alert.scalar, digestShape)
+		if strings.TrimSpace(d.Alert.text) == "" {
+			c.errorf(d.Alert.at, "cannot use an empty alert")
+		}
+	}
+	if d.ForceShow.set {
+		t.forceShow = &d.ForceShow.B
+	}
+	for name, tr := range map[string]tree{"ios": d.IOS.tree, "android": d.Android.tree, "harmonyOS": d.HarmonyOS.tree} {
+		if tr.set && tr.kind == mapNode {
+			t.platforms[name] = c.newPart(tr.node, digestShape)
+		}
+	}
+	if ios := d.IOS.known.Title; ios.set {
+		c.title(ios)
+	}
+	if d.Extra.set {
+		if d.Extra.kind != mapNode {
+			c.errorf(d.Extra.at, "cannot use %s as extra_settings: want a map", d.Extra.kind)
+			return
+		}
+		t.extra = c.newPart(d.Extra.node, digestShape)
+	}
+	if o := d.Android.known.Oppo; o.NotifyLevel.text == "16" && !o.Category.set {
+		c.errorf(o.NotifyLevel.at, "cannot use notify_level 16 without a category: Oppo wants one")
+	}
+}
+
+// title refuses a fixed text that would be cut every time.
+func (c *compiler) title(t code) {
+	if n := utf8.RuneCountInString(t.text); !strings.Contains(t.text, "{{") && n > MaxTitle {
+		c.errorf(t.place(cutAt(t.text, MaxTitle)), "cannot use a title of %d characters: the provider's limit is %d", n, MaxTitle)
+	}
+}
+
+// cutAt is the byte at which a text exceeds n characters.
+func cutAt(s string, n int) int {
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
+}
+
+// public describes a template to the rest of the program.
+func (d *templateDoc) public(name string) *Template {
+	t := &Template{
+		Name: name, Keep: d.Keep.or(defaultKeep), WhenInDoubt: HoldInDoubt,
+		Gather:       Gather{Idle: d.Gather.Idle.D, AtMost: defaultAtMost, MaxItems: d.Gather.MaxItems.N},
+		ExpiresAfter: defaultExpires,
+	}
+	if d.Gather.AtMost.set {
+		t.Gather.AtMost = d.Gather.AtMost.D
+	}
+	if d.ExpiresAfter.set {
+		t.ExpiresAfter = d.ExpiresAfter.D
+	}
+	if d.WhenInDoubt.set {
+		t.WhenInDoubt = WhenInDoubt(d.WhenInDoubt.Value)
+	}
+	return t
+}
+
+// over lays a rule's window over the template's.
+func (d *gatherDoc) over(g Gather) Gather {
+	if d.Idle.set {
+		g.Idle = d.Idle.D
+	}
+	if d.AtMost.set {
+		g.AtMost = d.AtMost.D
+	}
+	if d.MaxItems.set {
+		g.MaxItems = d.MaxItems.N
+	}
+	return g
+}

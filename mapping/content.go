@@ -1,0 +1,183 @@
+package mapping
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// part is a value whose strings are templates: message content or the
+// settings of a platform. Exactly one of its fields is used.
+type part struct {
+	program *program
+	value   json.RawMessage // a number, true, false, null
+	names   []string        // of a map, in the order of the file
+	parts   []*part         // of a map or a list
+	isMap   bool
+}
+
+// newPart compiles the templates of a value.
+func (c *compiler) newPart(n *node, dot shape) *part {
+	p := &part{isMap: n.kind == mapNode}
+	switch n.kind {
+	case scalarNode:
+		if raw, ok := constant(n); ok {
+			p.value = raw
+			return p
+		}
+		p.program = c.template(n.scalar, dot)
+	case mapNode:
+		for _, f := range n.fields {
+			p.names = append(p.names, f.key.text)
+			p.parts = append(p.parts, c.newPart(f.value, dot))
+		}
+	case listNode:
+		for _, item := range n.items {
+			p.parts = append(p.parts, c.newPart(item, dot))
+		}
+	default:
+		p.value = json.RawMessage("null")
+	}
+	return p
+}
+
+// constant is a number or a truth value of the file as JSON.
+func constant(n *node) (json.RawMessage, bool) {
+	raw := []byte(n.scalar.text)
+	if n.plain == "" || !validJSON(raw) {
+		return nil, false
+	}
+	return raw, true
+}
+
+// leaf is a rendered value: parts with their text.
+type leaf struct {
+	*part
+	text   string
+	leaves []*leaf
+}
+
+func (p *part) render(dot any, zone *time.Location) (*leaf, error) {
+	l := &leaf{part: p}
+	if p.program != nil {
+		var err error
+		l.text, _, err = p.program.run(dot, zone)
+		return l, err
+	}
+	for i, sub := range p.parts {
+		s, err := sub.render(dot, zone)
+		if err != nil {
+			if p.isMap {
+				return nil, fmt.Errorf("%s: %w", p.names[i], err)
+			}
+			return nil, err
+		}
+		l.leaves = append(l.leaves, s)
+	}
+	return l, nil
+}
+
+// appendJSON encodes a rendered value, a map in the order of the file.
+func (l *leaf) appendJSON(out []byte) []byte {
+	switch {
+	case l.program != nil:
+		return appendJSONString(out, l.text)
+	case l.value != nil:
+		return append(out, l.value...)
+	}
+	open, end := byte('['), byte(']')
+	if l.isMap {
+		open, end = '{', '}'
+	}
+	out = append(out, open)
+	for i, sub := range l.leaves {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		if l.isMap {
+			out = append(appendJSONString(out, l.names[i]), ':')
+		}
+		out = sub.appendJSON(out)
+	}
+	return append(out, end)
+}
+
+// appendJSONString encodes without the escapes that only HTML needs.
+func appendJSONString(out []byte, s string) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string can always be encoded
+	return append(out, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
+}
+
+// native is the rendered value for encoding/json.
+func (l *leaf) native() any {
+	switch {
+	case l.program != nil:
+		return l.text
+	case l.value != nil:
+		return l.value
+	case l.isMap:
+		m := make(map[string]any, len(l.leaves))
+		for i, sub := range l.leaves {
+			m[l.names[i]] = sub.native()
+		}
+		return m
+	}
+	list := make([]any, len(l.leaves))
+	for i, sub := range l.leaves {
+		list[i] = sub.native()
+	}
+	return list
+}
+
+// longest is the string that is cut first when a document is too long.
+func (l *leaf) longest() *leaf {
+	if l.program != nil {
+		return l
+	}
+	var best *leaf
+	for _, sub := range l.leaves {
+		if s := sub.longest(); s != nil && (best == nil || len(s.text) > len(best.text)) {
+			best = s
+		}
+	}
+	return best
+}
+
+// content is the message content within limit bytes. A document stays valid:
+// its strings are cut, the longest first.
+func (l *leaf) content(limit int) string {
+	if l.program != nil {
+		return cutBytes(l.text, limit)
+	}
+	for {
+		doc := l.appendJSON(nil)
+		excess := len(doc) - limit
+		s := l.longest()
+		if excess <= 0 || s == nil || s.text == "" {
+			return string(doc)
+		}
+		s.shorten(excess)
+	}
+}
+
+// shorten makes the encoded string shorter by at least one byte and by
+// excess if it can. Escapes are longer than what they stand for, so it may
+// take several rounds.
+func (l *leaf) shorten(excess int) {
+	encoded := len(appendJSONString(nil, l.text))
+	keep := len(l.text) - max(1, excess*len(l.text)/max(1, encoded))
+	l.text = cutBytes(l.text, min(keep, len(l.text)-1))
+}
+
+func (l *leaf) clone() *leaf {
+	c := *l
+	c.leaves = make([]*leaf, len(l.leaves))
+	for i, sub := range l.leaves {
+		c.leaves[i] = sub.clone()
+	}
+	return &c
+}

@@ -1,0 +1,148 @@
+package mapping
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// decoder fills Go values from a tree: strictly, and going on after an error
+// so that all of them are found. What it knows about keys stands in the tags
+// of the types in document.go, which the JSON Schema is made from as well:
+//
+//	yaml:"name"       the key; ",one": a list may be written as a single value
+//	need:"true"       the key must be there
+//	enum:"a|b"        the only values
+//	doc:"…"           for the schema
+type decoder struct {
+	*report
+	env func(name string) (string, bool)
+}
+
+// custom is a type that reads itself.
+type custom interface {
+	decode(d *decoder, n *node, name string)
+}
+
+func (d *decoder) value(n *node, v reflect.Value, name string, tag reflect.StructTag) {
+	if c, ok := v.Addr().Interface().(custom); ok {
+		if n.kind == nullNode {
+			d.hintf(n.at, "remove the key, or give it a value", "cannot leave %s empty", name)
+			return
+		}
+		c.decode(d, n, name)
+		d.enum(n, v, name, tag)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		d.structure(n, v, name)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(n, v.Elem(), name, tag)
+	case reflect.Slice:
+		d.list(n, v, name, tag)
+	}
+}
+
+// enum checks a value that is one of a few. One with ${NAME} or a template
+// inside is known only later.
+func (d *decoder) enum(n *node, v reflect.Value, name string, tag reflect.StructTag) {
+	choice := tag.Get("enum")
+	if choice == "" {
+		return
+	}
+	known := strings.Split(choice, "|")
+	switch t := v.Addr().Interface().(type) {
+	case *text:
+		if t.set && !slices.Contains(known, t.Value) {
+			d.hintf(n.at, suggest(t.Value, known), "cannot use %q as %s", t.Value, name)
+			*t = text{}
+		}
+	case *code:
+		if t.set && !strings.Contains(t.text, "{{") && !slices.Contains(known, t.text) {
+			d.hintf(n.at, suggest(t.text, known), "cannot use %q as %s", t.text, name)
+		}
+	}
+}
+
+func (d *decoder) list(n *node, v reflect.Value, name string, tag reflect.StructTag) {
+	items := n.items
+	switch {
+	case n.kind == nullNode:
+		d.hintf(n.at, "remove the key, or give it a value", "cannot leave %s empty", name)
+	case n.kind != listNode && strings.HasSuffix(tag.Get("yaml"), ",one"):
+		items = []*node{n}
+	case n.kind != listNode:
+		d.hintf(n.at, "put it into [ ]", "cannot use %s as %s: want a list", n.kind, name)
+	}
+	for i, item := range items {
+		e := reflect.New(v.Type().Elem()).Elem()
+		d.value(item, e, name+"["+strconv.Itoa(i)+"]", tag)
+		v.Set(reflect.Append(v, e))
+	}
+}
+
+func (d *decoder) structure(n *node, v reflect.Value, name string) {
+	v.Addr().Interface().(interface{ found(at pos) }).found(n.at)
+	if n.kind != mapNode {
+		if n.kind == nullNode {
+			d.hintf(n.at, "the lines that belong to it must be indented", "cannot leave %s empty", name)
+			return
+		}
+		d.hintf(n.at, "", "cannot use %s as %s: want a map with %s", n.kind, name, oneOf(keysOf(v.Type())))
+		return
+	}
+	for _, f := range n.fields {
+		i := fieldIndex(v.Type(), f.key.text)
+		if i < 0 {
+			d.hintf(f.key.at, suggest(f.key.text, keysOf(v.Type())), "unknown key %q in %s", f.key.text, name)
+			continue
+		}
+		d.value(f.value, v.Field(i), f.key.text, v.Type().Field(i).Tag)
+	}
+	d.needed(n, v, name)
+}
+
+func (d *decoder) needed(n *node, v reflect.Value, name string) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if key := keyOf(f); f.Tag.Get("need") == "true" && !n.has(key) {
+			d.errorf(n.at, "cannot use %s without %s", name, key)
+		}
+	}
+}
+
+func (n *node) has(key string) bool {
+	return slices.ContainsFunc(n.fields, func(f field) bool { return f.key.text == key })
+}
+
+func fieldIndex(t reflect.Type, key string) int {
+	for i := range t.NumField() {
+		if k := keyOf(t.Field(i)); k == key && k != "" {
+			return i
+		}
+	}
+	return -1
+}
+
+func keyOf(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	return key
+}
+
+func keysOf(t reflect.Type) []string {
+	var keys []string
+	for i := range t.NumField() {
+		if k := keyOf(t.Field(i)); k != "" {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+func decodeDocument(r *report, root *node, opts Options, into *document) {
+	d := &decoder{report: r, env: opts.LookupEnv}
+	d.value(root, reflect.ValueOf(into).Elem(), "the file", "")
+}

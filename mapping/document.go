@@ -1,0 +1,122 @@
+package mapping
+
+// The types of this file are the rules file as it stands: what keys there are
+// and what each may hold. Both the strict decoder and the JSON Schema are
+// driven by their tags (see decoder).
+
+type document struct {
+	mark
+	Version   integer            `yaml:"version" need:"true" doc:"Version of the language. Always 1."`
+	Apps      named[appDoc]      `yaml:"apps" need:"true" doc:"Provider App Keys by name. Each owns a quota."`
+	Sources   named[sourceDoc]   `yaml:"sources" doc:"Streams that events are read from, by name. Without it every stream that has a rule's subject is found by the server."`
+	Audiences named[audienceDoc] `yaml:"audiences" doc:"Who receives, by name."`
+	Templates named[templateDoc] `yaml:"templates" doc:"What is said, and how long to gather before saying it, by name."`
+	Rules     []ruleDoc          `yaml:"rules" need:"true" doc:"Which events matter to whom. Every rule that matches counts."`
+}
+
+type appDoc struct {
+	mark
+	AppKey        text     `yaml:"app_key" need:"true" doc:"The App Key. Usually ${NAME}, from the environment."`
+	AppSecret     text     `yaml:"app_secret" doc:"The App Secret, from the environment: ${NAME}."`
+	AppSecretFile text     `yaml:"app_secret_file" doc:"A file whose first line is the App Secret."`
+	Region        text     `yaml:"region" enum:"singapore|north-america|saudi-arabia" doc:"The provider's data centre."`
+	BaseURLs      []text   `yaml:"base_urls" doc:"Instead of region: the primary host and a backup."`
+	Sender        text     `yaml:"sender" need:"true" doc:"fromUserId: letters and digits, at most 64 bytes. Must have obtained an access token once."`
+	Packages      []text   `yaml:"packages" need:"true" doc:"The only package names that can be addressed."`
+	Everyone      flag     `yaml:"everyone" doc:"Whether isToAll may be used. Also needs everyone on the audience."`
+	MaxBody       integer  `yaml:"max_body_bytes" doc:"Longest request body. Content is cut to fit. Default: 100000."`
+	Quota         quotaDoc `yaml:"quota" doc:"The share of sends, and how to spend it."`
+}
+
+type quotaDoc struct {
+	mark
+	PerHour       integer        `yaml:"per_hour" doc:"Sends per hour. Default: 2, the provider's limit."`
+	PerDay        integer        `yaml:"per_day" doc:"Sends per day. Default: 3, the provider's limit."`
+	Timezone      text           `yaml:"timezone" doc:"Zone of the provider's calendar day, such as Asia/Singapore. Unset: any 25 hours."`
+	Policy        text           `yaml:"policy" enum:"price|asap|slots" doc:"How the moment of a send is chosen. Default: price."`
+	Slots         []text         `yaml:"slots" doc:"Times of day such as 09:00, with policy slots."`
+	Reserve       named[integer] `yaml:"reserve" keys:"low|normal|high|urgent" doc:"Sends of a day that only this priority and above may use."`
+	Worth         named[decimal] `yaml:"worth" keys:"low|normal|high|urgent" doc:"What one item is worth, by priority. Default: low 1, normal 3, high 10, urgent 30."`
+	CountRejected flag           `yaml:"count_rejected" doc:"Whether calls that the provider refused count against the quota. Default: true."`
+	UrgentAtOnce  flag           `yaml:"urgent_at_once" doc:"Whether an urgent digest goes as soon as a send is left. Default: true."`
+}
+
+type sourceDoc struct {
+	mark
+	Stream text `yaml:"stream" need:"true" doc:"Name of the JetStream stream."`
+	Start  text `yaml:"start" doc:"Where to begin when there is no checkpoint yet: new, all, or a time such as 2026-11-01T00:00:00Z. Default: new."`
+}
+
+type audienceDoc struct {
+	mark
+	App        text    `yaml:"app" need:"true" doc:"Name of the app that sends."`
+	Package    text    `yaml:"package" doc:"Package name, one of the app's packages."`
+	Platforms  []text  `yaml:"platforms" enum:"ios|android|harmonyos" doc:"Default: ios and android."`
+	Tags       tagsDoc `yaml:"tags" doc:"Only users with these tags."`
+	Users      code    `yaml:"users" doc:"CEL: a list of user ids. The digest gathers them, at most 1000."`
+	Everyone   flag    `yaml:"everyone" doc:"isToAll: everyone, whatever the package. Also needs everyone on the app."`
+	Timezone   text    `yaml:"timezone" doc:"Zone of quiet hours and of date in templates. Default: UTC."`
+	QuietHours text    `yaml:"quiet_hours" doc:"A stretch of the day such as 22:00-07:00 in which nothing is sent."`
+	QuietFor   text    `yaml:"quiet_for" enum:"all|not-urgent" doc:"Whom quiet hours hold back. Default: not-urgent, urgent items pass."`
+}
+
+type tagsDoc struct {
+	mark
+	All []text `yaml:"all" doc:"A user needs every one of these tags. At most 20."`
+	Any []text `yaml:"any" doc:"A user needs one of these tags. At most 20."`
+}
+
+type gatherDoc struct {
+	mark
+	Idle     span    `yaml:"idle" doc:"The window closes when nothing arrived for this long."`
+	AtMost   span    `yaml:"at_most" doc:"The window closes this long after the first item, at the latest. Default: 15m."`
+	MaxItems integer `yaml:"max_items" doc:"The window closes at once with this many items."`
+}
+
+type templateDoc struct {
+	mark
+	Gather       gatherDoc       `yaml:"gather" doc:"The gathering window."`
+	Keep         integer         `yaml:"keep" doc:"How many items keep their text and data, 1 to 200. All are counted. Default: 20."`
+	ExpiresAfter span            `yaml:"expires_after" doc:"An item is worth nothing this long after it arrived. Default: 6h."`
+	GroupBy      code            `yaml:"group_by" doc:"CEL: one digest for each value."`
+	Message      messageDoc      `yaml:"message" need:"true" doc:"What appears in the system channel."`
+	Notification notificationDoc `yaml:"notification" need:"true" doc:"What the phone shows."`
+	WhenInDoubt  text            `yaml:"when_in_doubt" enum:"hold|assume_sent" doc:"What becomes of a broadcast of which nobody knows whether it was sent. Default: hold."`
+}
+
+type messageDoc struct {
+	mark
+	Type                 text `yaml:"type" need:"true" doc:"RC:TxtMsg, RC:InfoNtf, RC:CmdMsg, RC:ImgMsg, RC:ImgTextMsg, RC:FileMsg, or a type of your own."`
+	Content              tree `yaml:"content" need:"true" doc:"A map is rendered and sent as JSON; a string is rendered and sent as it is."`
+	DisableUpdateLastMsg flag `yaml:"disable_update_last_msg" doc:"Do not show this as the channel's last message."`
+}
+
+type notificationDoc struct {
+	mark
+	Title     code                    `yaml:"title" doc:"Template. At most 50 characters; longer text is cut."`
+	Alert     code                    `yaml:"alert" doc:"Template. The push text."`
+	ForceShow flag                    `yaml:"force_show" doc:"Show the text even where the user hid details."`
+	IOS       platformDoc[iosDoc]     `yaml:"ios" doc:"Settings for iOS."`
+	Android   platformDoc[androidDoc] `yaml:"android" doc:"Settings for Android, by vendor."`
+	HarmonyOS platformDoc[harmonyDoc] `yaml:"harmonyos" doc:"Settings for HarmonyOS."`
+	Extra     tree                    `yaml:"extra_settings" doc:"Settings that are passed on unchecked, merged into the notification."`
+}
+
+type ruleDoc struct {
+	mark
+	Name         text      `yaml:"name" need:"true" doc:"Unique name: letters, digits, - and _."`
+	On           []text    `yaml:"on,one" need:"true" doc:"NATS subjects; * stands for one token, > for the rest."`
+	When         code      `yaml:"when" doc:"CEL: whether the rule matches. Default: always."`
+	Audience     text      `yaml:"audience" doc:"Who receives."`
+	Template     text      `yaml:"template" doc:"What is said."`
+	Key          code      `yaml:"key" doc:"CEL: items with the same key replace each other. Default: the event's id."`
+	Item         code      `yaml:"item" doc:"Template: the item's text, from the event."`
+	With         withDoc   `yaml:"with" doc:"What templates see as .Data: names and their CEL expressions. Default: event.data. At most 8 KiB."`
+	GroupBy      code      `yaml:"group_by" doc:"CEL: one digest for each value. Overrides the template's."`
+	Priority     text      `yaml:"priority" enum:"low|normal|high|urgent" doc:"Default: normal."`
+	Gather       gatherDoc `yaml:"gather" doc:"Overrides the template's window for this rule's items."`
+	ExpiresAfter span      `yaml:"expires_after" doc:"Overrides the template's."`
+	Cancels      []text    `yaml:"cancels,one" doc:"Names of rules whose pending items with the same key are removed."`
+	OnError      text      `yaml:"on_error" enum:"skip|deadletter" doc:"What to do with an event on which an expression fails. Default: skip."`
+	Examples     []tree    `yaml:"examples" doc:"Event data that the rule is meant for. check renders them."`
+}

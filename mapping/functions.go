@@ -1,0 +1,281 @@
+package mapping
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// functionNames lists what templates may call, which is less than
+// text/template offers: nothing that reads anything but its operands.
+func functionNames() []string {
+	return []string{
+		"and", "date", "default", "eq", "ge", "get", "gt", "index", "join", "json", "le", "len", "lower", "lt",
+		"ne", "not", "or", "plural", "print", "printf", "println", "slice", "trim", "truncate", "upper",
+	}
+}
+
+func (x *execution) functions() template.FuncMap {
+	return template.FuncMap{
+		tickName:   x.tick,
+		"date":     x.date,
+		"default":  defaultTo,
+		"get":      get,
+		"join":     x.join,
+		"json":     x.json,
+		"lower":    func(v any) (string, error) { return x.charge(strings.ToLower(textOf(v))) },
+		"upper":    func(v any) (string, error) { return x.charge(strings.ToUpper(textOf(v))) },
+		"trim":     func(v any) string { return strings.TrimSpace(textOf(v)) },
+		"plural":   plural,
+		"truncate": truncate,
+		"print":    func(v ...any) (string, error) { return x.charge(fmt.Sprint(v...)) },
+		"println":  func(v ...any) (string, error) { return x.charge(fmt.Sprintln(v...)) },
+		"printf":   x.printf,
+		"eq":       equal,
+		"ne":       func(a, b any) (bool, error) { ok, err := equal(a, b); return !ok, err },
+		"lt":       func(a, b any) (bool, error) { c, err := compare(a, b); return c < 0, err },
+		"le":       func(a, b any) (bool, error) { c, err := compare(a, b); return c <= 0, err },
+		"gt":       func(a, b any) (bool, error) { c, err := compare(a, b); return c > 0, err },
+		"ge":       func(a, b any) (bool, error) { c, err := compare(a, b); return c >= 0, err },
+	}
+}
+
+// nothing is JSON's null in a template: false, and no text.
+type nothing []struct{}
+
+func (nothing) String() string { return "" }
+
+// MarshalJSON implements json.Marshaler.
+func (nothing) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// fraction is a JSON number that is not whole. It prints as it was written.
+type fraction float64
+
+func (f fraction) String() string { return strconv.FormatFloat(float64(f), 'f', -1, 64) }
+
+// moment is a time in a template. It has no methods that know the machine's zone.
+type moment struct{ t time.Time }
+
+func (m moment) String() string { return m.t.UTC().Format(time.RFC3339) }
+
+// MarshalJSON implements json.Marshaler.
+func (m moment) MarshalJSON() ([]byte, error) { return json.Marshal(m.String()) }
+
+// decodeForTemplate decodes JSON into what templates work with.
+func decodeForTemplate(raw []byte) any {
+	if len(raw) == 0 {
+		return nothing(nil)
+	}
+	switch raw[0] {
+	case '{':
+		members, _ := objectMembers(raw, nil)
+		m := make(map[string]any, len(members))
+		for _, one := range members {
+			m[decodeString(one.key)] = decodeForTemplate(one.value)
+		}
+		return m
+	case '[':
+		elements, _ := arrayElements(raw)
+		list := make([]any, len(elements))
+		for i, e := range elements {
+			list[i] = decodeForTemplate(e)
+		}
+		return list
+	case '"':
+		return decodeString(raw[1 : len(raw)-1])
+	case 't', 'f':
+		return raw[0] == 't'
+	case 'n':
+		return nothing(nil)
+	}
+	if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+		return i
+	}
+	f, _ := strconv.ParseFloat(string(raw), 64)
+	return fraction(f)
+}
+
+func textOf(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return fmt.Sprint(v)
+}
+
+// plural gives "1 lesson", "2 lessons".
+func plural(n any, one, many string) (string, error) {
+	f, ok := numberOf(n)
+	if !ok {
+		return "", fmt.Errorf("cannot count with %q: plural wants a number first", textOf(n))
+	}
+	if f == 1 {
+		return textOf(n) + " " + one, nil
+	}
+	return textOf(n) + " " + many, nil
+}
+
+// truncate shortens text to n characters as people count them, an ellipsis included.
+func truncate(n any, v any) (string, error) {
+	limit, ok := numberOf(n)
+	if !ok || limit < 1 || limit > maxOutput {
+		return "", errors.New("cannot truncate: want a length of at least 1 first, then the text")
+	}
+	return cutGraphemes(textOf(v), int(limit)), nil
+}
+
+// defaultTo gives the fallback for what is empty.
+func defaultTo(fallback, v any) any {
+	if ok, _ := template.IsTrue(v); ok {
+		return v
+	}
+	return fallback
+}
+
+// get reads a field that may be missing.
+func get(m any, name string, fallback ...any) (any, error) {
+	fields, ok := m.(map[string]any)
+	if v, found := fields[name]; found {
+		return v, nil
+	}
+	if _, null := m.(nothing); !ok && !null {
+		return nil, fmt.Errorf("cannot get %q from %s", name, reflect.TypeOf(m))
+	}
+	if len(fallback) == 0 {
+		return nothing(nil), nil
+	}
+	return fallback[0], nil
+}
+
+func (x *execution) join(sep string, v any) (string, error) {
+	list := reflect.ValueOf(v)
+	if !list.IsValid() || list.Kind() != reflect.Slice {
+		return "", errors.New("cannot join: want a separator first, then a list")
+	}
+	parts, size := make([]string, list.Len()), 0
+	for i := range parts {
+		parts[i] = textOf(list.Index(i).Interface())
+		if size += len(parts[i]) + len(sep); size > maxBuilt {
+			return "", errBuilt
+		}
+	}
+	return x.charge(strings.Join(parts, sep))
+}
+
+func (x *execution) json(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("cannot encode as JSON: %w", err)
+	}
+	return x.charge(string(b))
+}
+
+var wideVerb = regexp.MustCompile(`%[^a-zA-Z%]*(\d{4}|\*)`)
+
+func (x *execution) printf(format string, v ...any) (string, error) {
+	if wideVerb.MatchString(format) {
+		return "", errors.New("cannot print with a width of more than 999")
+	}
+	return x.charge(fmt.Sprintf(format, v...))
+}
+
+// date formats a time in the audience's zone.
+func (x *execution) date(layout string, v any) (string, error) {
+	t, err := timeOf(v)
+	if err != nil {
+		return "", err
+	}
+	zone := x.zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	return x.charge(t.In(zone).Format(layout))
+}
+
+func timeOf(v any) (time.Time, error) {
+	switch v := v.(type) {
+	case moment:
+		return v.t, nil
+	case string:
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
+			if t, err := time.Parse(layout, v); err == nil {
+				return t, nil
+			}
+		}
+	case int64:
+		if v > 1e11 {
+			return time.UnixMilli(v), nil
+		}
+		return time.Unix(v, 0), nil
+	}
+	return time.Time{}, fmt.Errorf("cannot read %q as a time: want one such as 2026-11-02T10:00:00+08:00, or Unix seconds or milliseconds", textOf(v))
+}
+
+func numberOf(v any) (float64, bool) {
+	r := reflect.ValueOf(v)
+	switch {
+	case !r.IsValid():
+		return 0, false
+	case r.CanInt():
+		return float64(r.Int()), true
+	case r.CanUint():
+		return float64(r.Uint()), true
+	case r.CanFloat():
+		return r.Float(), !math.IsNaN(r.Float())
+	}
+	return 0, false
+}
+
+// equal compares with each of several values, numbers whatever their type.
+func equal(a any, others ...any) (bool, error) {
+	if len(others) == 0 {
+		return false, errors.New("cannot compare with nothing: eq wants two values")
+	}
+	for _, b := range others {
+		if x, ok := numberOf(a); ok {
+			if y, ok := numberOf(b); ok && x == y {
+				return true, nil
+			}
+			continue
+		}
+		if reflect.DeepEqual(a, b) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func compare(a, b any) (int, error) {
+	if x, ok := numberOf(a); ok {
+		if y, ok := numberOf(b); ok {
+			return compareOrdered(x, y), nil
+		}
+	}
+	if x, ok := a.(string); ok {
+		if y, ok := b.(string); ok {
+			return strings.Compare(x, y), nil
+		}
+	}
+	if x, ok := a.(moment); ok {
+		if y, ok := b.(moment); ok {
+			return x.t.Compare(y.t), nil
+		}
+	}
+	return 0, fmt.Errorf("cannot compare %q with %q", textOf(a), textOf(b))
+}
+
+func compareOrdered(x, y float64) int {
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
+}

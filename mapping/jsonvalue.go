@@ -1,0 +1,155 @@
+package mapping
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strconv"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+)
+
+// celValue decodes one valid raw JSON value. Objects decode their members
+// when they are asked for them.
+func celValue(raw []byte) ref.Val {
+	switch raw[0] {
+	case '"':
+		return types.String(decodeString(raw[1 : len(raw)-1]))
+	case 't':
+		return types.True
+	case 'f':
+		return types.False
+	case 'n':
+		return types.NullValue
+	case '{':
+		return &jsonObject{raw: raw}
+	case '[':
+		elements, _ := arrayElements(raw)
+		list := make([]ref.Val, len(elements))
+		for i, e := range elements {
+			list[i] = celValue(e)
+		}
+		return types.NewRefValList(types.DefaultTypeAdapter, list)
+	}
+	return celNumber(raw)
+}
+
+// celNumber reads whole numbers as int (uint beyond its range), all others as double.
+func celNumber(raw []byte) ref.Val {
+	if i, ok := smallInt(raw); ok {
+		return types.Int(i)
+	}
+	if bytes.IndexAny(raw, ".eE") < 0 {
+		if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			return types.Int(i)
+		}
+		if u, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
+			return types.Uint(u)
+		}
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil {
+		return types.NewErr("cannot use the number %.40s: it is out of range", raw)
+	}
+	return types.Double(f)
+}
+
+func smallInt(raw []byte) (n int64, ok bool) {
+	digits := raw
+	if raw[0] == '-' {
+		digits = raw[1:]
+	}
+	if len(digits) > 18 {
+		return 0, false
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if raw[0] == '-' {
+		n = -n
+	}
+	return n, true
+}
+
+// jsonObject is an object that is cut into members when the first is asked for.
+type jsonObject struct {
+	raw     []byte
+	members []member
+	cut     bool
+	whole   traits.Mapper // decoded, for the rare operation that needs all of it
+}
+
+// Find implements traits.Mapper.
+func (o *jsonObject) Find(key ref.Val) (ref.Val, bool) {
+	name, ok := key.(types.String)
+	if !ok {
+		return nil, false
+	}
+	if !o.cut {
+		o.members, _ = objectMembers(o.raw, nil)
+		o.cut = true
+	}
+	raw, ok := lookup(o.members, string(name))
+	if !ok {
+		return nil, false
+	}
+	return celValue(raw), true
+}
+
+// Get implements traits.Indexer.
+func (o *jsonObject) Get(key ref.Val) ref.Val {
+	if v, ok := o.Find(key); ok {
+		return v
+	}
+	return types.NewErr("no such key: %v", key)
+}
+
+// Contains implements traits.Container.
+func (o *jsonObject) Contains(key ref.Val) ref.Val {
+	_, ok := o.Find(key)
+	return types.Bool(ok)
+}
+
+func (o *jsonObject) decoded() traits.Mapper {
+	if o.whole != nil {
+		return o.whole
+	}
+	members, _ := objectMembers(o.raw, nil)
+	m := make(map[ref.Val]ref.Val, len(members))
+	for _, one := range members {
+		m[types.String(decodeString(one.key))] = celValue(one.value)
+	}
+	o.whole = types.NewRefValMap(types.DefaultTypeAdapter, m)
+	return o.whole
+}
+
+// Iterator implements traits.Iterable.
+func (o *jsonObject) Iterator() traits.Iterator { return o.decoded().Iterator() }
+
+// Size implements traits.Sizer.
+func (o *jsonObject) Size() ref.Val { return o.decoded().Size() }
+
+// ConvertToNative implements ref.Val.
+func (o *jsonObject) ConvertToNative(t reflect.Type) (any, error) {
+	if t == reflect.TypeFor[json.RawMessage]() {
+		return json.RawMessage(bytes.Clone(o.raw)), nil
+	}
+	return o.decoded().ConvertToNative(t)
+}
+
+// ConvertToType implements ref.Val.
+func (o *jsonObject) ConvertToType(t ref.Type) ref.Val { return o.decoded().ConvertToType(t) }
+
+// Equal implements ref.Val.
+func (o *jsonObject) Equal(other ref.Val) ref.Val { return o.decoded().Equal(other) }
+
+// Type implements ref.Val.
+func (o *jsonObject) Type() ref.Type { return types.MapType }
+
+// Value implements ref.Val.
+func (o *jsonObject) Value() any { return o.decoded().Value() }

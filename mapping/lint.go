@@ -1,0 +1,3 @@
+package mapping
+
+func (c *compiler) lint() {}

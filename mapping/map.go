@@ -1,0 +1,290 @@
+package mapping
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds of what an event contributes, so that the durable state stays small.
+const (
+	maxItemData = 8 << 10 // bytes of Item.Data
+	maxItemText = 4 << 10 // bytes of Item.Text
+	maxKey      = 256     // bytes of a key or a group
+)
+
+// Reasons of dead letters, one token of their subject each.
+const (
+	DeadUndecodable = "undecodable" // not JSON, or not a valid CloudEvent, and a rule asks for its data
+	DeadBatch       = "batch"       // a batch of CloudEvents
+	DeadExpression  = "expression"  // an expression failed, and the rule says on_error: deadletter
+	DeadOversized   = "oversized"   // what templates would see as .Data is more than 8 KiB
+)
+
+// matcher is what an app needs to decide, made once per reload.
+type matcher struct {
+	subjects    subjectTree
+	rules       []*compiledRule // as in App.Rules
+	templates   map[string]*compiledTemplate
+	maxBody     int
+	evaluations sync.Pool
+}
+
+// Subjects lists the NATS subjects that the app's rules ask for, without
+// duplicates and without those that another of them covers.
+func (a *App) Subjects() []string {
+	var all []string
+	for _, r := range a.Rules {
+		all = append(all, r.On...)
+	}
+	return withoutCovered(all)
+}
+
+func (m *matcher) evaluation() *evaluation {
+	if e, ok := m.evaluations.Get().(*evaluation); ok {
+		return e
+	}
+	return newEvaluation()
+}
+
+// Map decides what a message means for the app. It never fails: what cannot
+// be decoded or evaluated is part of the decision.
+//
+// The event of the decision is filled in only when there is something to
+// decide about it.
+func (a *App) Map(m *Message) Decision {
+	e := a.matcher.evaluation()
+	defer a.matcher.evaluations.Put(e)
+	e.rules = a.matcher.subjects.match(m.Subject, e.rules[:0])
+	if len(e.rules) == 0 {
+		return Decision{}
+	}
+	var d Decision
+	undecodable := e.open(m)
+	if errors.Is(undecodable, errBatch) {
+		d.Dead = []DeadLetter{{Reason: DeadBatch, Err: undecodable}}
+		return e.named(d)
+	}
+	for _, i := range e.rules {
+		r := a.matcher.rules[i]
+		if undecodable != nil && r.needs {
+			d.Dead = []DeadLetter{{Reason: DeadUndecodable, Err: undecodable}}
+			continue
+		}
+		r.decide(e, &d)
+	}
+	return e.named(d)
+}
+
+// named adds the event to a decision that has something to say about it.
+func (e *evaluation) named(d Decision) Decision {
+	if len(d.Matches)+len(d.Failures)+len(d.Dead) > 0 {
+		d.Event = e.env.event()
+	}
+	return d
+}
+
+func (r *compiledRule) decide(e *evaluation, d *Decision) {
+	m, part, err := r.match(e)
+	switch {
+	case errors.Is(err, errNoMatch):
+	case errors.Is(err, errOversized):
+		d.Dead = append(d.Dead, DeadLetter{DeadOversized, r.Name, err})
+	case err != nil:
+		d.Failures = append(d.Failures, Failure{r.Name, part, err})
+		if r.dead {
+			d.Dead = append(d.Dead, DeadLetter{DeadExpression, r.Name, fmt.Errorf("%s: %w", part, err)})
+		}
+	default:
+		d.Matches = append(d.Matches, m)
+	}
+}
+
+var (
+	errNoMatch   = errors.New("the condition does not hold")
+	errOversized = errors.New("what templates would see as .Data is more than 8 KiB: choose what they need with \"with\"")
+)
+
+// match evaluates a rule, part by part. part names the one that failed.
+func (r *compiledRule) match(e *evaluation) (m Match, part string, err error) {
+	if r.when != nil {
+		ok, err := r.when.evalBool(e)
+		if err != nil {
+			return m, "when", err
+		}
+		if !ok {
+			return m, "", errNoMatch
+		}
+	}
+	key := e.env.id()
+	if r.key != nil {
+		if key, err = r.key.evalText(e); err != nil {
+			return m, "key", err
+		}
+	}
+	m = Match{Rule: r.Name, Audience: r.Audience, Template: r.Template, Gather: r.Gather, Cancels: r.Cancels}
+	m.Item.Key = bounded(key)
+	if len(r.Cancels) > 0 {
+		return m, "", nil
+	}
+	if part, err = r.reach(e, &m); err != nil {
+		return m, part, err
+	}
+	part, err = r.fill(e, &m.Item)
+	return m, part, err
+}
+
+// reach evaluates whom the item goes to.
+func (r *compiledRule) reach(e *evaluation, m *Match) (part string, err error) {
+	if r.group != nil {
+		group, err := r.group.evalText(e)
+		if err != nil {
+			return "group_by", err
+		}
+		m.Group = bounded(group)
+	}
+	if r.users == nil {
+		return "", nil
+	}
+	if m.Users, err = r.users.evalStrings(e); err != nil {
+		return "users", err
+	}
+	switch {
+	case len(m.Users) == 0:
+		return "users", errors.New("the list of users is empty")
+	case len(m.Users) > MaxUsers:
+		return "users", fmt.Errorf("%d users are more than the provider's %d", len(m.Users), MaxUsers)
+	}
+	return "", nil
+}
+
+// fill evaluates what the item says.
+func (r *compiledRule) fill(e *evaluation, it *Item) (part string, err error) {
+	msg := e.env.msg
+	it.Rule, it.EventID, it.Type, it.Time = r.Name, e.env.id(), e.env.eventType(), e.env.time()
+	it.Arrived, it.ReadyBy, it.Expires = msg.Time, msg.Time.Add(r.Gather.AtMost), msg.Time.Add(r.ExpiresAfter)
+	it.Priority = r.Priority
+	if it.Data, err = r.data(e); err != nil {
+		return "with", err
+	}
+	if len(it.Data) > maxItemData {
+		return "with", errOversized
+	}
+	if r.item != nil {
+		text, _, err := r.item.run(eventDot(e), r.audience.Location)
+		if err != nil {
+			return "item", err
+		}
+		it.Text = cutBytes(strings.ToValidUTF8(text, "\uFFFD"), maxItemText)
+	}
+	return "", nil
+}
+
+// data is what templates see as .Data: the default is event.data, if there is any.
+func (r *compiledRule) data(e *evaluation) ([]byte, error) {
+	switch {
+	case r.with != nil:
+		v, err := r.with.eval(e)
+		if err != nil {
+			return nil, err
+		}
+		return appendJSON(nil, v)
+	case r.withKeys != nil:
+		return r.members(e)
+	}
+	if len(e.env.data) > maxItemData {
+		return nil, errOversized
+	}
+	return bytes.Clone(e.env.data), nil
+}
+
+func (r *compiledRule) members(e *evaluation) ([]byte, error) {
+	out := []byte{'{'}
+	for i, name := range r.withKeys {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(appendJSONString(out, name), ':')
+		v, err := r.withVals[i].eval(e)
+		if err == nil {
+			out, err = appendJSON(out, v)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return append(out, '}'), nil
+}
+
+// bounded keeps long keys distinct in few bytes.
+func bounded(key string) string {
+	if !utf8.ValidString(key) {
+		key = strings.ToValidUTF8(key, "\uFFFD")
+	}
+	if len(key) <= maxKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return cutBytes(key, maxKey-40) + hex.EncodeToString(sum[:16])
+}
+
+// eventDot is what an item template sees.
+func eventDot(e *evaluation) map[string]any {
+	ev, msg := e.env.event(), e.env.msg
+	dot := map[string]any{}
+	e.env.extensions(dot)
+	dot["id"], dot["type"], dot["source"], dot["subject"] = ev.ID, ev.Type, ev.Source, ev.Subject
+	dot["time"] = moment{ev.Time}
+	dot["nats"] = map[string]any{
+		"subject": msg.Subject, "tokens": strings.Split(msg.Subject, "."), "stream": msg.Stream,
+		"sequence": msg.Sequence, "time": moment{msg.Time}, "headers": firstValuesAny(msg.Header),
+	}
+	delete(dot, "data")
+	if e.env.data != nil {
+		dot["data"] = decodeForTemplate(e.env.data)
+	}
+	return dot
+}
+
+func firstValuesAny(h map[string][]string) map[string]any {
+	m := make(map[string]any, len(h))
+	for k, v := range h {
+		if len(v) > 0 {
+			m[k] = v[0]
+		}
+	}
+	return m
+}
+
+// extensions adds a CloudEvent's further attributes.
+func (e *envelope) extensions(dot map[string]any) {
+	for _, m := range e.body {
+		dot[decodeString(m.key)] = decodeForTemplate(m.value)
+	}
+	if !e.binary {
+		return
+	}
+	for k := range e.msg.Header {
+		if name := strings.ToLower(k); strings.HasPrefix(name, "ce-") {
+			dot[name[3:]] = e.attribute(name[3:])
+		}
+	}
+}
+
+// short writes a length of time without its zero parts.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}

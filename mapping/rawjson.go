@@ -1,0 +1,286 @@
+package mapping
+
+import (
+	"bytes"
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// This file finds its way in raw JSON: it checks a text once and cuts it into
+// the raw values of its members, which are decoded only when a rule asks. It
+// accepts exactly what encoding/json accepts.
+
+// member is one name and value of an object.
+type member struct {
+	key   []byte // between the quotes, escapes included
+	value []byte // without surrounding space
+}
+
+const maxJSONDepth = 10_000 // as encoding/json
+
+// objectMembers cuts an object. It reports false for anything that is not one valid object.
+func objectMembers(data []byte, into []member) ([]member, bool) {
+	i := skipSpace(data, 0)
+	if i >= len(data) || data[i] != '{' {
+		return into, false
+	}
+	i = skipSpace(data, i+1)
+	if i < len(data) && data[i] == '}' {
+		return into, skipSpace(data, i+1) == len(data)
+	}
+	for {
+		m, end, ok := oneMember(data, i, 1)
+		if !ok {
+			return into, false
+		}
+		into = append(into, m)
+		if end >= len(data) || data[end] != ',' {
+			return into, end < len(data) && data[end] == '}' && skipSpace(data, end+1) == len(data)
+		}
+		i = skipSpace(data, end+1)
+	}
+}
+
+// oneMember cuts `"key": value` at i; end is where the next sign stands.
+func oneMember(data []byte, i, depth int) (m member, end int, ok bool) {
+	keyEnd := skipString(data, i)
+	if keyEnd < 0 {
+		return m, 0, false
+	}
+	colon := skipSpace(data, keyEnd)
+	if colon >= len(data) || data[colon] != ':' {
+		return m, 0, false
+	}
+	from := skipSpace(data, colon+1)
+	to := skipValue(data, from, depth)
+	if to < 0 {
+		return m, 0, false
+	}
+	return member{data[i+1 : keyEnd-1], data[from:to]}, skipSpace(data, to), true
+}
+
+// arrayElements cuts an array.
+func arrayElements(data []byte) (elements [][]byte, ok bool) {
+	i := skipSpace(data, 0)
+	if i >= len(data) || data[i] != '[' {
+		return nil, false
+	}
+	i = skipSpace(data, i+1)
+	if i < len(data) && data[i] == ']' {
+		return nil, skipSpace(data, i+1) == len(data)
+	}
+	for {
+		to := skipValue(data, i, 1)
+		if to < 0 {
+			return nil, false
+		}
+		elements = append(elements, data[i:to])
+		next := skipSpace(data, to)
+		if next >= len(data) || data[next] != ',' {
+			return elements, next < len(data) && data[next] == ']' && skipSpace(data, next+1) == len(data)
+		}
+		i = skipSpace(data, next+1)
+	}
+}
+
+// validJSON is json.Valid.
+func validJSON(data []byte) bool {
+	end := skipValue(data, skipSpace(data, 0), 0)
+	return end >= 0 && skipSpace(data, end) == len(data)
+}
+
+// lookup finds a member by name. Of equal names the last one counts, as in encoding/json.
+func lookup(members []member, name string) ([]byte, bool) {
+	for i := len(members) - 1; i >= 0; i-- {
+		if keyIs(members[i].key, name) {
+			return members[i].value, true
+		}
+	}
+	return nil, false
+}
+
+func keyIs(key []byte, name string) bool {
+	if string(key) == name {
+		return true
+	}
+	return needsDecoding(key) && decodeString(key) == name
+}
+
+func needsDecoding(inner []byte) bool {
+	return bytes.IndexByte(inner, '\\') >= 0 || !utf8.Valid(inner)
+}
+
+// decodeString turns what stands between the quotes into text.
+func decodeString(inner []byte) string {
+	if !needsDecoding(inner) {
+		return string(inner)
+	}
+	quoted := make([]byte, 0, len(inner)+2)
+	quoted = append(append(append(quoted, '"'), inner...), '"')
+	var s string
+	if json.Unmarshal(quoted, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+func skipSpace(data []byte, i int) int {
+	for i < len(data) && (data[i] == ' ' || data[i] == '\n' || data[i] == '\t' || data[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// skipValue returns the end of the value at i, or -1 if there is none.
+func skipValue(data []byte, i, depth int) int {
+	if i >= len(data) || depth > maxJSONDepth {
+		return -1
+	}
+	switch c := data[i]; {
+	case c == '"':
+		return skipString(data, i)
+	case c == '{':
+		return skipObject(data, i, depth+1)
+	case c == '[':
+		return skipArray(data, i, depth+1)
+	case c == '-' || '0' <= c && c <= '9':
+		return skipNumber(data, i)
+	}
+	for _, word := range [...]string{"true", "false", "null"} {
+		if len(data)-i >= len(word) && string(data[i:i+len(word)]) == word {
+			return i + len(word)
+		}
+	}
+	return -1
+}
+
+func skipObject(data []byte, i, depth int) int {
+	if depth > maxJSONDepth {
+		return -1
+	}
+	i = skipSpace(data, i+1)
+	if i < len(data) && data[i] == '}' {
+		return i + 1
+	}
+	for {
+		_, end, ok := oneMember(data, i, depth)
+		switch {
+		case !ok || end >= len(data):
+			return -1
+		case data[end] == '}':
+			return end + 1
+		case data[end] != ',':
+			return -1
+		}
+		i = skipSpace(data, end+1)
+	}
+}
+
+func skipArray(data []byte, i, depth int) int {
+	if depth > maxJSONDepth {
+		return -1
+	}
+	i = skipSpace(data, i+1)
+	if i < len(data) && data[i] == ']' {
+		return i + 1
+	}
+	for {
+		end := skipValue(data, i, depth)
+		if end < 0 {
+			return -1
+		}
+		end = skipSpace(data, end)
+		switch {
+		case end >= len(data):
+			return -1
+		case data[end] == ']':
+			return end + 1
+		case data[end] != ',':
+			return -1
+		}
+		i = skipSpace(data, end+1)
+	}
+}
+
+func skipString(data []byte, i int) int {
+	if i >= len(data) || data[i] != '"' {
+		return -1
+	}
+	for i++; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			return i + 1
+		case c < ' ':
+			return -1
+		case c == '\\':
+			if i = skipEscape(data, i+1); i < 0 {
+				return -1
+			}
+		}
+	}
+	return -1
+}
+
+// skipEscape returns the place of the escape's last character.
+func skipEscape(data []byte, i int) int {
+	if i >= len(data) {
+		return -1
+	}
+	switch data[i] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i
+	case 'u':
+		for k := 1; k <= 4; k++ {
+			if i+k >= len(data) || !isHex(data[i+k]) {
+				return -1
+			}
+		}
+		return i + 4
+	}
+	return -1
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func skipNumber(data []byte, i int) int {
+	if data[i] == '-' {
+		i++
+	}
+	switch {
+	case i >= len(data):
+		return -1
+	case data[i] == '0':
+		i++
+	default:
+		if i = skipDigits(data, i); i < 0 {
+			return -1
+		}
+	}
+	if i < len(data) && data[i] == '.' {
+		if i = skipDigits(data, i+1); i < 0 {
+			return -1
+		}
+	}
+	if i < len(data) && (data[i] == 'e' || data[i] == 'E') {
+		i++
+		if i < len(data) && (data[i] == '+' || data[i] == '-') {
+			i++
+		}
+		return skipDigits(data, i)
+	}
+	return i
+}
+
+// skipDigits wants at least one.
+func skipDigits(data []byte, i int) int {
+	from := i
+	for i < len(data) && '0' <= data[i] && data[i] <= '9' {
+		i++
+	}
+	if i == from {
+		return -1
+	}
+	return i
+}

@@ -1,0 +1,265 @@
+package mapping
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of the provider (provider-api.md, sections 3.1, 3.2, 3.4 and row 7 of section 12).
+const (
+	MaxTitle   = 50      // characters of notification.title
+	MaxContent = 128_000 // bytes of message.content
+	MaxTags    = 20      // in tag and in tagOr
+	MaxUsers   = 1000    // in userId
+	MaxBody    = 100_000 // bytes of the whole request, unless the app says otherwise
+)
+
+// compiledTemplate is a template ready to render.
+type compiledTemplate struct {
+	messageType   string
+	content       *part
+	disableUpdate bool
+	title, alert  *program // nil: not there
+	forceShow     *bool
+	platforms     map[string]*part // by the provider's word
+	extra         *part
+	groupBy       *expression
+}
+
+// Render turns a digest into the request that would be sent. Text beyond the
+// provider's limits is cut, never refused. It fails when a template does, or
+// when audience or template no longer exist.
+func (a *App) Render(v View) (Rendered, error) {
+	audience, template := a.Audiences[v.Audience], a.matcher.templates[v.Template]
+	switch {
+	case audience == nil:
+		return Rendered{}, fmt.Errorf("cannot render digest %s: there is no audience %q in the rules", v.ID, v.Audience)
+	case template == nil:
+		return Rendered{}, fmt.Errorf("cannot render digest %s: there is no template %q in the rules", v.ID, v.Template)
+	case audience.HasUsers && len(v.Users) == 0:
+		return Rendered{}, fmt.Errorf("cannot render digest %s: nobody is in its user audience %q", v.ID, v.Audience)
+	case len(v.Users) > MaxUsers:
+		return Rendered{}, fmt.Errorf("cannot render digest %s: %d users are more than %d", v.ID, len(v.Users), MaxUsers)
+	}
+	r := renderer{dot: digestDot(v), zone: audience.Location}
+	r.out.Request = Request{
+		Platform: audience.Platforms, FromUserID: a.Sender, Audience: audience.request(v.Users),
+		Message: RequestMessage{MessageType: template.messageType, DisableUpdateLastMsg: template.disableUpdate},
+	}
+	err := r.notification(template, audience.Platforms)
+	if err == nil {
+		err = r.content(template, a.matcher.maxBody)
+	}
+	if err != nil {
+		return Rendered{}, fmt.Errorf("cannot render digest %s with template %q: %w", v.ID, v.Template, err)
+	}
+	return r.out, nil
+}
+
+func (a *Audience) request(users []string) RequestAudience {
+	if a.HasUsers {
+		return RequestAudience{UserID: users, PackageName: a.Package}
+	}
+	return RequestAudience{Tag: a.TagsAll, TagOr: a.TagsAny, PackageName: a.Package, IsToAll: a.Everyone}
+}
+
+type renderer struct {
+	dot  any
+	zone *time.Location
+	out  Rendered
+}
+
+func (r *renderer) cut(field string, was, limit int) {
+	r.out.Cuts = append(r.out.Cuts, Cut{field, was, limit})
+}
+
+func (r *renderer) notification(t *compiledTemplate, platforms []string) error {
+	n := map[string]any{}
+	r.out.Request.Notification = n
+	if t.extra != nil {
+		if err := r.settings(n, t.extra, "extra_settings"); err != nil {
+			return err
+		}
+	}
+	for _, p := range platforms {
+		if t.platforms[p] == nil {
+			continue
+		}
+		own, _ := n[p].(map[string]any)
+		if own == nil {
+			own = map[string]any{}
+		}
+		if err := r.settings(own, t.platforms[p], p); err != nil {
+			return err
+		}
+		if title, ok := own["title"].(string); ok {
+			own["title"] = r.title(title, "notification."+p+".title")
+		}
+		n[p] = own
+	}
+	return r.common(n, t)
+}
+
+func (r *renderer) common(n map[string]any, t *compiledTemplate) error {
+	if t.title != nil {
+		title, _, err := t.title.run(r.dot, r.zone)
+		if err != nil {
+			return fmt.Errorf("title: %w", err)
+		}
+		n["title"] = r.title(title, "notification.title")
+	}
+	if t.alert != nil {
+		alert, _, err := t.alert.run(r.dot, r.zone)
+		if err != nil {
+			return fmt.Errorf("alert: %w", err)
+		}
+		n["alert"] = alert
+	}
+	if t.forceShow != nil {
+		n["forceShowPushContent"] = map[bool]int{true: 1}[*t.forceShow]
+	}
+	return nil
+}
+
+// settings renders a map into n, level by level.
+func (r *renderer) settings(n map[string]any, p *part, name string) error {
+	l, err := p.render(r.dot, r.zone)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	m, _ := l.native().(map[string]any)
+	mergeInto(n, m)
+	return nil
+}
+
+func mergeInto(dst, src map[string]any) {
+	for k, v := range src {
+		from, ok := v.(map[string]any)
+		to, both := dst[k].(map[string]any)
+		if ok && both {
+			mergeInto(to, from)
+			continue
+		}
+		dst[k] = v
+	}
+}
+
+func (r *renderer) title(s, field string) string {
+	if was := utf8.RuneCountInString(s); was > MaxTitle {
+		r.cut(field, was, MaxTitle)
+		return cutRunes(s, MaxTitle)
+	}
+	return s
+}
+
+func (r *renderer) content(t *compiledTemplate, maxBody int) error {
+	l, err := t.content.render(r.dot, r.zone)
+	if err != nil {
+		return fmt.Errorf("content: %w", err)
+	}
+	whole := l.clone().content(maxInt)
+	msg := &r.out.Request.Message
+	msg.Content = l.clone().content(MaxContent)
+	if len(whole) > MaxContent {
+		r.cut("message.content", len(whole), MaxContent)
+	}
+	if err := r.fit(l, len(whole), maxBody); err != nil {
+		return err
+	}
+	if err := checkContent(t.messageType, msg.Content); err != nil {
+		return err
+	}
+	return nil
+}
+
+const maxInt = int(^uint(0) >> 1)
+
+// fit cuts content until the whole body has room: the longest content that
+// still fits is found by halving.
+func (r *renderer) fit(l *leaf, was, maxBody int) error {
+	size := func(limit int) int {
+		r.out.Request.Message.Content = l.clone().content(limit)
+		body, err := r.out.Request.Body()
+		if err != nil {
+			return maxInt
+		}
+		return len(body)
+	}
+	body, err := r.out.Request.Body()
+	if err != nil {
+		return err
+	}
+	if len(body) <= maxBody {
+		return nil
+	}
+	low, high := 0, len(r.out.Request.Message.Content)
+	for low+1 < high {
+		if mid := (low + high) / 2; size(mid) <= maxBody {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	if size(low) > maxBody {
+		return fmt.Errorf("cannot fit the request into %d bytes even with its content cut", maxBody)
+	}
+	r.cut("message.content", was, low)
+	return nil
+}
+
+// digestView is a digest as templates see it, with data decoded.
+type digestView struct {
+	ID, App, Audience, Template, Group string
+	Count, More                        int
+	Items                              []itemView
+	First, Last                        itemView
+	Now                                moment
+}
+
+type itemView struct {
+	Key, Text, Rule, Type, Priority string
+	Data                            any
+	Time                            moment
+}
+
+func digestDot(v View) digestView {
+	d := digestView{
+		ID: v.ID, App: v.App, Audience: v.Audience, Template: v.Template, Group: v.Group,
+		Count: v.Count, More: v.More(), First: viewItem(v.First), Last: viewItem(v.Last), Now: moment{v.Now},
+	}
+	for _, it := range v.Items {
+		d.Items = append(d.Items, viewItem(it))
+	}
+	return d
+}
+
+func viewItem(it Item) itemView {
+	data := any(nothing(nil))
+	if validJSON(it.Data) {
+		data = decodeForTemplate(it.Data)
+	}
+	return itemView{Key: it.Key, Text: it.Text, Rule: it.Rule, Type: it.Type, Priority: it.Priority.String(), Data: data, Time: moment{it.Time}}
+}
+
+var errNotObject = errors.New("the content of a built-in message type must be a JSON object")
+
+// checkContent makes sure that a built-in type has what it needs.
+func checkContent(messageType, content string) error {
+	need, builtIn := requiredFields(messageType)
+	if !builtIn {
+		return nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(content), &fields); err != nil {
+		return errNotObject
+	}
+	for _, f := range need {
+		if _, ok := fields[f]; !ok {
+			return fmt.Errorf("the content of %s has no %s", messageType, f)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package mapping
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// pos is a place in a file, both parts from 1. The zero value is unknown.
+type pos struct{ line, col int }
+
+// source is the text of a file, by lines, for messages and for finding the
+// place of one character inside a scalar.
+type source struct {
+	file  string
+	lines []string
+}
+
+func newSource(file string, src []byte) *source {
+	lines := strings.Split(string(src), "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimSuffix(l, "\r")
+	}
+	return &source{file: file, lines: lines}
+}
+
+// line returns the text of a line, from 1; empty when there is none.
+func (s *source) line(n int) string {
+	if n < 1 || n > len(s.lines) {
+		return ""
+	}
+	return s.lines[n-1]
+}
+
+type style uint8
+
+const (
+	plain style = iota
+	singleQuoted
+	doubleQuoted
+	literal // "|"
+	folded  // ">"
+)
+
+// scalar is one value as it stands in the file.
+type scalar struct {
+	text  string
+	at    pos // of the first character, a quote or "|" included
+	style style
+	src   *source
+}
+
+// place says where in the file the byte at offset of the text stands. It is
+// exact for one-line and literal scalars and good enough for folded ones.
+func (s scalar) place(offset int) pos {
+	offset = max(0, min(offset, len(s.text)))
+	if s.src == nil {
+		return s.at
+	}
+	switch s.style {
+	case literal:
+		return s.placeInLiteral(offset)
+	case folded:
+		return s.placeInFolded(offset)
+	}
+	return s.placeInFlow(offset)
+}
+
+func (s scalar) placeInLiteral(offset int) pos {
+	before := s.text[:offset]
+	line := strings.Count(before, "\n")
+	inLine := before[strings.LastIndexByte(before, '\n')+1:]
+	return pos{s.at.line + 1 + line, s.indent() + 1 + utf8.RuneCountInString(inLine)}
+}
+
+func (s scalar) placeInFolded(offset int) pos {
+	indent, n := s.indent(), s.at.line+1
+	for ; n < len(s.src.lines); n++ {
+		length := max(0, len(s.src.line(n))-indent)
+		if offset <= length {
+			break
+		}
+		offset -= length
+		if strings.TrimSpace(s.src.line(n+1)) != "" {
+			offset--
+		}
+	}
+	l := s.src.line(n)
+	from := min(indent, len(l))
+	to := min(from+max(offset, 0), len(l))
+	return pos{n, indent + 1 + utf8.RuneCountInString(l[from:to])}
+}
+
+// indent is that of a block scalar's first line with text.
+func (s scalar) indent() int {
+	for n := s.at.line + 1; n <= len(s.src.lines); n++ {
+		l := s.src.line(n)
+		if t := strings.TrimLeft(l, " "); t != "" {
+			return len(l) - len(t)
+		}
+	}
+	return 0
+}
+
+// placeInFlow walks a plain or quoted scalar in the file and in its text side by side.
+func (s scalar) placeInFlow(offset int) pos {
+	at := s.at
+	rest := fromColumn(s.src.line(at.line), at.col)
+	if s.style != plain {
+		rest, at.col = skip(rest, 1), at.col+1
+	}
+	for done := 0; done < offset; {
+		if rest == "" { // the line is folded into the next
+			blank := 0
+			at, rest, blank = s.nextLine(at)
+			if rest == "" {
+				return s.at
+			}
+			done += max(1, blank)
+			continue
+		}
+		from, to := s.step(rest)
+		rest, at.col, done = rest[from:], at.col+utf8.RuneCountInString(rest[:from]), done+to
+	}
+	return at
+}
+
+func (s scalar) nextLine(at pos) (pos, string, int) {
+	for blank := 0; at.line < len(s.src.lines); blank++ {
+		at.line++
+		l := s.src.line(at.line)
+		if t := strings.TrimLeft(l, " \t"); t != "" {
+			return pos{at.line, len(l) - len(t) + 1}, t, blank
+		}
+	}
+	return at, "", 0
+}
+
+// step says how many bytes of the file make how many bytes of text.
+func (s scalar) step(rest string) (inFile, inText int) {
+	switch {
+	case s.style == singleQuoted && strings.HasPrefix(rest, "''"):
+		return 2, 1
+	case s.style == doubleQuoted && rest[0] == '\\' && len(rest) > 1:
+		return escapeWidth(rest)
+	}
+	_, n := utf8.DecodeRuneInString(rest)
+	return n, n
+}
+
+func escapeWidth(rest string) (inFile, inText int) {
+	digits := map[byte]int{'x': 2, 'u': 4, 'U': 8}[rest[1]]
+	n := min(2+digits, len(rest))
+	if digits == 0 {
+		return n, 1
+	}
+	code := rune(0)
+	for _, c := range rest[2:n] {
+		code = code<<4 | rune(strings.IndexRune("0123456789abcdef", c|0x20))
+	}
+	return n, max(1, utf8.RuneLen(code))
+}
+
+func fromColumn(line string, col int) string {
+	for i := range line {
+		if col--; col == 0 {
+			return line[i:]
+		}
+	}
+	return ""
+}
+
+func skip(s string, n int) string { return s[min(n, len(s)):] }

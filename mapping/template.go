@@ -1,0 +1,356 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/template"
+	"text/template/parse"
+	"time"
+)
+
+// What one rendering may cost. Both are counted, not measured, so that the
+// same digest always gives the same text.
+const (
+	maxTemplate = 64 << 10 // bytes of a template
+	maxOutput   = 256 << 10
+	maxSteps    = 100_000 // passes through loops
+	maxBuilt    = 4 << 20 // bytes of text that functions make
+)
+
+var (
+	errFull  = errors.New("the text is longer than a template may make")
+	errSteps = errors.New("the template goes through its loops too often")
+	errBuilt = errors.New("the template's functions make too much text")
+)
+
+// program is a template, parsed and checked. Instances that are at work are
+// apart from each other, so it may be used from several goroutines.
+type program struct {
+	source    scalar
+	tree      *parse.Tree // with a tick in every loop; nil: plain text
+	usesData  bool        // an event template reads .data
+	instances sync.Pool
+}
+
+// instance is a template with the state that its functions share.
+type instance struct {
+	tmpl  *template.Template
+	state *execution
+}
+
+// execution is the state of one rendering.
+type execution struct {
+	zone  *time.Location
+	steps int
+	built int
+	out   []byte
+}
+
+// Write implements io.Writer. It takes what fits.
+func (x *execution) Write(p []byte) (int, error) {
+	if room := maxOutput - len(x.out); len(p) > room {
+		x.out = append(x.out, p[:room]...)
+		return room, errFull
+	}
+	x.out = append(x.out, p...)
+	return len(p), nil
+}
+
+func (x *execution) tick() (string, error) {
+	if x.steps++; x.steps > maxSteps {
+		return "", errSteps
+	}
+	return "", nil
+}
+
+// charge counts text that a function has made.
+func (x *execution) charge(s string) (string, error) {
+	if x.built += len(s); x.built > maxBuilt {
+		return "", errBuilt
+	}
+	return s, nil
+}
+
+const tickName = "belfry_tick"
+
+// parseTemplate compiles a template whose dot has the given shape.
+func parseTemplate(src scalar, dot shape) (*program, []fault) {
+	p := &program{source: src}
+	if len(src.text) > maxTemplate {
+		return nil, []fault{{msg: fmt.Sprintf("cannot use a template of %d bytes: the limit is %d", len(src.text), maxTemplate)}}
+	}
+	if !strings.Contains(src.text, "{{") {
+		if i := strings.Index(src.text, "}}"); i >= 0 {
+			return nil, []fault{{offset: i, msg: "cannot find the {{ that belongs to }}"}}
+		}
+		return p, nil
+	}
+	tree := parse.New("template")
+	tree.Mode = parse.SkipFuncCheck
+	trees := map[string]*parse.Tree{}
+	if _, err := tree.Parse(src.text, "", "", trees); err != nil {
+		return nil, []fault{parseFault(src.text, err)}
+	}
+	c := templateChecker{vars: map[string]shape{"$": dot}}
+	for name := range trees {
+		if name != "template" {
+			c.faultf(tree.Root.Position(), "", "cannot define the template %q inside another", name)
+		}
+	}
+	c.list(tree.Root, dot)
+	if len(c.faults) > 0 {
+		return nil, c.faults
+	}
+	p.tree, p.usesData = tree, c.usesData
+	if tree.Root == nil {
+		p.tree = nil
+	}
+	return p, nil
+}
+
+var parseErrorAt = regexp.MustCompile(`^template: template:(\d+)(?::\d+)?: `)
+
+// parseFault finds the place of an error of which text/template says only the line.
+func parseFault(src string, err error) fault {
+	msg, line := err.Error(), 1
+	if m := parseErrorAt.FindStringSubmatch(msg); m != nil {
+		msg = msg[len(m[0]):]
+		line, _ = strconv.Atoi(m[1])
+	}
+	f := fault{offset: offsetOf(src, line, 0), msg: "cannot read this template: " + msg}
+	rest := src[f.offset:]
+	text, _, _ := strings.Cut(rest, "\n")
+	if m := regexp.MustCompile(`unexpected <?"?([^">]+)"?>?`).FindStringSubmatch(msg); m != nil && strings.Contains(text, m[1]) {
+		f.offset += max(0, strings.Index(text, m[1]))
+	} else {
+		f.offset += max(0, strings.LastIndex(text, "{{"))
+	}
+	switch {
+	case strings.Contains(msg, "unclosed action"):
+		f.hint = "the }} is missing"
+	case strings.Contains(msg, "unterminated quoted string"):
+		f.hint = "a quote is missing inside {{ }}"
+	case strings.Contains(msg, "unexpected EOF"):
+		f.hint = "an {{ end }} is missing"
+	case strings.Contains(msg, "unexpected {{end}}"):
+		f.hint = "there is one {{ end }} too many"
+	}
+	return f
+}
+
+func (p *program) instance() *instance {
+	if in, ok := p.instances.Get().(*instance); ok {
+		return in
+	}
+	x := &execution{}
+	t := template.New("template").Option("missingkey=error").Funcs(x.functions())
+	t = template.Must(t.AddParseTree("template", p.tree)) // the tree was checked
+	return &instance{t, x}
+}
+
+// run renders. Text beyond maxOutput is left out and reported as full.
+func (p *program) run(dot any, zone *time.Location) (text string, full bool, err error) {
+	if p.tree == nil {
+		return p.source.text, false, nil
+	}
+	in := p.instance()
+	defer p.instances.Put(in)
+	*in.state = execution{zone: zone, out: in.state.out[:0]}
+	err = in.tmpl.Execute(in.state, dot)
+	if full = errors.Is(err, errFull); full {
+		err = nil
+	}
+	if err != nil {
+		return "", false, cleanTemplateError(err)
+	}
+	return string(in.state.out), full, nil
+}
+
+var (
+	execErrorAt = regexp.MustCompile(`^template: template:\d+:\d+: executing "template" at <(.*?)>: (.*)$`)
+	noEntry     = regexp.MustCompile(`^map has no entry for key "(.*)"$`)
+	callError   = regexp.MustCompile(`^error calling [^:]+: (.*)$`)
+)
+
+func cleanTemplateError(err error) error {
+	for _, known := range []error{errSteps, errBuilt} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	m := execErrorAt.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	if key := noEntry.FindStringSubmatch(m[2]); key != nil {
+		return fmt.Errorf("cannot read %s: there is no field %q", m[1], key[1])
+	}
+	if call := callError.FindStringSubmatch(m[2]); call != nil {
+		return errors.New(call[1])
+	}
+	return fmt.Errorf("cannot evaluate %s: %s", m[1], m[2])
+}
+
+// shape is what is known of a value that a template sees.
+type shape string
+
+const (
+	anyShape    shape = ""
+	digestShape shape = "a digest"
+	itemShape   shape = "an item"
+	itemsShape  shape = "items"
+	eventShape  shape = "an event"
+)
+
+func fieldsOf(s shape) map[string]shape {
+	switch s {
+	case digestShape:
+		return map[string]shape{
+			"ID": anyShape, "App": anyShape, "Audience": anyShape, "Template": anyShape, "Group": anyShape, "Count": anyShape,
+			"More": anyShape, "Items": itemsShape, "First": itemShape, "Last": itemShape, "Now": anyShape,
+		}
+	case itemShape:
+		return map[string]shape{"Key": anyShape, "Text": anyShape, "Data": anyShape, "Rule": anyShape, "Type": anyShape, "Time": anyShape, "Priority": anyShape}
+	case eventShape:
+		return map[string]shape{"id": anyShape, "type": anyShape, "source": anyShape, "subject": anyShape, "time": anyShape, "data": anyShape, "nats": anyShape}
+	}
+	return nil
+}
+
+// templateChecker walks a template: it finds unknown fields and functions and
+// puts a tick into every loop.
+type templateChecker struct {
+	vars     map[string]shape
+	faults   []fault
+	usesData bool
+}
+
+func (c *templateChecker) faultf(at parse.Pos, hint, format string, args ...any) {
+	c.faults = append(c.faults, fault{int(at), fmt.Sprintf(format, args...), hint})
+}
+
+func (c *templateChecker) list(l *parse.ListNode, dot shape) {
+	if l == nil {
+		return
+	}
+	for _, n := range l.Nodes {
+		c.node(n, dot)
+	}
+}
+
+func (c *templateChecker) node(n parse.Node, dot shape) {
+	switch n := n.(type) {
+	case *parse.ActionNode:
+		c.pipe(n.Pipe, dot)
+	case *parse.IfNode:
+		c.pipe(n.Pipe, dot)
+		c.list(n.List, dot)
+		c.list(n.ElseList, dot)
+	case *parse.WithNode:
+		c.list(n.List, c.pipe(n.Pipe, dot))
+		c.list(n.ElseList, dot)
+	case *parse.RangeNode:
+		c.loop(n, dot)
+	case *parse.TemplateNode:
+		c.faultf(n.Pos, "", "cannot call another template")
+	}
+}
+
+func (c *templateChecker) loop(n *parse.RangeNode, dot shape) {
+	over := anyShape
+	if c.pipe(n.Pipe, dot) == itemsShape {
+		over = itemShape
+	}
+	if d := n.Pipe.Decl; len(d) > 0 {
+		c.vars[d[len(d)-1].Ident[0]] = over
+		if len(d) == 2 {
+			c.vars[d[0].Ident[0]] = anyShape
+		}
+	}
+	c.list(n.List, over)
+	c.list(n.ElseList, dot)
+	tick := parse.New("template")
+	tick.Mode = parse.SkipFuncCheck
+	if _, err := tick.Parse("{{"+tickName+"}}", "", "", map[string]*parse.Tree{}); err == nil {
+		n.List.Nodes = append([]parse.Node{tick.Root.Nodes[0]}, n.List.Nodes...)
+	}
+}
+
+// pipe returns the shape of the result, as far as it is known.
+func (c *templateChecker) pipe(p *parse.PipeNode, dot shape) shape {
+	result := anyShape
+	for _, cmd := range p.Cmds {
+		for _, arg := range cmd.Args {
+			result = c.arg(arg, dot)
+		}
+		if len(cmd.Args) != 1 {
+			result = anyShape
+		}
+	}
+	if len(p.Cmds) != 1 {
+		result = anyShape
+	}
+	for _, v := range p.Decl {
+		c.vars[v.Ident[0]] = result
+	}
+	return result
+}
+
+func (c *templateChecker) arg(n parse.Node, dot shape) shape {
+	switch n := n.(type) {
+	case *parse.DotNode:
+		c.usesData = c.usesData || dot == eventShape
+		return dot
+	case *parse.FieldNode:
+		return c.fields(dot, n.Ident, n.Pos)
+	case *parse.VariableNode:
+		c.usesData = c.usesData || len(n.Ident) == 1 && c.vars[n.Ident[0]] == eventShape
+		return c.fields(c.vars[n.Ident[0]], n.Ident[1:], n.Pos+parse.Pos(len(n.Ident[0])))
+	case *parse.ChainNode:
+		return c.fields(c.arg(n.Node, dot), n.Field, n.Pos)
+	case *parse.PipeNode:
+		return c.pipe(n, dot)
+	case *parse.IdentifierNode:
+		if !slices.Contains(functionNames(), n.Ident) {
+			c.faultf(n.Pos, suggest(n.Ident, functionNames()), "unknown function %q", n.Ident)
+		}
+	}
+	return anyShape
+}
+
+func (c *templateChecker) fields(of shape, names []string, at parse.Pos) shape {
+	for _, name := range names {
+		known := fieldsOf(of)
+		if known == nil {
+			return anyShape
+		}
+		c.usesData = c.usesData || of == eventShape && name == "data"
+		next, ok := known[name]
+		if !ok && !(of == eventShape && isExtensionName(name)) {
+			c.faultf(at, suggestField(of, name, known), "unknown field .%s of %s", name, of)
+			return anyShape
+		}
+		of, at = next, at+parse.Pos(len(name)+1)
+	}
+	return of
+}
+
+func suggestField(of shape, name string, known map[string]shape) string {
+	names := make([]string, 0, len(known))
+	for k := range known {
+		names = append(names, "."+k)
+	}
+	slices.Sort(names)
+	if best := nearest("."+name, names); best != "" {
+		return fmt.Sprintf("did you mean %s?", best)
+	}
+	if of == eventShape {
+		return "what the event carries is in .data"
+	}
+	return "want " + oneOf(names)
+}

@@ -1,0 +1,285 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+
+	yaml "github.com/goccy/go-yaml"
+)
+
+type kind uint8
+
+const (
+	nullNode kind = iota
+	scalarNode
+	mapNode
+	listNode
+)
+
+func (k kind) String() string {
+	return [...]string{"nothing", "a single value", "a map", "a list"}[k]
+}
+
+// node is one value of a YAML file. Aliases and merge keys are resolved.
+type node struct {
+	kind   kind
+	at     pos
+	scalar scalar  // of scalarNode
+	plain  string  // what an unquoted scalar is read as: "int", "float", "bool"; empty: text
+	fields []field // of mapNode, in the order of the file, without duplicates
+	items  []*node // of listNode
+}
+
+type field struct {
+	key   scalar
+	value *node
+}
+
+// Files beyond these sizes are not rules but mistakes or attacks.
+const (
+	maxFileBytes = 16 << 20
+	maxNodes     = 1_000_000
+	maxDepth     = 64
+)
+
+// parseTree reads a YAML file with exactly one document.
+func parseTree(src *source, data []byte, r *report) *node {
+	if len(data) > maxFileBytes {
+		r.errorf(pos{1, 1}, "cannot read a file of %d bytes: the limit is %d", len(data), maxFileBytes)
+		return nil
+	}
+	if !checkText(src, r) {
+		return nil
+	}
+	f, err := parseYAML(data)
+	if err != nil {
+		reportSyntax(r, src, err)
+		return nil
+	}
+	t := treeBuilder{src: src, report: r, anchors: map[string]ast.Node{}}
+	var root *node
+	for _, doc := range f.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if root != nil {
+			r.errorf(at(doc.Body), "cannot use a second document in the same file: put it into a file of its own")
+			return nil
+		}
+		root = t.build(doc.Body, 0)
+	}
+	if root == nil {
+		r.errorf(pos{1, 1}, "cannot find anything in this file")
+	}
+	return root
+}
+
+// parseYAML keeps a panic of the parser on malformed input from passing.
+func parseYAML(data []byte) (f *ast.File, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("cannot read this as YAML")
+		}
+	}()
+	return parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+}
+
+// checkText finds what YAML's own messages explain badly: tabs that indent and
+// characters that do not belong into a text file. It reports all of them.
+func checkText(src *source, r *report) bool {
+	ok := true
+	for i, l := range src.lines {
+		if i == 0 {
+			l = strings.TrimPrefix(l, "\ufeff")
+		}
+		indent := l[:len(l)-len(strings.TrimLeft(l, " \t"))]
+		if t := strings.IndexByte(indent, '\t'); t >= 0 && len(indent) < len(l) {
+			r.hintf(pos{i + 1, t + 1}, "use spaces", "cannot use a tab to indent")
+			ok = false
+		}
+		if c := strings.IndexFunc(l, isControl); c >= 0 {
+			r.errorf(pos{i + 1, len([]rune(l[:c])) + 1}, "cannot use the control character %U in a text file", []rune(l[c:])[0])
+			ok = false
+		}
+	}
+	return ok
+}
+
+func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+func reportSyntax(r *report, src *source, err error) {
+	at, msg := pos{1, 1}, err.Error()
+	var syntax yaml.Error
+	if errors.As(err, &syntax) {
+		msg = syntax.GetMessage()
+		if t := syntax.GetToken(); t != nil && t.Position != nil {
+			at = pos{t.Position.Line, t.Position.Column}
+		}
+	}
+	r.hintf(at, syntaxHint(src.line(at.line), msg), "cannot read this as YAML: %s", msg)
+}
+
+// syntaxHint says what a line that YAML refuses usually lacks.
+func syntaxHint(line, msg string) string {
+	_, value, _ := strings.Cut(line, ": ")
+	value = strings.TrimSpace(value)
+	switch {
+	case strings.HasPrefix(value, "{{"):
+		return "put a template that starts with {{ into quotes"
+	case strings.Contains(msg, "end character") && strings.Contains(msg, "quoted"):
+		return "the closing quote is missing"
+	case strings.Contains(msg, "pre-defined") && value != "" && (value[0] == '"' || value[0] == '\''):
+		return "text goes on after the closing quote: put the whole value into quotes of the other kind, or write \\\" inside"
+	case strings.Contains(msg, "mapping value is not allowed"):
+		return "check the indentation, or put a value that contains \": \" into quotes"
+	case strings.Contains(msg, "value is not allowed in this context"), strings.Contains(msg, "non-map value"):
+		return "check the indentation"
+	case strings.Contains(msg, "reserved character"):
+		return "put the value into quotes"
+	case strings.Contains(msg, "must be specified"), strings.Contains(msg, "not found"):
+		return "a closing bracket or brace is missing"
+	}
+	return ""
+}
+
+type treeBuilder struct {
+	src     *source
+	report  *report
+	anchors map[string]ast.Node
+	count   int
+	full    bool
+}
+
+func at(n ast.Node) pos {
+	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
+		return at(m.Values[0].Key)
+	}
+	if m, ok := n.(*ast.MappingValueNode); ok {
+		return at(m.Key)
+	}
+	t := n.GetToken()
+	if t == nil || t.Position == nil {
+		return pos{1, 1}
+	}
+	return pos{t.Position.Line, max(1, t.Position.Column)}
+}
+
+func (t *treeBuilder) build(n ast.Node, depth int) *node {
+	t.count++
+	if t.full || t.count > maxNodes || depth > maxDepth {
+		if !t.full {
+			t.report.errorf(at(n), "cannot read a file this large or nested this deeply")
+		}
+		t.full = true
+		return &node{at: at(n)}
+	}
+	switch n := n.(type) {
+	case *ast.AnchorNode:
+		t.anchors[n.Name.GetToken().Value] = n.Value
+		return t.build(n.Value, depth+1)
+	case *ast.AliasNode:
+		return t.alias(n, depth)
+	case *ast.TagNode:
+		t.report.errorf(at(n), "cannot use the YAML tag %s", n.GetToken().Value)
+		return &node{at: at(n)}
+	case *ast.MappingNode:
+		return t.mapping(n.Values, at(n), depth)
+	case *ast.MappingValueNode:
+		return t.mapping([]*ast.MappingValueNode{n}, at(n), depth)
+	case *ast.SequenceNode:
+		out := &node{kind: listNode, at: at(n)}
+		for _, v := range n.Values {
+			out.items = append(out.items, t.build(v, depth+1))
+		}
+		return out
+	}
+	return t.scalar(n)
+}
+
+func (t *treeBuilder) alias(n *ast.AliasNode, depth int) *node {
+	name := n.Value.GetToken().Value
+	target, ok := t.anchors[name]
+	if !ok {
+		t.report.hintf(at(n), "put text that starts with * into quotes", "unknown anchor %q", name)
+		return &node{at: at(n)}
+	}
+	return t.build(target, depth+1)
+}
+
+func (t *treeBuilder) mapping(values []*ast.MappingValueNode, where pos, depth int) *node {
+	out := &node{kind: mapNode, at: where}
+	seen := make(map[string]pos, len(values))
+	var merged []*node
+	for _, v := range values {
+		if v.Key.Type() == ast.MergeKeyType {
+			merged = append(merged, t.build(v.Value, depth+1))
+			continue
+		}
+		key := t.key(v.Key)
+		value := t.build(v.Value, depth+1)
+		if first, dup := seen[key.text]; dup {
+			t.report.errorf(key.at, "cannot use the key %q twice: it stands in line %d already", key.text, first.line)
+			continue
+		}
+		seen[key.text] = key.at
+		out.fields = append(out.fields, field{key, value})
+	}
+	for _, m := range merged {
+		if m.kind == scalarNode || m.kind == listNode {
+			t.report.errorf(m.at, "cannot merge %s: << wants a map", m.kind)
+		}
+		for _, f := range m.fields {
+			if _, dup := seen[f.key.text]; !dup {
+				seen[f.key.text] = f.key.at
+				out.fields = append(out.fields, f)
+			}
+		}
+	}
+	return out
+}
+
+func (t *treeBuilder) key(n ast.MapKeyNode) scalar {
+	s := t.scalar(n)
+	if s.kind != scalarNode {
+		return scalar{text: n.String(), at: at(n), src: t.src}
+	}
+	return s.scalar
+}
+
+func (t *treeBuilder) scalar(n ast.Node) *node {
+	out := &node{kind: scalarNode, at: at(n)}
+	tk := n.GetToken()
+	if tk == nil {
+		return &node{at: at(n)}
+	}
+	s := scalar{text: tk.Value, at: out.at, src: t.src}
+	switch n := n.(type) {
+	case *ast.NullNode:
+		out.kind = nullNode
+	case *ast.IntegerNode:
+		out.plain = "int"
+	case *ast.FloatNode:
+		out.plain = "float"
+	case *ast.BoolNode:
+		out.plain = "bool"
+	case *ast.StringNode:
+		s.text = n.Value
+		s.style = map[token.Type]style{token.SingleQuoteType: singleQuoted, token.DoubleQuoteType: doubleQuoted}[tk.Type]
+	case *ast.LiteralNode:
+		s.text, s.style = n.Value.Value, literal
+		if tk.Type == token.FoldedType {
+			s.style = folded
+		}
+	case *ast.InfinityNode, *ast.NanNode:
+	default:
+		t.report.errorf(out.at, "cannot use %s here", strings.ToLower(fmt.Sprint(n.Type())))
+		out.kind = nullNode
+	}
+	out.scalar = s
+	return out
+}
