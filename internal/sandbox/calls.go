@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"io"
+	"mime"
 	"net/http"
 	"time"
 )
@@ -76,10 +77,17 @@ func (s *Server) verify(c *call, decide func(*call) verdict) verdict {
 	switch {
 	case len(c.header.Get("X-Request-ID")) > maxRequestID:
 		return verdict{objection: &objection{http.StatusBadRequest, 1005, "X-Request-ID is over 36 characters"}}
+	case !isJSON(c.header.Get("Content-Type")):
+		return verdict{objection: &objection{http.StatusBadRequest, 1002, "Content-Type is not application/json"}}
 	case len(bytes.TrimSpace(c.body)) == 0:
 		return verdict{objection: &objection{http.StatusBadRequest, 1003, "the request is empty"}}
 	}
 	return decide(c)
+}
+
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
 }
 
 // send is steps 6 to 10 for a broadcast.

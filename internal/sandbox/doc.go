@@ -16,7 +16,8 @@
 //  4. One full set of headers, prefixed or not: 401, code 1004. The App Key is
 //     known: 401, code 1001, and neither locked nor deleted: 401, code 1006.
 //  5. The nonce, the timestamp and the signature are right: 401, code 1004.
-//  6. The body is not empty (400, code 1003) and a JSON object (400, code 1002).
+//  6. X-Request-ID has at most 36 characters (400, code 1005); the content type
+//     is JSON, the body not empty (400, code 1003) and an object (400, code 1002).
 //  7. The limiter has room: 429, code 1008.
 //  8. The Broadcast Service is enabled: 430, code 1009.
 //  9. Every field is valid: 400, codes 400, 1002 and 1005 (fields.go).
