@@ -6,74 +6,27 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/forecast"
+	"github.com/belfry-bridge/belfry/internal/quota"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// Memo remembers between plans of one app what is costly to work out again.
-// It changes no plan. It belongs to one goroutine.
-type Memo struct {
-	forecast *forecast.Forecast
-	version  uint64
-	hour     time.Time
-	outlook  forecast.Outlook
-}
+const (
+	// horizon is how far ahead a plan looks, in slots of half an hour: until
+	// a send made now has come back under a rolling day.
+	horizon = 50
+	// beyondDay is how far it looks past the end of a calendar day, where
+	// fresh sends wait for what is left over.
+	beyondDay = 16
+	// maxLanes is how many digests and expected digests a plan weighs against
+	// each other; further ones are worth less.
+	maxLanes = 16
+)
 
-// NewMemo returns an empty memo.
-func NewMemo() *Memo { return &Memo{} }
-
-func (m *Memo) look(f *forecast.Forecast, now time.Time) forecast.Outlook {
-	hour := now.Truncate(time.Hour)
-	if m.forecast != f || m.version != f.Version || !m.hour.Equal(hour) || m.outlook.Paths == nil {
-		*m = Memo{forecast: f, version: f.Version, hour: hour, outlook: f.Outlook(now)}
-	}
-	return m.outlook
-}
-
-// ForecastZone is the zone whose days an app lives by: the quota's, else that
-// of most of its audiences, else UTC. Observations are made in it.
-func ForecastZone(app *mapping.App) *time.Location {
-	if app.Quota.Location != nil {
-		return app.Quota.Location
-	}
-	votes := map[string]int{}
-	zones := map[string]*time.Location{}
-	for _, a := range app.Audiences {
-		if a.Location != nil {
-			votes[a.Location.String()]++
-			zones[a.Location.String()] = a.Location
-		}
-	}
-	best := time.UTC
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for n := range votes {
-			if !yield(n) {
-				return
-			}
-		}
-	}) {
-		if votes[name] > votes[best.String()] {
-			best = zones[name]
-		}
-	}
-	return best
-}
-
-// ForecastKey names what a digest's arrivals are learnt under.
-func ForecastKey(audience, template string) string { return audience + "/" + template }
-
-func forecastKey(d *Digest) string { return ForecastKey(d.Audience, d.Template) }
-
-// The instants at which sends are considered, in minutes from now: closely at
-// first, a day and a bit ahead.
-func gridMinutes() []int {
-	return []int{0, 20, 40, 60, 90, 120, 150, 180, 240, 300, 360, 420, 480, 570, 660, 750, 840, 960, 1080, 1200, 1320, 1440, 1560}
-}
-
-const maxLanes = 16
-
-// ahead is the coming day as the planner sees it.
+// ahead is the coming day as the planner sees it. Its grid is now and the half
+// hours after it.
 type ahead struct {
 	at    time.Time
+	base  int // boundary at or before now, counted from the outlook's beginning
 	grid  []time.Time
 	caps  []limit
 	lanes []lane
@@ -90,42 +43,66 @@ type lane struct {
 	weight  float64
 }
 
-// path is one way the day may go: value[lane][prev+1][b] is what a send at b
-// earns after one at prev, or after none (row 0).
+// path is one way the day may go.
 type path struct {
 	weight float64
-	value  [][][]float64
+	lanes  []laneValues
+	offers []offer // the best first send of each lane
+}
+
+// laneValues is what sends of a lane earn on a path.
+type laneValues struct {
+	first []float64   // by instant, if nothing was sent before: what waits and what arrives
+	fresh []float64   // by instant, after a send now: what arrives from now on
+	later *sendValues // after a later send; nil: nothing arrives
+	share float64
+	base  int
+}
+
+// between is what a send at instant b earns after one at prev, or after none (-1).
+func (l *laneValues) between(prev, b int) float64 {
+	switch {
+	case prev < 0:
+		return l.first[b]
+	case prev == 0:
+		return l.fresh[b]
+	case l.later == nil:
+		return 0
+	}
+	return l.share * l.later.at(l.base+prev, l.base+b)
 }
 
 // ahead lays out the coming day.
 func (t *table) ahead(at time.Time) *ahead {
-	a := &ahead{at: at}
-	for _, m := range gridMinutes() {
-		a.grid = append(a.grid, at.Add(time.Duration(m)*time.Minute))
+	memo := t.Memo
+	if memo == nil {
+		memo = NewMemo()
+	}
+	memo.learn(t, at)
+	a := &ahead{at: at, grid: []time.Time{at}}
+	a.base = int(at.Sub(memo.from) / forecast.Slot)
+	end := at.Add(horizon * forecast.Slot)
+	for _, w := range t.limits.Windows {
+		if w.Calendar == quota.Day {
+			end = earlier(end, t.limits.Frees(at).Add(beyondDay*forecast.Slot))
+		}
+	}
+	for k := 1; a.base+k <= forecast.Ahead; k++ {
+		b := memo.from.Add(time.Duration(a.base+k) * forecast.Slot)
+		if b.After(end) {
+			break
+		}
+		a.grid = append(a.grid, b)
 	}
 	a.caps = t.caps(a.grid)
-	outlook := forecast.Outlook{From: at, Paths: []forecast.Path{{Weight: 1}}}
-	var bursts []forecast.Burst
-	if t.Forecast != nil {
-		local := at.In(ForecastZone(t.App))
-		memo := t.Memo
-		if memo == nil {
-			memo = NewMemo()
-		}
-		outlook = memo.look(t.Forecast, local)
-		bursts = t.Forecast.Bursts(local)
-	}
-	t.layLanes(a, outlook)
-	lives := t.lives()
-	for i := range outlook.Paths {
-		a.paths = append(a.paths, t.layPath(a, &outlook, &outlook.Paths[i], bursts, lives))
-	}
+	t.layLanes(a, memo)
+	t.layPaths(a, memo, at)
 	return a
 }
 
 // layLanes takes the digests that may still be sent, and the keys of which
 // something is expected, the weightiest first.
-func (t *table) layLanes(a *ahead, o forecast.Outlook) {
+func (t *table) layLanes(a *ahead, memo *Memo) {
 	groups := map[string]int{}
 	for i := range t.rows {
 		r := &t.rows[i]
@@ -133,182 +110,104 @@ func (t *table) layLanes(a *ahead, o forecast.Outlook) {
 			continue
 		}
 		groups[forecastKey(r.d)]++
-		a.lanes = append(a.lanes, t.pendingLane(a, r))
+		a.lanes = append(a.lanes, lane{d: r.d, key: forecastKey(r.d), weight: 4 * r.worth})
 	}
-	for i := range a.lanes {
-		a.lanes[i].share = 1 / float64(groups[a.lanes[i].key])
-	}
-	expected := map[string]float64{}
-	for _, p := range o.Paths {
-		for _, r := range p.Rows {
-			sum := 0.0
-			for _, n := range r.Hours {
-				sum += n
-			}
-			expected[r.Key] += p.Weight * sum * t.App.Quota.Worth[mapping.Priority(r.Priority)]
-		}
-	}
-	for key, weight := range expected {
-		if groups[key] == 0 {
-			if l, ok := t.emptyLane(a, key); ok {
-				l.weight = weight
-				a.lanes = append(a.lanes, l)
-			}
+	for _, k := range memo.keys {
+		if groups[k.key] == 0 && k.audience != nil {
+			a.lanes = append(a.lanes, lane{key: k.key, weight: k.weight})
 		}
 	}
 	slices.SortStableFunc(a.lanes, func(x, y lane) int {
 		return cmp.Or(cmp.Compare(y.weight, x.weight), cmp.Compare(x.key, y.key))
 	})
 	a.lanes = a.lanes[:min(len(a.lanes), maxLanes)]
-}
-
-func (t *table) pendingLane(a *ahead, r *row) lane {
-	l := lane{d: r.d, key: forecastKey(r.d), weight: 4 * r.worth, open: t.openAt(a, r.audience)}
-	l.pending = make([]float64, len(a.grid))
-	ready := r.d.Ready()
-	for b, at := range a.grid {
-		if !at.Before(ready) {
-			l.pending[b] = r.d.Worth(t.App.Quota.Worth, at)
-		}
+	for i := range a.lanes {
+		t.layLane(a, &a.lanes[i], groups[a.lanes[i].key], memo)
 	}
-	return l
 }
 
-func (t *table) emptyLane(a *ahead, key string) (lane, bool) {
-	for _, rule := range t.App.Rules {
-		if ForecastKey(rule.Audience, rule.Template) == key && len(rule.Cancels) == 0 {
-			audience := t.App.Audiences[rule.Audience]
-			if audience == nil {
-				return lane{}, false
-			}
-			return lane{key: key, share: 1, open: t.openAt(a, audience)}, true
-		}
+// layLane fills in what waits, and when the audience may be disturbed.
+func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
+	l.share = 1 / float64(max(1, groups))
+	l.pending, l.open = make([]float64, len(a.grid)), make([]bool, len(a.grid))
+	var audience *mapping.Audience
+	if l.d != nil {
+		audience = t.App.Audiences[l.d.Audience]
+	} else {
+		audience = memo.audience(l.key)
 	}
-	return lane{}, false
-}
-
-func (t *table) openAt(a *ahead, audience *mapping.Audience) []bool {
-	open := make([]bool, len(a.grid))
 	for b, at := range a.grid {
 		_, quiet := quietUntil(audience, mapping.High, at)
-		open[b] = !quiet
-	}
-	return open
-}
-
-// life is how long an item's usefulness is full, and when it ends.
-type life struct{ full, ends float64 } // hours since its arrival
-
-type lifeKey struct {
-	key      string
-	priority int
-}
-
-// lives reads the rules' windows, by key and priority.
-func (t *table) lives() map[lifeKey]life {
-	out := make(map[lifeKey]life, len(t.App.Rules))
-	for _, r := range t.App.Rules {
-		k := lifeKey{ForecastKey(r.Audience, r.Template), int(r.Priority)}
-		if _, ok := out[k]; !ok && len(r.Cancels) == 0 {
-			out[k] = life{r.Gather.AtMost.Hours(), r.ExpiresAfter.Hours()}
+		l.open[b] = !quiet
+		if l.d != nil && !at.Before(l.d.Ready()) {
+			l.pending[b] = l.d.Worth(t.App.Quota.Worth, at)
 		}
 	}
-	return out
 }
 
-func (l life) useful(age float64) float64 {
-	switch {
-	case age >= l.ends:
-		return 0
-	case age <= l.full:
-		return 1
-	}
-	return (l.ends - age) / (l.ends - l.full)
-}
-
-// layPath works out what sends would earn if the day went one way.
-func (t *table) layPath(a *ahead, o *forecast.Outlook, p *forecast.Path, bursts []forecast.Burst, lives map[lifeKey]life) path {
-	out := path{weight: p.Weight, value: make([][][]float64, len(a.lanes))}
-	for i := range a.lanes {
-		v := newValues(&a.lanes[i], len(a.grid))
-		for r := range p.Rows {
-			if row := &p.Rows[r]; row.Key == a.lanes[i].key {
-				t.arrive(a, v, a.lanes[i].share, row.Priority, lives[lifeKey{row.Key, row.Priority}], cumulated(a, o, row))
-			}
-		}
-		for _, b := range bursts {
-			if b.Key == a.lanes[i].key {
-				t.arrive(a, v, a.lanes[i].share, b.Priority, lives[lifeKey{b.Key, b.Priority}], fading(a, b))
-			}
-		}
-		for prev := range v {
-			for b := range v[prev] {
-				if !a.lanes[i].open[b] {
-					v[prev][b] = 0
-				}
-			}
-		}
-		out.value[i] = v
-	}
-	return out
-}
-
-func newValues(l *lane, n int) [][]float64 {
-	cells := make([]float64, (n+1)*n)
-	v := make([][]float64, n+1)
-	for i := range v {
-		v[i] = cells[i*n : (i+1)*n]
-	}
-	copy(v[0], l.pending)
-	return v
-}
-
-// arrive adds one row's arrivals to what sends earn. total[b] is how many have
-// arrived by instant b of the grid.
-func (t *table) arrive(a *ahead, v [][]float64, share float64, priority int, l life, total []float64) {
-	worth := share * t.App.Quota.Worth[mapping.Priority(priority)]
-	if l.ends <= 0 || worth <= 0 {
-		return
-	}
+func (t *table) layPaths(a *ahead, memo *Memo, at time.Time) {
+	bursts := t.bursts(a, memo, at)
+	into := float64(at.Sub(memo.from)%forecast.Slot) / float64(forecast.Slot)
+	a.paths = make([]path, len(memo.paths))
 	n := len(a.grid)
-	for b := 1; b < n; b++ {
-		sum := 0.0
-		for c := b; c >= 1; c-- {
-			middle := (a.hours(c-1) + a.hours(c)) / 2
-			u := l.useful(a.hours(b) - middle)
-			if u == 0 {
-				for prev := range c {
-					v[prev+1][b] += sum
+	for p := range a.paths {
+		out := &a.paths[p]
+		out.weight = memo.paths[p].weight
+		out.lanes, out.offers = make([]laneValues, len(a.lanes)), make([]offer, len(a.lanes))
+		cells := make([]float64, 2*n*len(a.lanes))
+		for i := range a.lanes {
+			l := &a.lanes[i]
+			v := &out.lanes[i]
+			v.first, v.fresh, cells = cells[:n], cells[n:2*n], cells[2*n:]
+			v.later, v.share, v.base = memo.paths[p].values[l.key], l.share, a.base
+			for b := range n {
+				if v.later != nil && b > 0 {
+					whole, rest := v.later.at(a.base, a.base+b), v.later.at(a.base+1, a.base+b)
+					v.fresh[b] = l.share * (rest + (1-into)*(whole-rest))
 				}
-				v[0][b] += sum
-				sum = -1
-				break
+				if bursts[i] != nil {
+					v.fresh[b] += bursts[i][b]
+				}
+				v.first[b] = l.pending[b] + v.fresh[b]
 			}
-			sum += worth * u * (total[c] - total[c-1])
-			v[c][b] += sum // after a send at c-1
-		}
-		if sum >= 0 {
-			v[0][b] += sum
+			out.offers[i] = v.best(l)
 		}
 	}
+}
+
+// best is a lane's best single send after now, whatever the quota.
+func (v *laneValues) best(l *lane) offer {
+	var best offer
+	for b := 1; b < len(v.first); b++ {
+		if g := v.first[b]; l.open[b] && g > leastGain && g > best.gain {
+			best = offer{b, g, true}
+		}
+	}
+	return best
+}
+
+// bursts is what the echo of the latest arrivals adds, by lane and instant.
+func (t *table) bursts(a *ahead, memo *Memo, at time.Time) [][]float64 {
+	out := make([][]float64, len(a.lanes))
+	if t.Forecast == nil {
+		return out
+	}
+	for _, burst := range t.Forecast.Bursts(at.In(ForecastZone(t.App))) {
+		life := memo.lives[lifeKey{burst.Key, burst.Priority}]
+		worth := t.App.Quota.Worth[mapping.Priority(burst.Priority)]
+		for i := range a.lanes {
+			if a.lanes[i].key != burst.Key || life.ends <= 0 {
+				continue
+			}
+			if out[i] == nil {
+				out[i] = make([]float64, len(a.grid))
+			}
+			for b, come := range fading(a, burst) {
+				out[i][b] += a.lanes[i].share * worth * come * life.useful(a.hours(b)/2)
+			}
+		}
+	}
+	return out
 }
 
 func (a *ahead) hours(b int) float64 { return a.grid[b].Sub(a.at).Hours() }
-
-// cumulated counts a path's arrivals from now up to each instant of the grid.
-func cumulated(a *ahead, o *forecast.Outlook, r *forecast.PathRow) []float64 {
-	upTo := func(at time.Time) float64 {
-		x, sum := at.Sub(o.From).Hours(), 0.0
-		for h := 0; h < forecast.Ahead && x > 0; h++ {
-			sum += r.Hours[h] * min(1, x)
-			x--
-		}
-		return sum
-	}
-	out := make([]float64, len(a.grid))
-	start := upTo(a.at)
-	for b, at := range a.grid {
-		out[b] = upTo(at) - start
-	}
-	return out
-}

@@ -54,11 +54,10 @@ func fading(a *ahead, b forecast.Burst) []float64 {
 // schedule is a choice of sends on one path.
 type schedule struct {
 	a     *ahead
-	value [][][]float64
+	p     *path
 	used  []int   // of each limit
 	sends [][]int // of each lane, ascending; a leading 0 may be given
 	best  []offer // of each lane
-	from  int     // the first instant that may be chosen
 	total float64
 }
 
@@ -90,7 +89,7 @@ func (a *ahead) hold() outlook {
 		for i, sends := range s.sends {
 			if len(sends) > 0 {
 				out.sends[i][sends[0]] += w
-				out.gains[i][sends[0]] += w * s.value[i][0][sends[0]]
+				out.gains[i][sends[0]] += w * s.p.lanes[i].first[sends[0]]
 			}
 		}
 	}
@@ -128,7 +127,7 @@ func (a *ahead) lane(d *Digest) int {
 // plan chooses the sends of a path with hindsight, after a given lane went
 // now (-1: none): the most gainful one first, then each moved to its best place.
 func (a *ahead) plan(p *path, gone int) *schedule {
-	s := &schedule{a: a, value: p.value, used: make([]int, len(a.caps)), from: 1}
+	s := &schedule{a: a, p: p, used: make([]int, len(a.caps))}
 	s.sends, s.best = make([][]int, len(a.lanes)), make([]offer, len(a.lanes))
 	if gone >= 0 {
 		s.sends[gone] = []int{0}
@@ -144,8 +143,11 @@ func (a *ahead) plan(p *path, gone int) *schedule {
 }
 
 func (s *schedule) fill() {
-	for i := range s.best {
-		s.best[i] = s.offer(i)
+	copy(s.best, s.p.offers)
+	for i, o := range s.best {
+		if len(s.sends[i]) > 0 || (o.ok && !s.fits(o.b)) {
+			s.best[i] = s.offer(i)
+		}
 	}
 	for {
 		lane := -1
@@ -177,18 +179,18 @@ const leastGain = 1e-6
 // offer finds a lane's best further send.
 func (s *schedule) offer(lane int) offer {
 	var best offer
-	v, sends := s.value[lane], s.sends[lane]
+	v, sends, open := &s.p.lanes[lane], s.sends[lane], s.a.lanes[lane].open
 	prev, k := -1, 0
-	for b := range len(s.a.grid) {
+	for b := 1; b < len(s.a.grid); b++ {
 		for k < len(sends) && sends[k] < b {
 			prev, k = sends[k], k+1
 		}
-		if b < s.from || (k < len(sends) && sends[k] == b) || !s.fits(b) {
+		if !open[b] || (k < len(sends) && sends[k] == b) || !s.fits(b) {
 			continue
 		}
-		gain := v[prev+1][b]
+		gain := v.between(prev, b)
 		if k < len(sends) {
-			gain += v[b+1][sends[k]] - v[prev+1][sends[k]]
+			gain += v.between(b, sends[k]) - v.between(prev, sends[k])
 		}
 		if gain > leastGain && gain > best.gain {
 			best = offer{b, gain, true}
@@ -231,11 +233,14 @@ func (s *schedule) improve(gone int) (changed bool) {
 			}
 			loss := s.remove(lane, k)
 			to, best := lane, s.offer(lane)
-			for i := range s.best {
-				if i == lane {
+			for i, o := range s.p.offers {
+				if i == lane || !o.ok || o.gain <= best.gain {
 					continue
 				}
-				if o := s.offer(i); o.ok && o.gain > best.gain {
+				if len(s.sends[i]) > 0 || !s.fits(o.b) {
+					o = s.offer(i)
+				}
+				if o.ok && o.gain > best.gain {
 					to, best = i, o
 				}
 			}
@@ -251,14 +256,14 @@ func (s *schedule) improve(gone int) (changed bool) {
 }
 
 func (s *schedule) remove(lane, k int) (loss float64) {
-	v, sends := s.value[lane], s.sends[lane]
+	v, sends := &s.p.lanes[lane], s.sends[lane]
 	b, prev := sends[k], -1
 	if k > 0 {
 		prev = sends[k-1]
 	}
-	loss = v[prev+1][b]
+	loss = v.between(prev, b)
 	if k+1 < len(sends) {
-		loss += v[b+1][sends[k+1]] - v[prev+1][sends[k+1]]
+		loss += v.between(b, sends[k+1]) - v.between(prev, sends[k+1])
 	}
 	s.sends[lane] = slices.Delete(sends, k, k+1)
 	s.count(b, -1)

@@ -2,7 +2,7 @@
 // part of an app's durable state.
 //
 // It keeps whole days instead of averages: for each of the last ten weekdays
-// and four weekend days, how many items arrived in each hour, per key and
+// and four weekend days, how many items arrived in each half hour, per key and
 // priority. A day replayed has its bursts where an average has a smear, and a
 // planner that must decide whether to wait can ask what waiting would have
 // come to on each of those days. Older days weigh less. Weekdays are expected
@@ -11,8 +11,9 @@
 // Bursts announce themselves: what arrived in the last half hour beyond the
 // usual is expected to echo, in as far as it did on the days remembered.
 //
-// On the first days little is known. The stated prior is a day on which
-// nothing arrives; it weighs as much as one remembered day.
+// On the first three days little is known. The stated prior is that things go
+// on through the waking hours, 7 to 22, as they have gone today so far; it
+// weighs as much as one remembered day.
 //
 // The hours are those of the location that the arrival times carry: pass times
 // in the zone whose days the app lives by. Only items that matched a rule are

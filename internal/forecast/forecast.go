@@ -6,15 +6,20 @@ import (
 	"time"
 )
 
-// What a forecast may grow to: a full one encodes to less than 40 KiB of JSON,
-// one of a handful of keys to 2 to 4 KiB.
+// What a forecast may grow to: a full one encodes to less than 40 KiB of JSON
+// and compresses well; one of a handful of keys takes a few KiB.
 const (
 	maxKeys     = 32 // of audience and template together
-	maxRows     = 40 // of key and priority, in one day
+	maxRows     = 32 // of key and priority, in one day
 	maxWeekdays = 10
 	maxWeekends = 4
-	hours       = 24
-	rowBytes    = 2 + hours
+	rowBytes    = 2 + PerDay
+)
+
+// Arrivals are counted by half hours.
+const (
+	Slot   = 30 * time.Minute
+	PerDay = 48 // slots
 )
 
 // Forecast is what was learnt so far. The zero value has learnt nothing. It
@@ -28,20 +33,21 @@ type Forecast struct {
 	Recent []Recent `json:"recent,omitempty"` // of the last half hour
 
 	Version uint64 `json:"version,omitempty"` // one more with every complete day
+	First   int    `json:"first,omitempty"`   // slot of today's first arrival, from 1
 }
 
 // Day is one day's arrivals.
 type Day struct {
 	Number  int    `json:"number"`            // since 1 January 1970, in the zone of the arrivals
 	Partial bool   `json:"partial,omitempty"` // watching began in the course of it
-	Counts  []byte `json:"counts,omitempty"`  // rows of key, priority and 24 rounded counts
+	Counts  []byte `json:"counts,omitempty"`  // rows of key, priority and 48 rounded counts
 }
 
-// Row counts today's arrivals of one key and priority by hour.
+// Row counts today's arrivals of one key and priority by half hour.
 type Row struct {
-	Key      int           `json:"key"` // index into Keys
-	Priority int           `json:"priority"`
-	Hours    [hours]uint32 `json:"hours"`
+	Key      int            `json:"key"` // index into Keys
+	Priority int            `json:"priority"`
+	Counts   [PerDay]uint32 `json:"counts"`
 }
 
 // Recent is a count that fades: an arrival half an hour ago counts 1/e.
@@ -70,7 +76,10 @@ func (f *Forecast) Observe(arrived time.Time, key string, priority int) {
 		f.Rows = append(f.Rows, Row{Key: k, Priority: priority})
 		i = len(f.Rows) - 1
 	}
-	f.Rows[i].Hours[arrived.Hour()]++
+	if f.First == 0 {
+		f.First = slotOf(arrived) + 1
+	}
+	f.Rows[i].Counts[slotOf(arrived)]++
 	f.echo(arrived, k, priority)
 }
 
@@ -125,7 +134,7 @@ func (f *Forecast) turn(now time.Time) {
 	for n := first; n < number; n++ {
 		f.Days = append(f.Days, Day{Number: n})
 	}
-	f.Today, f.Rows = &Day{Number: number}, nil
+	f.Today, f.Rows, f.First = &Day{Number: number}, nil, 0
 	f.Recent = slices.DeleteFunc(f.Recent, func(r Recent) bool { return r.faded(now) < 0.05 })
 	f.forget()
 	f.Version++
@@ -184,6 +193,9 @@ func dayNumber(t time.Time) int {
 	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400)
 }
 
+// slotOf is the half hour of the day that t's clock shows.
+func slotOf(t time.Time) int { return 2*t.Hour() + t.Minute()/30 }
+
 // weekend reports whether the day is a Saturday or a Sunday. 1 January 1970 was a Thursday.
 func (d Day) weekend() bool { return isWeekend(d.Number) }
 
@@ -197,7 +209,7 @@ func pack(rows []Row) []byte {
 	var out []byte
 	for _, r := range rows {
 		out = append(out, byte(r.Key), byte(r.Priority))
-		for _, n := range r.Hours {
+		for _, n := range r.Counts {
 			out = append(out, squeeze(n))
 		}
 	}

@@ -2,20 +2,20 @@ package forecast
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
-// Ahead is how many hours an outlook covers, from the beginning of the hour
-// that it was asked in.
-const Ahead = 36
+// Ahead is how many slots an outlook covers, from the midnight before now.
+const Ahead = 100
 
-// Outlook is what may come: days like this one, replayed from this hour on.
+// Outlook is what may come: days like this one, replayed.
 type Outlook struct {
-	From  time.Time // the full hour at or before now
+	From  time.Time // the midnight at or before now
 	Paths []Path    // their weights add up to 1
 }
 
-// Path is one way that the coming hours may go.
+// Path is one way that today and tomorrow may go.
 type Path struct {
 	Weight float64
 	Rows   []PathRow
@@ -25,33 +25,45 @@ type Path struct {
 type PathRow struct {
 	Key      string
 	Priority int
-	Hours    [Ahead]float64 // arrivals in each hour from Outlook.From on
+	Counts   [Ahead]float64 // arrivals in each slot from Outlook.From on
 }
 
-// fadeDays is the age at which a day weighs 1/e.
-const fadeDays = 14
+const (
+	// fadeDays is the age at which a day weighs 1/e.
+	fadeDays = 14
+	// knownAfter is how many complete days make the prior superfluous.
+	knownAfter = 3
+	// The waking hours, in slots: the prior expects nothing at night.
+	wakes, sleeps = 14, 44
+)
 
 // Outlook replays the remembered days that are like today, each continued
-// with the day that followed it, from now's hour on. Paths are in the order
-// of the days; the last one is the prior, on which nothing arrives.
+// with the day that followed it. Paths are in the order of the days; while
+// few are known, the last one is the prior.
 func (f *Forecast) Outlook(now time.Time) Outlook {
-	out := Outlook{From: now.Add(-time.Duration(now.Minute())*time.Minute - time.Duration(now.Second())*time.Second -
-		time.Duration(now.Nanosecond()))}
-	today, hour := dayNumber(now), now.Hour()
-	total := 1.0
+	y, m, d := now.Date()
+	out := Outlook{From: time.Date(y, m, d, 0, 0, 0, 0, now.Location())}
+	today, total := dayNumber(now), 0.0
 	for _, i := range f.alike(today) {
-		d := &f.Days[i]
-		w := math.Exp(-float64(max(0, today-d.Number)) / fadeDays)
+		day := &f.Days[i]
 		next := f.after(i, isWeekend(today+1))
-		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.join(d, next, hour)})
+		w := math.Exp(-float64(max(0, today-day.Number)) / fadeDays)
+		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.join(day, next)})
 		total += w
 	}
-	out.Paths = append(out.Paths, Path{Weight: 1})
+	if len(out.Paths) < knownAfter {
+		out.Paths = append(out.Paths, Path{Weight: 1, Rows: f.prior(now)})
+		total++
+	}
 	for i := range out.Paths {
 		out.Paths[i].Weight /= total
 	}
 	return out
 }
+
+// Learning reports whether the outlook still leans on what arrived today, and
+// so changes in the course of the day.
+func (f *Forecast) Learning(now time.Time) bool { return len(f.alike(dayNumber(now))) < knownAfter }
 
 // alike returns the days of today's kind, or all if there are none.
 func (f *Forecast) alike(today int) []int {
@@ -85,30 +97,50 @@ func (f *Forecast) after(i int, weekend bool) *Day {
 	return &f.Days[i]
 }
 
-// join lays the rest of one day and the beginning of another end to end.
-func (f *Forecast) join(d, next *Day, hour int) []PathRow {
+// join lays two days end to end.
+func (f *Forecast) join(d, next *Day) []PathRow {
 	var rows []PathRow
-	index := map[[2]byte]int{}
 	lay := func(counts []byte, offset int) {
-		for i := 0; i+rowBytes <= len(counts); i += rowBytes {
-			id := [2]byte{counts[i], counts[i+1]}
-			at, ok := index[id]
-			if !ok {
-				at = len(rows)
-				index[id] = at
-				rows = append(rows, PathRow{Key: f.Keys[id[0]], Priority: int(id[1])})
+		for c := range slices.Chunk(counts, rowBytes) {
+			key, priority := f.Keys[c[0]], int(c[1])
+			i := slices.IndexFunc(rows, func(r PathRow) bool { return r.Key == key && r.Priority == priority })
+			if i < 0 {
+				i = len(rows)
+				rows = append(rows, PathRow{Key: key, Priority: priority})
 			}
-			for h := range hours {
-				if k := h + offset; k >= 0 && k < Ahead {
-					rows[at].Hours[k] += unsqueeze(counts[i+2+h])
+			for k, n := range c[2:] {
+				if k+offset < Ahead {
+					rows[i].Counts[k+offset] += unsqueeze(n)
 				}
 			}
 		}
 	}
-	lay(d.Counts, -hour)
-	lay(next.Counts, hours-hour)
-	if hour > 2*hours-Ahead {
-		lay(next.Counts, 2*hours-hour) // a third day, for the few hours that are missing
+	lay(d.Counts, 0)
+	lay(next.Counts, PerDay)
+	lay(next.Counts, 2*PerDay)
+	return rows
+}
+
+// prior expects that things go on through the waking hours as they have gone
+// today so far. One slot more than has passed is counted, so that the first
+// arrival of all does not look like a flood.
+func (f *Forecast) prior(now time.Time) []PathRow {
+	if f.Today == nil || f.Today.Number != dayNumber(now) || f.First == 0 {
+		return nil
+	}
+	passed := float64(max(1, slotOf(now)-f.First+2))
+	rows := make([]PathRow, 0, len(f.Rows))
+	for _, r := range f.Rows {
+		row, sum := PathRow{Key: f.Keys[r.Key], Priority: r.Priority}, 0.0
+		for _, n := range r.Counts {
+			sum += float64(n)
+		}
+		for k := range row.Counts {
+			if s := k % PerDay; s >= wakes && s < sleeps {
+				row.Counts[k] = sum / passed
+			}
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }
@@ -130,7 +162,7 @@ func (f *Forecast) Bursts(now time.Time) []Burst {
 		if rate < 0.05 {
 			continue
 		}
-		usual, lasts := f.habit(r.Key, r.Priority, now.Hour())
+		usual, lasts := f.habit(r.Key, r.Priority, slotOf(now))
 		if rate > usual && lasts > 0 {
 			out = append(out, Burst{Key: f.Keys[r.Key], Priority: r.Priority, PerHour: rate - usual, Lasts: lasts})
 		}
@@ -138,35 +170,37 @@ func (f *Forecast) Bursts(now time.Time) []Burst {
 	return out
 }
 
-// habit returns how many arrivals a key usually has in an hour of the day, and
-// which share of a surplus the following hour had on the days remembered.
-func (f *Forecast) habit(key, priority, hour int) (usual, lasts float64) {
+// habit returns how many arrivals a key usually has in an hour at a time of
+// day, and which share of a surplus is left an hour later, read off how much
+// of one the following half hour had on the days remembered.
+func (f *Forecast) habit(key, priority, slot int) (usual, lasts float64) {
 	if len(f.Days) == 0 {
 		return 0, 0
 	}
-	var mean [hours]float64
+	var mean [PerDay]float64
 	var days [][]byte
 	for _, d := range f.Days {
-		for i := 0; i+rowBytes <= len(d.Counts); i += rowBytes {
-			if int(d.Counts[i]) == key && int(d.Counts[i+1]) == priority {
-				days = append(days, d.Counts[i+2:i+rowBytes])
-				for h := range hours {
-					mean[h] += unsqueeze(d.Counts[i+2+h]) / float64(len(f.Days))
+		for c := range slices.Chunk(d.Counts, rowBytes) {
+			if int(c[0]) == key && int(c[1]) == priority {
+				days = append(days, c[2:])
+				for k, n := range c[2:] {
+					mean[k] += unsqueeze(n) / float64(len(f.Days))
 				}
 			}
 		}
 	}
 	both, alone := 0.0, 4.0 // a prior of a surplus of two that did not go on
 	for _, day := range days {
-		for h := range hours - 1 {
-			now, then := unsqueeze(day[h])-mean[h], unsqueeze(day[h+1])-mean[h+1]
+		for k := range PerDay - 1 {
+			now, then := unsqueeze(day[k])-mean[k], unsqueeze(day[k+1])-mean[k+1]
 			if now > 0 {
 				both += now * then
 				alone += now * now
 			}
 		}
 	}
-	return mean[hour], min(0.9, max(0, both/alone))
+	share := min(0.9, max(0, both/alone))
+	return 2 * mean[slot], share * share
 }
 
 // Since returns how many arrivals of a key and priority have been seen in

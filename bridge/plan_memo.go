@@ -1,0 +1,219 @@
+package bridge
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/forecast"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Memo remembers between plans of one app what is costly to work out again:
+// what sends would have earned on the days that the forecast replays. It
+// changes no plan. It belongs to one goroutine.
+type Memo struct {
+	app      *mapping.App
+	forecast *forecast.Forecast
+	version  uint64
+	slot     time.Time // while the forecast still learns within the day
+	from     time.Time // the outlook's beginning
+	until    time.Time // the end of the day that it is for
+	lives    map[lifeKey]life
+	keys     []expectedKey
+	paths    []pathValues
+}
+
+// NewMemo returns an empty memo.
+func NewMemo() *Memo { return &Memo{} }
+
+type expectedKey struct {
+	key      string
+	audience *mapping.Audience // nil: the rules no longer have it
+	weight   float64           // worth of what arrives in a day
+}
+
+type pathValues struct {
+	weight float64
+	values map[string]*sendValues
+}
+
+// sendValues is what sends of one key earn on one path: v[b*lags+n-1] is what
+// one at boundary b earns of the n slots before it.
+type sendValues struct {
+	lags int
+	v    []float32
+}
+
+func (s *sendValues) at(prev, b int) float64 {
+	n := min(b-prev, s.lags)
+	if n <= 0 {
+		return 0
+	}
+	return float64(s.v[b*s.lags+n-1])
+}
+
+// learn brings the memo up to date.
+func (m *Memo) learn(t *table, at time.Time) {
+	local := at.In(ForecastZone(t.App))
+	version, slot := uint64(0), time.Time{}
+	if t.Forecast != nil {
+		version = t.Forecast.Version
+		if t.Forecast.Learning(local) {
+			slot = at.Truncate(5 * time.Minute)
+		}
+	}
+	if m.app == t.App && m.forecast == t.Forecast && m.version == version && m.slot.Equal(slot) &&
+		!at.Before(m.from) && at.Before(m.until) {
+		return
+	}
+	y, mo, d := local.Date()
+	*m = Memo{app: t.App, forecast: t.Forecast, version: version, slot: slot, lives: lives(t.App),
+		from: time.Date(y, mo, d, 0, 0, 0, 0, local.Location()), until: time.Date(y, mo, d+1, 0, 0, 0, 0, local.Location())}
+	if t.Forecast == nil {
+		m.paths = []pathValues{{weight: 1}}
+		return
+	}
+	m.replay(t, t.Forecast.Outlook(local))
+}
+
+func (m *Memo) replay(t *table, o forecast.Outlook) {
+	expected := map[string]float64{}
+	for i := range o.Paths {
+		p := pathValues{weight: o.Paths[i].Weight, values: map[string]*sendValues{}}
+		for r := range o.Paths[i].Rows {
+			row := &o.Paths[i].Rows[r]
+			worth := t.App.Quota.Worth[mapping.Priority(row.Priority)]
+			l := m.lives[lifeKey{row.Key, row.Priority}]
+			if worth <= 0 || l.ends <= 0 {
+				continue
+			}
+			if p.values[row.Key] == nil {
+				p.values[row.Key] = m.newValues(row.Key)
+			}
+			p.values[row.Key].add(row.Counts[:], worth, l)
+			for _, n := range row.Counts[:forecast.PerDay] {
+				expected[row.Key] += p.weight * n * worth
+			}
+		}
+		m.paths = append(m.paths, p)
+	}
+	for key, weight := range expected {
+		m.keys = append(m.keys, expectedKey{key, audienceOf(t.App, key), weight})
+	}
+	slices.SortFunc(m.keys, func(a, b expectedKey) int {
+		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.key, b.key))
+	})
+}
+
+// newValues has room for as many slots as an item of the key can live.
+func (m *Memo) newValues(key string) *sendValues {
+	longest := 0.0
+	for k, l := range m.lives {
+		if k.key == key {
+			longest = max(longest, l.ends)
+		}
+	}
+	lags := min(horizon, int(longest/forecast.Slot.Hours())+1)
+	return &sendValues{lags: lags, v: make([]float32, (forecast.Ahead+1)*lags)}
+}
+
+// freshness is the age at which the items of the last slot before a send are
+// counted: a send is placed soon after a burst, not at the end of its half hour.
+const freshness = 10 * time.Minute
+
+// add counts one priority's arrivals in.
+func (s *sendValues) add(counts []float64, worth float64, l life) {
+	useful := make([]float64, s.lags)
+	for n := range useful {
+		useful[n] = worth * l.useful(float64(n)*forecast.Slot.Hours()+freshness.Hours())
+	}
+	for b := 1; b <= forecast.Ahead; b++ {
+		sum := 0.0
+		for n := range min(b, s.lags) {
+			sum += useful[n] * counts[b-1-n]
+			s.v[b*s.lags+n] += float32(sum)
+		}
+		for n := b; n < s.lags; n++ {
+			s.v[b*s.lags+n] += float32(sum)
+		}
+	}
+}
+
+func (m *Memo) audience(key string) *mapping.Audience {
+	for _, k := range m.keys {
+		if k.key == key {
+			return k.audience
+		}
+	}
+	return nil
+}
+
+func audienceOf(app *mapping.App, key string) *mapping.Audience {
+	for _, r := range app.Rules {
+		if len(r.Cancels) == 0 && ForecastKey(r.Audience, r.Template) == key {
+			return app.Audiences[r.Audience]
+		}
+	}
+	return nil
+}
+
+// life is how long an item's usefulness is full, and when it ends.
+type life struct{ full, ends float64 } // hours since its arrival
+
+type lifeKey struct {
+	key      string
+	priority int
+}
+
+// lives reads the rules' windows, by key and priority.
+func lives(app *mapping.App) map[lifeKey]life {
+	out := make(map[lifeKey]life, len(app.Rules))
+	for _, r := range app.Rules {
+		k := lifeKey{ForecastKey(r.Audience, r.Template), int(r.Priority)}
+		if _, ok := out[k]; !ok && len(r.Cancels) == 0 {
+			out[k] = life{r.Gather.AtMost.Hours(), r.ExpiresAfter.Hours()}
+		}
+	}
+	return out
+}
+
+func (l life) useful(age float64) float64 {
+	switch {
+	case age >= l.ends:
+		return 0
+	case age <= l.full:
+		return 1
+	}
+	return (l.ends - age) / (l.ends - l.full)
+}
+
+// ForecastZone is the zone whose days an app lives by: the quota's, else that
+// of most of its audiences, else UTC. Observations are to be made in it.
+func ForecastZone(app *mapping.App) *time.Location {
+	if app.Quota.Location != nil {
+		return app.Quota.Location
+	}
+	votes := map[string]int{}
+	best := time.UTC
+	for _, a := range app.Audiences {
+		if a.Location != nil {
+			votes[a.Location.String()]++
+		}
+	}
+	for _, a := range app.Audiences {
+		if a.Location == nil {
+			continue
+		}
+		name, most := a.Location.String(), votes[best.String()]
+		if n := votes[name]; n > most || (n == most && name < best.String()) {
+			best = a.Location
+		}
+	}
+	return best
+}
+
+// ForecastKey names what a digest's arrivals are learnt under.
+func ForecastKey(audience, template string) string { return audience + "/" + template }
+
+func forecastKey(d *Digest) string { return ForecastKey(d.Audience, d.Template) }
