@@ -343,7 +343,7 @@ func TestScriptedAnswersOfTheSandboxHaveTheirOutcome(t *testing.T) {
 		{"dropped after accepting", sandbox.Step{Drop: "after"}, bridge.Doubtful, 1, "cannot read an answer"},
 		{"200 with HTML", sandbox.Step{Body: "html"}, bridge.Doubtful, 1, "not the documented JSON"},
 		{"truncated JSON", sandbox.Step{Body: "truncated"}, bridge.Doubtful, 1, "not the documented JSON"},
-		{"cut off", sandbox.Step{Body: "cut"}, bridge.Doubtful, 1, "unexpected EOF"},
+		{"cut off", sandbox.Step{Body: "cut"}, bridge.Doubtful, 1, "HTTP 200: cannot read the answer: unexpected EOF"},
 		{"empty", sandbox.Step{Body: "empty"}, bridge.Doubtful, 1, "empty"},
 		{"too long", sandbox.Step{Body: "huge"}, bridge.Doubtful, 1, "over 65536 bytes"},
 		{"a gzip bomb", sandbox.Step{Body: "gzip_bomb"}, bridge.Doubtful, 1, "over 65536 bytes"},

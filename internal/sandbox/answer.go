@@ -127,6 +127,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, out re
 	w.WriteHeader(out.status)
 	if out.form == "cut" {
 		_, _ = w.Write(out.text[:len(out.text)/2])
+		_ = http.NewResponseController(w).Flush() // a recorder can't, and needs none
 		panic(http.ErrAbortHandler)
 	}
 	_, _ = w.Write(out.text)
