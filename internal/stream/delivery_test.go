@@ -1,0 +1,54 @@
+package stream
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestParseDeliveryReadsBothForms(t *testing.T) {
+	t.Parallel()
+	want := delivery{consumerSequence: 7, streamSequence: 42, stored: 1700000000000000001, pending: 9}
+	for name, reply := range map[string]string{
+		"the old form":                     "$JS.ACK.SCHOOL.belfry-x.1.42.7.1700000000000000001.9",
+		"the new form":                     "$JS.ACK._.ACCHASH.SCHOOL.belfry-x.1.42.7.1700000000000000001.9",
+		"the new form with a random token": "$JS.ACK.hub.ACCHASH.SCHOOL.belfry-x.1.42.7.1700000000000000001.9.rnd",
+	} {
+		if got, ok := parseDelivery(reply); !ok || got != want {
+			t.Errorf("%s: %+v, %v", name, got, ok)
+		}
+	}
+	for _, reply := range []string{
+		"", "$JS.ACK.", "_INBOX.a.1", "$JS.FC.SCHOOL.c.1.2.3.4.5", "$JS.ACK.S.c.1.42.7.9",
+		"$JS.ACK.S.c.1.x.7.17.9", "$JS.ACK.S.c.1..7.17.9", "$JS.ACK.S.c.1.42.7.17.", "$JS.ACK.S.c.1.4.2.7.1.9",
+	} {
+		if got, ok := parseDelivery(reply); ok {
+			t.Errorf("%q gives %+v", reply, got)
+		}
+	}
+}
+
+func TestParseDeliveryIsTheInverseOfTheServersFormat(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		want := delivery{
+			consumerSequence: rapid.Uint64().Draw(t, "consumer"), streamSequence: rapid.Uint64().Draw(t, "stream"),
+			stored: rapid.Int64Min(0).Draw(t, "stored"), pending: rapid.Uint64().Draw(t, "pending"),
+		}
+		reply := fmt.Sprintf("$JS.ACK.S.c.1.%d.%d.%d.%d", want.streamSequence, want.consumerSequence, want.stored, want.pending)
+		if got, ok := parseDelivery(reply); !ok || got != want {
+			t.Fatalf("%s gives %+v, %v", reply, got, ok)
+		}
+	})
+}
+
+func FuzzParseDelivery(f *testing.F) {
+	f.Add("$JS.ACK.SCHOOL.belfry-x.1.42.7.1700000000000000001.9")
+	f.Add("$JS.ACK._.ACCHASH.SCHOOL.belfry-x.1.42.7.1700000000000000001.9.r")
+	f.Fuzz(func(t *testing.T, reply string) {
+		if d, ok := parseDelivery(reply); !ok && d.consumerSequence != 0 && d.streamSequence == 0 {
+			t.Errorf("%q: half read: %+v", reply, d)
+		}
+	})
+}

@@ -1,0 +1,235 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// acquired acquires or fails.
+func acquired(t *testing.T, l *Lease) <-chan struct{} {
+	t.Helper()
+	lost, err := l.Acquire(within(t, 20*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Release(within(t, time.Second)) })
+	return lost
+}
+
+// acquiring acquires in the background and says when it has.
+func acquiring(t *testing.T, l *Lease) <-chan time.Time {
+	t.Helper()
+	done := make(chan time.Time, 1)
+	ctx, cancel := context.WithCancel(within(t, 20*time.Second))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if _, err := l.Acquire(ctx); err == nil {
+			done <- time.Now()
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-ended; _ = l.Release(within(t, time.Second)) })
+	return done
+}
+
+func closed(t *testing.T, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-within(t, 20*time.Second).Done():
+		t.Fatal(what)
+	}
+}
+
+// The two promises of issue 3 in real time, beside each other.
+func TestTakeoverAfterReleaseTakesUnderOneSecondAndAfterACrashUnderFour(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	a, b := provisioned(t, n.URL(), "a"), provisioned(t, n.URL(), "b")
+	left, crashed := a.Lease("left"), a.Lease("crashed")
+	acquired(t, left)
+	acquired(t, crashed)
+	afterRelease, afterCrash := acquiring(t, b.Lease("left")), acquiring(t, b.Lease("crashed"))
+
+	began := time.Now()
+	if err := left.Release(within(t, 5*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if took := (<-afterRelease).Sub(began); took >= time.Second {
+		t.Errorf("after a release it took %v", took)
+	}
+	began = time.Now()
+	a.nc.Close() // nothing is renewed or released any more
+	if took := (<-afterCrash).Sub(began); took >= 4*time.Second {
+		t.Errorf("after a crash it took %v", took)
+	}
+}
+
+func TestHolderLosesALeaseThatAnotherReplicaHasClaimed(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	one, two := provisioned(t, n.URL(), "a"), provisioned(t, n.URL(), "b")
+	l := one.Lease("school")
+	l.times = quick()
+	lost := acquired(t, l)
+	thief := two.Lease("school")
+	for {
+		s, err := thief.look(within(t, time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = thief.write(within(t, time.Second), leaseRecord{Replica: "b"}, s.sequence); err == nil {
+			break
+		}
+		if !isConflict(err) { // the holder renewed between the two
+			t.Fatal(err)
+		}
+	}
+	closed(t, "the lease is still believed to be held", lost)
+	if !errors.Is(l.Why(), ErrLeaseTaken) {
+		t.Errorf("why: %v", l.Why())
+	}
+	if err := l.Release(within(t, time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := thief.look(within(t, time.Second)); err != nil || s.record.Replica != "b" || s.record.Released {
+		t.Errorf("the other's lease was touched: %+v, %v", s, err)
+	}
+}
+
+func TestHolderLosesALeaseThatItCannotRenewAndGetsItBackLater(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := provisioned(t, n.URL(), "a")
+	l := c.Lease("school")
+	l.times = quick()
+	lost := acquired(t, l)
+	n.stop()
+	closed(t, "the lease is still believed to be held", lost)
+	if !errors.Is(l.Why(), ErrLeaseSilent) {
+		t.Errorf("why: %v", l.Why())
+	}
+	c.waitFor(t, "+lease.unavailable school")
+	n.start()
+	acquired(t, l)
+	c.waitFor(t, "-lease.unavailable school")
+}
+
+// What a process does that was suspended: its clock has jumped when it looks.
+func TestHolderThatSleptForThreeSecondsLosesItsLeaseBeforeItWrites(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	l := c.Lease("school")
+	acquired(t, l)
+	h := l.current()
+	close(h.stop)
+	<-h.done
+	before := h.sequence
+	_, err := h.renewSince(within(t, time.Second), time.Now().Add(-3*time.Second))
+	if !errors.Is(err, ErrLeaseSilent) || h.sequence != before {
+		t.Errorf("renewed after a sleep: %v, sequence %d after %d", err, h.sequence, before)
+	}
+	h.stop = make(chan struct{}) // for the clean-up
+}
+
+func TestRenewalWhoseAnswerWasLostIsRecognised(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	l := c.Lease("school")
+	l.times = quick()
+	lost := acquired(t, l)
+	h := l.current()
+	ctx := within(t, 10*time.Second)
+	for { // as if a renewal had landed without us knowing
+		s, err := l.look(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.subject.put(ctx, []byte(`{"replica":"a"}`), nil, s.sequence); err == nil {
+			break
+		}
+	}
+	seen, _ := l.look(ctx)
+	for next := seen; next.sequence <= seen.sequence; next, _ = l.look(ctx) {
+		select {
+		case <-lost:
+			t.Fatalf("lost: %v", h.reason())
+		case <-ctx.Done():
+			t.Fatal("not renewed any more")
+		default:
+		}
+	}
+}
+
+func TestLeaseSurvivesAnEmptyNATS(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := provisioned(t, n.URL(), "a")
+	l := c.Lease("school")
+	acquired(t, l)
+	s := c.Store("school")
+	ctx := within(t, 20*time.Second)
+	if _, err := s.Put(ctx, []byte("one"), "a/1/1", 0); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	n.dir = t.TempDir()
+	n.start()
+	for { // the streams come back by being looked for
+		r, err := s.Get(ctx)
+		if err == nil && r.Sequence == 0 {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Put(ctx, []byte("one"), "a/1/1", 0); err != nil {
+		t.Error(err)
+	}
+	for o := l.Owner(); !o.Mine; o = l.Owner() {
+		if ctx.Err() != nil {
+			t.Fatalf("the lease did not come back: %+v, %v", o, l.Why())
+		}
+	}
+}
+
+func TestPromisedLeaseIsKeptUntilItIsReleasedAndThenWaitsForTheOther(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	l := provisioned(t, n.URL(), "a").Lease("school")
+	l.times = quick()
+	lost := acquired(t, l)
+	if !l.promise("b") || l.promise("c") {
+		t.Error("want one promise to be possible")
+	}
+	closed(t, "the loop is not told to stop", lost)
+	if !errors.Is(l.Why(), ErrLeaseHandover) || !l.Owner().Leaving {
+		t.Errorf("why %v, owner %+v", l.Why(), l.Owner())
+	}
+	ctx := within(t, 10*time.Second)
+	before, err := l.look(ctx)
+	for now := before; now.sequence == before.sequence; now, err = l.look(ctx) {
+		if err != nil {
+			t.Fatal("not renewed any more", err)
+		}
+	}
+	if err := l.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.look(ctx)
+	if err != nil || !s.record.Released || s.record.HandoverTo != "b" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestLeaseIsAcquiredOnceAtATime(t *testing.T) {
+	t.Parallel()
+	l := provisioned(t, startNATS(t).URL(), "a").Lease("school")
+	acquired(t, l)
+	if _, err := l.Acquire(within(t, time.Second)); err == nil {
+		t.Error("acquired twice")
+	}
+}
