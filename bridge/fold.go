@@ -65,6 +65,7 @@ func (s *State) match(app *mapping.App, match *mapping.Match, m *mapping.Message
 		s.cancel(match, m)
 		return
 	}
+	s.Forecast.Observe(match.Item.Arrived.In(ForecastZone(app)), ForecastKey(match.Audience, match.Template), int(match.Item.Priority))
 	k := digestKey{audience: match.Audience, template: match.Template, group: match.Group}
 	if a := app.Audiences[match.Audience]; len(match.Users) == 0 && a != nil && a.HasUsers {
 		s.countFailure(mapping.Failure{Rule: match.Rule, Part: "users", Err: errNobody})

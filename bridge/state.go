@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/belfry-bridge/belfry/internal/forecast"
 	"github.com/belfry-bridge/belfry/internal/quota"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -20,19 +21,20 @@ type State struct {
 	Owner  string `json:"owner"` // replica id of the last committer
 	NextID uint64 `json:"next_id"`
 
-	Sources map[string]Checkpoint `json:"sources"`
-	Digests []*Digest             `json:"digests"` // in the order of their keys
-	Ledger  quota.Ledger          `json:"ledger"`
-	Mutes   []Mute                `json:"muted,omitempty"`
-	Paused  *Pause                `json:"paused,omitempty"`
-	Backoff *Backoff              `json:"backoff,omitempty"`
-	Sending *Broadcast            `json:"sending,omitempty"`
-	Held    []*Broadcast          `json:"held,omitempty"` // in doubt, until somebody resolves them
-	Outbox  []OutboxEntry         `json:"outbox,omitempty"`
-	Drops   []Drop                `json:"drops,omitempty"` // become results with the next commit
-	Counts  Counts                `json:"counts"`
-	Failed  map[string]int        `json:"failed,omitempty"` // events on which a rule's expression failed, by rule
-	Host    string                `json:"host,omitempty"`   // base URL to try first
+	Sources  map[string]Checkpoint `json:"sources"`
+	Digests  []*Digest             `json:"digests"` // in the order of their keys
+	Ledger   quota.Ledger          `json:"ledger"`
+	Forecast forecast.Forecast     `json:"forecast"`
+	Mutes    []Mute                `json:"muted,omitempty"`
+	Paused   *Pause                `json:"paused,omitempty"`
+	Backoff  *Backoff              `json:"backoff,omitempty"`
+	Sending  *Broadcast            `json:"sending,omitempty"`
+	Held     []*Broadcast          `json:"held,omitempty"` // in doubt, until somebody resolves them
+	Outbox   []OutboxEntry         `json:"outbox,omitempty"`
+	Drops    []Drop                `json:"drops,omitempty"` // become results with the next commit
+	Counts   Counts                `json:"counts"`
+	Failed   map[string]int        `json:"failed,omitempty"` // events on which a rule's expression failed, by rule
+	Host     string                `json:"host,omitempty"`   // base URL to try first
 
 	used    int               // bytes that the digests take, about; see room.go
 	samples []mapping.Failure // for the log

@@ -213,7 +213,7 @@ func (t *tenure) situation(now time.Time) Situation {
 		Paused:  t.state.Paused != nil || len(t.state.Held) >= maxHeld,
 		Busy:    t.state.Sending != nil || !t.caughtUp(now) || t.backlog != nil,
 		Muted:   func(d *Digest) (time.Time, bool) { return t.state.MutedUntil(d, now) },
-		Memo:    t.memo,
+		Memo:    t.memo, Forecast: &t.state.Forecast,
 	}
 }
 
