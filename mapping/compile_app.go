@@ -14,7 +14,7 @@ func (c *compiler) app(e *entry[appDoc]) {
 	a := &App{
 		Name: e.Name.text, Key: d.AppKey.Value, Sender: d.Sender.Value, Packages: values(d.Packages),
 		Everyone: d.Everyone.B, Audiences: map[string]*Audience{}, Templates: map[string]*Template{},
-		matcher: &matcher{maxBody: d.MaxBody.or(MaxBody)},
+		matcher: &matcher{maxBody: d.MaxBody.or(MaxBody), exprs: c.exprs},
 	}
 	c.set.Apps[a.Name] = a
 	a.Secret = c.secret(e)

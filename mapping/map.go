@@ -33,6 +33,7 @@ type matcher struct {
 	rules       []*compiledRule // as in App.Rules
 	templates   map[string]*compiledTemplate
 	maxBody     int
+	exprs       *expressions // for explanations
 	evaluations sync.Pool
 }
 
