@@ -12,7 +12,11 @@ import (
 // it. It reports whether anything changed that the planner should look at.
 // The same events, folded one by one or in batches, give the same state.
 func (s *State) Fold(app *mapping.App, m *mapping.Message) (changed bool) {
-	decision := app.Map(m)
+	return s.FoldDecision(app, m, app.Map(m))
+}
+
+// FoldDecision is Fold with what the app's rules make of the message.
+func (s *State) FoldDecision(app *mapping.App, m *mapping.Message, decision mapping.Decision) (changed bool) {
 	s.Counts.Read++
 	for i := range decision.Failures {
 		s.countFailure(decision.Failures[i])
