@@ -76,3 +76,13 @@ func atClock(local time.Time, days int, clock time.Duration) time.Time {
 	h, rest := int(clock/time.Hour), clock%time.Hour
 	return time.Date(y, m, d+days, h, int(rest/time.Minute), int(rest%time.Minute/time.Second), 0, local.Location())
 }
+
+// QuietThrough says whether an audience is left alone, by an item of some
+// priority, at every instant of a stretch.
+func QuietThrough(a *mapping.Audience, top mapping.Priority, from, to time.Time) bool {
+	if a == nil {
+		return true
+	}
+	until, quiet := quietUntil(a, top, from)
+	return quiet && !until.Before(to)
+}

@@ -2,8 +2,10 @@ package bridge
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/belfry-bridge/belfry/internal/quota"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -67,22 +69,27 @@ func (t *table) urgent(r *row) {
 	}
 }
 
-// echoes says until when an urgent digest waits for more of its kind.
+// echoFor is how long news of one kind are expected to be followed by more:
+// bursts announce themselves.
+const echoFor = 30 * time.Minute
+
+// echoes says until when an urgent digest waits for more of its kind: only if
+// the same kind has just been sent, and never for long.
 func (t *table) echoes(r *row) time.Time {
-	if t.Forecast == nil {
+	kind := forecastKey(r.d)
+	gone := slices.ContainsFunc(t.Ledger.Spends, func(s quota.Spend) bool {
+		return s.Origin == quota.Own && s.Why == kind && t.Now.Sub(s.At) < echoFor
+	})
+	if !gone {
 		return time.Time{}
 	}
 	var first time.Time
-	waiting := 0.0
 	for i := range r.d.Items {
 		if it := &r.d.Items[i]; it.Priority == mapping.Urgent {
-			waiting++
 			first = earlier(first, it.Arrived)
 		}
 	}
-	const alreadyGone = 0.4 // one arrival fades to that within half an hour
-	seen := t.Forecast.Since(t.Now, forecastKey(r.d), int(mapping.Urgent))
-	if first.IsZero() || seen < waiting+alreadyGone {
+	if first.IsZero() {
 		return time.Time{}
 	}
 	return first.Add(urgentWithin)

@@ -189,3 +189,31 @@ func clonePtr[T any](p *T) *T {
 	c := *p
 	return &c
 }
+
+// Overview is one replica as operators see it: itself, its troubles, and the
+// apps as far as it knows.
+type Overview struct {
+	Replica    string      `json:"replica"`
+	Name       string      `json:"name"`
+	Version    string      `json:"version"`
+	Started    time.Time   `json:"started"`
+	Ready      bool        `json:"ready"` // connected, streams in place
+	Rules      RulesStatus `json:"rules"`
+	Conditions []Condition `json:"conditions,omitempty"`
+	Apps       []Status    `json:"apps"`
+}
+
+// RulesStatus says which rules are in force, and whether a newer file was refused.
+type RulesStatus struct {
+	File     string    `json:"file"`
+	Loaded   time.Time `json:"loaded"`
+	Problems []string  `json:"problems,omitempty"` // of the file that was refused; empty when none was
+}
+
+// Condition is a named trouble that holds at the moment.
+type Condition struct {
+	Name    string    `json:"name"`
+	About   string    `json:"about,omitempty"`
+	Message string    `json:"message"`
+	Since   time.Time `json:"since"`
+}

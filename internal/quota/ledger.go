@@ -40,9 +40,10 @@ const (
 // Charge records one send of ours. Charging an id again moves nothing.
 func (l *Ledger) Charge(id string, at time.Time) { l.add(Spend{ID: id, At: at, Origin: Own}) }
 
-// ChargeAs is Charge with a class, which Counting hands back.
-func (l *Ledger) ChargeAs(id string, at time.Time, class uint8) {
-	l.add(Spend{ID: id, At: at, Origin: Own, Class: class})
+// ChargeAs is Charge with a class, which Counting hands back, and a word on
+// what was sent.
+func (l *Ledger) ChargeAs(id string, at time.Time, class uint8, what string) {
+	l.add(Spend{ID: id, At: at, Origin: Own, Class: class, Why: what})
 }
 
 // External records a send that somebody else made under the same quota. A

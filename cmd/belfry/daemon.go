@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/control"
+	"github.com/belfry-bridge/belfry/internal/nexconn"
+	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/internal/web"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// daemon is everything that `belfry run` runs: one bridge for each app, over
+// one NATS connection, with its pages and its control service.
+type daemon struct {
+	opts    runOptions
+	env     func(string) (string, bool)
+	log     *slog.Logger
+	replica string
+	started time.Time
+
+	conditions *stream.Conditions
+	rulesFile  *rulesFile
+	nc         *nats.Conn
+	js         *stream.JetStream
+	leases     *stream.Leases
+
+	mu          sync.Mutex // guards what follows
+	provisioned bool
+	apps        map[string]*running
+	failed      chan error // capacity 1: an app that can never run
+
+	onURL func(natsURL, httpURL string) // for the demo; nil: nobody wants to know
+}
+
+// running is one app's bridge and the goroutine that runs it.
+type running struct {
+	bridge *bridge.Bridge
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+func newDaemon(o runOptions, io stdio, log *slog.Logger) (*daemon, error) {
+	d := &daemon{
+		opts: o, env: io.env, log: log, replica: newReplicaID(o.name), started: time.Now(),
+		apps: map[string]*running{}, failed: make(chan error, 1),
+	}
+	d.conditions = stream.NewConditions(time.Now, d.logCondition)
+	rules, problems, err := loadRules(o.rules, io.env)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range problems {
+		fmt.Fprintln(io.err, p)
+	}
+	if rules == nil {
+		return nil, fmt.Errorf("cannot use %s: %d problems, listed above", o.rules, len(problems))
+	}
+	d.rulesFile = newRulesFile(o.rules, rules, d.env)
+	return d, nil
+}
+
+// newReplicaID names one start of the process. It must be new every time: a
+// commit's token is told by it from one that an earlier start has made.
+func newReplicaID(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' {
+			return r
+		}
+		return '-'
+	}, name)
+	return clean[:min(len(clean), 24)] + "-" + randomName(8)
+}
+
+func randomName(n int) string { return strings.ToLower(rand.Text()[:n]) }
+
+func (d *daemon) logCondition(c stream.Condition, active bool) {
+	if active {
+		d.log.Warn("trouble: "+c.Message, "condition", c.Name, "about", c.About)
+		return
+	}
+	d.log.Info("trouble is over", "condition", c.Name, "about", c.About, "after", time.Since(c.Since).Round(time.Millisecond))
+}
+
+// run goes on until ctx ends, then stops everything in reverse.
+func (d *daemon) run(ctx context.Context) (err error) {
+	var cleanups []func()
+	defer func() {
+		for _, cleanup := range slices.Backward(cleanups) {
+			cleanup()
+		}
+		if err == nil {
+			d.log.Info("stopped")
+		}
+	}()
+	cleanup := func(f func()) { cleanups = append(cleanups, f) }
+
+	natsOpts, err := d.opts.nats.options()
+	if err != nil {
+		return err
+	}
+	if natsOpts.URL == "" {
+		embedded, err := stream.StartEmbedded(ctx, stream.EmbeddedOptions{Dir: d.opts.data, Logger: d.log, PowerLoss: d.opts.powerLoss})
+		if err != nil {
+			return err
+		}
+		cleanup(embedded.Shutdown)
+		natsOpts.URL = embedded.URL()
+		d.log.Info("started a NATS server of its own", "url", embedded.URL(), "data", d.opts.data)
+	}
+	natsOpts.Name, natsOpts.Logger, natsOpts.Conditions = "belfry "+d.opts.name, d.log, d.conditions
+	if d.nc, err = stream.Connect(natsOpts); err != nil {
+		return err
+	}
+	cleanup(d.nc.Close)
+
+	page, err := web.Start(d.opts.http, d.overview, d.log)
+	if err != nil {
+		return err
+	}
+	cleanup(page.Close)
+	if d.onURL != nil {
+		d.onURL(natsOpts.URL, page.URL())
+	}
+
+	if err := d.provision(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	service, err := control.Serve(d.nc, d, d.log)
+	if err != nil {
+		return err
+	}
+	cleanup(service.Close)
+	return d.runApps(ctx)
+}
+
+func (d *daemon) provision(ctx context.Context) (err error) {
+	d.js, err = stream.New(d.nc, stream.Config{
+		StateStream: d.opts.stateStream, ResultStream: d.opts.resultStream, Replicas: d.opts.replicas,
+		Provision: d.opts.provision, Replica: d.replica, Name: d.opts.name, Logger: d.log, Conditions: d.conditions,
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.js.Provision(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop while waiting
+		}
+		return err
+	}
+	d.mu.Lock()
+	d.provisioned = true
+	d.mu.Unlock()
+	return nil
+}
+
+// runApps runs the bridges until ctx ends or one can never run, and waits for
+// all of them to drain.
+func (d *daemon) runApps(ctx context.Context) error {
+	d.leases = d.js.Leases(nil)
+	appsCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	var helpers sync.WaitGroup
+	helpers.Go(func() {
+		if err := d.leases.Run(appsCtx); err != nil && appsCtx.Err() == nil {
+			d.log.Error("cannot share the apps with other replicas", "err", err)
+		}
+	})
+	d.use(appsCtx, d.rulesFile.current())
+	helpers.Go(func() { d.rulesFile.watch(appsCtx, d.log, func(rs *mapping.RuleSet) { d.use(appsCtx, rs) }) })
+	d.log.Info("runs", "apps", len(d.rulesFile.current().Apps), "rules", d.opts.rules, "replica", d.replica)
+
+	var err error
+	select {
+	case <-ctx.Done():
+		d.log.Info("stopping: finishing what is under way")
+	case err = <-d.failed:
+	}
+	stop()
+	helpers.Wait()
+	d.mu.Lock()
+	apps := d.apps
+	d.mu.Unlock()
+	for _, r := range apps {
+		<-r.done
+	}
+	return err
+}
+
+// use makes a rule set the one in force: apps that are new begin, those that
+// are gone end, the others reload.
+func (d *daemon) use(ctx context.Context, rs *mapping.RuleSet) {
+	if ctx.Err() != nil {
+		return
+	}
+	for _, r := range d.removeMissing(rs) {
+		r.stop()
+		<-r.done
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, app := range rs.Apps {
+		rules := bridge.Rules{App: app, Sources: rs.Sources}
+		if r := d.apps[name]; r != nil {
+			r.bridge.Reload(rules)
+			continue
+		}
+		r, err := d.begin(ctx, rules)
+		if err != nil {
+			d.fail(err)
+			return
+		}
+		d.apps[name] = r
+	}
+}
+
+func (d *daemon) removeMissing(rs *mapping.RuleSet) (gone []*running) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, r := range d.apps {
+		if rs.Apps[name] == nil {
+			d.log.Warn("the app is gone from the rules; its state is kept", "app", name)
+			gone = append(gone, r)
+			delete(d.apps, name)
+		}
+	}
+	return gone
+}
+
+func (d *daemon) begin(ctx context.Context, rules bridge.Rules) (*running, error) {
+	name := rules.App.Name
+	b, err := bridge.New(bridge.Config{
+		Rules: rules, Replica: d.replica,
+		Store: d.js.Store(name), Lease: d.leases.Lease(name), Source: d.js.Source(name), Publisher: d.js.Publisher(),
+		Provider: d.provider, Born: func() string { return randomName(6) }, Logger: d.log,
+		Note: func(condition string, err error) { d.note(condition, name, err) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	appCtx, stop := context.WithCancel(ctx)
+	r := &running{bridge: b, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		if err := b.Run(appCtx); err != nil {
+			d.fail(err)
+		}
+	}()
+	return r, nil
+}
+
+func (d *daemon) provider(app *mapping.App) (bridge.Provider, error) {
+	return nexconn.New(nexconn.Config{
+		AppKey: app.Key, Secret: app.Secret, BaseURLs: app.BaseURLs, Logger: d.log.With("app", app.Name),
+	})
+}
+
+func (d *daemon) note(condition, about string, err error) {
+	if err != nil {
+		d.conditions.Set(stream.ConditionName(condition), about, err.Error())
+		return
+	}
+	d.conditions.Clear(stream.ConditionName(condition), about)
+}
+
+func (d *daemon) fail(err error) {
+	select {
+	case d.failed <- err:
+	default: // another was first; one is enough to stop
+	}
+}
+
+// overview is what the pages and the control service show.
+func (d *daemon) overview() bridge.Overview {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	o := bridge.Overview{
+		Replica: d.replica, Name: d.opts.name, Version: version(), Started: d.started,
+		Ready: d.provisioned && d.nc.IsConnected(), Rules: d.rulesFile.status(), Apps: []bridge.Status{},
+	}
+	for _, c := range d.conditions.Active() {
+		o.Conditions = append(o.Conditions, bridge.Condition{Name: string(c.Name), About: c.About, Message: c.Message, Since: c.Since})
+	}
+	for _, r := range d.apps {
+		o.Apps = append(o.Apps, r.bridge.Status())
+	}
+	slices.SortFunc(o.Apps, func(a, b bridge.Status) int { return strings.Compare(a.App, b.App) })
+	return o
+}
+
+// Overview implements control.Daemon.
+func (d *daemon) Overview() bridge.Overview { return d.overview() }
+
+// errUnknownApp: no such app in the rules of this replica.
+var errUnknownApp = errors.New("no such app")
+
+// Do implements control.Daemon.
+func (d *daemon) Do(ctx context.Context, app string, do func(*bridge.State, *mapping.App, time.Time) error) error {
+	d.mu.Lock()
+	r := d.apps[app]
+	d.mu.Unlock()
+	if r == nil {
+		return fmt.Errorf("cannot reach the app %q: %w", app, errUnknownApp)
+	}
+	return r.bridge.Do(ctx, do)
+}

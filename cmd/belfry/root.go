@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// The exit codes, the same for every verb.
+const (
+	exitOK     = 0
+	exitFailed = 1   // it ran, and the answer is no
+	exitUsage  = 2   // it could not begin: wrong flags or arguments
+	exitKilled = 130 // a second signal
+)
+
+// stdio is the world of one invocation. Tests make their own.
+type stdio struct {
+	env func(string) (string, bool)
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// failure is an error that was already told in full: only the exit code is left.
+type failure int
+
+func (f failure) Error() string { return fmt.Sprintf("exit code %d", int(f)) }
+
+// run is the program: arguments in, exit code out.
+func run(ctx context.Context, args []string, io stdio) int {
+	root := newRoot(io)
+	root.SetArgs(args)
+	started := false
+	for _, c := range root.Commands() {
+		wrapped := c.RunE
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			if err := fromEnvironment(cmd.Flags(), io.env); err != nil {
+				return err
+			}
+			started = true
+			return wrapped(cmd, args)
+		}
+	}
+	err := root.ExecuteContext(ctx)
+	var told failure
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &told):
+		return int(told)
+	}
+	fmt.Fprintln(io.err, "belfry:", err)
+	if !started {
+		fmt.Fprintln(io.err, "Try: belfry help")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func newRoot(io stdio) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "belfry",
+		Short: "Turns domain events into the few broadcasts that a provider allows",
+		Long: `Belfry reads domain events from NATS JetStream, gathers them into digests by the rules of a YAML
+file, and sends the digests as signed broadcasts, each accounted for, none sent twice, within the
+provider's quota of 2 an hour and 3 a day.
+
+Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`,
+		SilenceErrors: true, SilenceUsage: true,
+		Version: version(),
+	}
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newRun(io), newDemo(io), newSandbox(io))
+	return root
+}
+
+// fromEnvironment sets the flags that were not given from BELFRY_… variables.
+func fromEnvironment(flags *pflag.FlagSet, env func(string) (string, bool)) error {
+	var first error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "BELFRY_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := env(name)
+		if !ok || f.Changed || first != nil || f.Name == "help" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			first = fmt.Errorf("cannot use the variable %s: %w", name, err)
+		}
+	})
+	return first
+}
+
+// version is what the build says of itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

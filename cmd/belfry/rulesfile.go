@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// lookEvery is how often the rules file is looked at. Reading a few
+// kilobytes once a second costs nothing, and works where notifications don't:
+// on network mounts, on single files mounted into a container, and through
+// whatever symbolic links an orchestrator swaps.
+const lookEvery = time.Second
+
+// rulesFile is the file that the rules come from, and those in force.
+type rulesFile struct {
+	path string
+	env  func(string) (string, bool)
+
+	mu     sync.Mutex // guards what follows
+	rules  *mapping.RuleSet
+	state  bridge.RulesStatus
+	latest [sha256.Size]byte // of the last content that was looked at, good or bad
+}
+
+func newRulesFile(path string, rules *mapping.RuleSet, env func(string) (string, bool)) *rulesFile {
+	f := &rulesFile{path: path, env: env, rules: rules, state: bridge.RulesStatus{File: path, Loaded: time.Now()}}
+	if src, err := os.ReadFile(path); err == nil {
+		f.latest = sha256.Sum256(src)
+	}
+	return f
+}
+
+func (f *rulesFile) current() *mapping.RuleSet {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rules
+}
+
+func (f *rulesFile) status() bridge.RulesStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state
+}
+
+// watch calls use with every new version of the file that compiles, until ctx
+// ends. SIGHUP has it looked at again even if its bytes are the same, since
+// the secrets it names may have changed.
+func (f *rulesFile) watch(ctx context.Context, log *slog.Logger, use func(*mapping.RuleSet)) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		forced := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			forced = true
+		case <-tick.C:
+		}
+		if rules := f.look(forced, log); rules != nil {
+			use(rules)
+		}
+	}
+}
+
+// look reads the file and returns its rules if they are new and good. A file
+// that is not there at this moment is being replaced, or is somebody's mistake:
+// the old rules stay.
+func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
+	src, err := os.ReadFile(f.path)
+	if err != nil {
+		f.seen([sha256.Size]byte{}) // once it is back it is compiled again
+		f.refuse([]string{fmt.Sprintf("cannot read the rules: %v", err)}, log)
+		return nil
+	}
+	sum := sha256.Sum256(src)
+	if f.seen(sum) && !forced {
+		return nil
+	}
+	rules, problems := mapping.Compile(f.path, src, mapping.Options{LookupEnv: f.env, ReadFile: os.ReadFile})
+	if problems.HasErrors() {
+		f.refuse(lines(problems), log)
+		return nil
+	}
+	f.mu.Lock()
+	old := f.rules
+	f.rules, f.state = rules, bridge.RulesStatus{File: f.path, Loaded: time.Now()}
+	f.mu.Unlock()
+	log.Info("uses new rules", append([]any{"file", f.path}, changes(old, rules)...)...)
+	for _, p := range lines(problems) {
+		log.Warn(p)
+	}
+	return rules
+}
+
+// seen notes the content and reports whether it is the one looked at last.
+func (f *rulesFile) seen(sum [sha256.Size]byte) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	same := f.latest == sum
+	f.latest = sum
+	return same
+}
+
+func (f *rulesFile) refuse(problems []string, log *slog.Logger) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.state.Problems) > 0 && f.state.Problems[0] == problems[0] {
+		return // said before
+	}
+	f.state.Problems = problems
+	for _, p := range problems {
+		log.Error("keeps the old rules: " + p)
+	}
+}
+
+// changes names what differs between two rule sets, for the log.
+func changes(old, rules *mapping.RuleSet) []any {
+	var out []any
+	before, after := namesOf(old), namesOf(rules)
+	for _, kind := range []string{"apps", "audiences", "templates", "rules"} {
+		if added := missingFrom(after[kind], before[kind]); len(added) > 0 {
+			out = append(out, kind+"_added", added)
+		}
+		if removed := missingFrom(before[kind], after[kind]); len(removed) > 0 {
+			out = append(out, kind+"_removed", removed)
+		}
+	}
+	return out
+}
+
+func namesOf(rs *mapping.RuleSet) map[string]map[string]bool {
+	names := map[string]map[string]bool{"apps": {}, "audiences": {}, "templates": {}, "rules": {}}
+	for app, a := range rs.Apps {
+		names["apps"][app] = true
+		for n := range a.Audiences {
+			names["audiences"][n] = true
+		}
+		for n := range a.Templates {
+			names["templates"][n] = true
+		}
+		for _, r := range a.Rules {
+			names["rules"][r.Name] = true
+		}
+	}
+	return names
+}
+
+func missingFrom(a, b map[string]bool) []string {
+	var out []string
+	for n := range a {
+		if !b[n] {
+			out = append(out, n)
+		}
+	}
+	return out
+}

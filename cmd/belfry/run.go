@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// natsOptions are how to reach NATS, the same for every verb that does.
+type natsOptions struct {
+	url, creds, user, password, passwordFile, ca, cert, key string
+}
+
+func (o *natsOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.url, "nats", "", "NATS server URL, several with commas")
+	f.StringVar(&o.creds, "nats-creds", "", "credentials file of the NATS user")
+	f.StringVar(&o.user, "nats-user", "", "NATS user name")
+	f.StringVar(&o.password, "nats-password", "", "its password; better in BELFRY_NATS_PASSWORD, where ps does not show it")
+	f.StringVar(&o.passwordFile, "nats-password-file", "", "file that holds the password")
+	f.StringVar(&o.ca, "nats-ca", "", "PEM file of the authority that signed the server's certificate")
+	f.StringVar(&o.cert, "nats-cert", "", "PEM file of the client certificate")
+	f.StringVar(&o.key, "nats-key", "", "PEM file of its key")
+}
+
+func (o *natsOptions) options() (stream.Options, error) {
+	password := o.password
+	if o.passwordFile != "" {
+		b, err := os.ReadFile(o.passwordFile)
+		if err != nil {
+			return stream.Options{}, fmt.Errorf("cannot read --nats-password-file: %w", err)
+		}
+		password = strings.TrimRight(string(b), "\r\n")
+	}
+	return stream.Options{
+		URL: o.url, CredsFile: o.creds, User: o.user, Password: mapping.Secret(password),
+		CAFile: o.ca, CertFile: o.cert, KeyFile: o.key,
+	}, nil
+}
+
+// runOptions are the flags of run.
+type runOptions struct {
+	nats         natsOptions
+	log          logOptions
+	rules        string
+	http         string
+	name         string
+	data         string
+	provision    bool
+	powerLoss    bool
+	stateStream  string
+	resultStream string
+	replicas     int
+}
+
+func newRun(io stdio) *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon",
+		Long: `Run the daemon until it is told to stop (SIGTERM, SIGINT; a second signal stops it at once).
+
+Without --nats it starts a NATS server of its own, reachable on this machine only, that keeps its
+streams in --data.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := o.log.logger(io.err, io.env)
+			if err != nil {
+				return err
+			}
+			d, err := newDaemon(o, io, log)
+			if err != nil {
+				return err
+			}
+			return d.run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
+	f.StringVar(&o.http, "http", "127.0.0.1:8080", "address of the dashboard, health and metrics; empty for none")
+	f.StringVar(&o.name, "name", hostname(), "name of this replica, for people")
+	f.StringVar(&o.data, "data", "./belfry-data", "folder of the embedded NATS server, without --nats")
+	f.BoolVar(&o.provision, "provision", true, "create the streams of Belfry when they are missing")
+	f.BoolVar(&o.powerLoss, "sync-always", false, "let the embedded NATS server sync the disk for every message, against power loss")
+	f.StringVar(&o.stateStream, "state-stream", stream.DefaultStateStream, "stream of the durable state")
+	f.StringVar(&o.resultStream, "result-stream", stream.DefaultResultStream, "stream of results and dead letters")
+	f.IntVar(&o.replicas, "stream-replicas", 0, "replicas of both streams, 3 in production; 0: 1 for new ones")
+	o.nats.flags(f)
+	o.log.flags(f)
+	return cmd
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "belfry"
+	}
+	return name
+}

@@ -1,0 +1,107 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+const (
+	statusSubject = "belfry.control.status"
+	orderSubject  = "belfry.control.order."
+	orderTimeout  = 10 * time.Second
+)
+
+// Daemon is what the service speaks for.
+type Daemon interface {
+	Overview() bridge.Overview
+	// Do changes the state of an app and returns when that is committed;
+	// bridge.ErrNotOwner where another replica owns it.
+	Do(ctx context.Context, app string, do func(*bridge.State, *mapping.App, time.Time) error) error
+}
+
+// Service answers until it is closed.
+type Service struct {
+	service micro.Service
+	daemon  Daemon
+	log     *slog.Logger
+}
+
+// Serve begins to answer.
+func Serve(nc *nats.Conn, d Daemon, log *slog.Logger) (*Service, error) {
+	s, err := micro.AddService(nc, micro.Config{
+		Name: "belfry", Version: "1.0.0", Description: "status of and orders to Belfry",
+		Metadata: map[string]string{"replica": d.Overview().Replica}, QueueGroupDisabled: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot offer the control service: %w", err)
+	}
+	service := &Service{service: s, daemon: d, log: log}
+	err = errors.Join(
+		s.AddEndpoint("status", micro.HandlerFunc(service.status), micro.WithEndpointSubject(statusSubject)),
+		s.AddEndpoint("order", micro.HandlerFunc(service.order), micro.WithEndpointSubject(orderSubject+"*")),
+	)
+	if err != nil {
+		service.Close()
+		return nil, fmt.Errorf("cannot offer the control service: %w", err)
+	}
+	return service, nil
+}
+
+// Close stops answering.
+func (s *Service) Close() {
+	if err := s.service.Stop(); err != nil {
+		s.log.Debug("cannot stop the control service", "err", err)
+	}
+}
+
+func (s *Service) status(r micro.Request) {
+	if err := r.RespondJSON(s.daemon.Overview()); err != nil {
+		s.log.Warn("cannot answer a status request", "err", err)
+	}
+}
+
+// order carries out what the owner can; the others keep silent.
+func (s *Service) order(r micro.Request) {
+	app := strings.TrimPrefix(r.Subject(), orderSubject)
+	var o Order
+	if err := json.Unmarshal(r.Data(), &o); err != nil {
+		s.refuse(r, fmt.Errorf("cannot decode the order: %w", err))
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), orderTimeout)
+	defer cancel()
+	var answer Answer
+	err := s.daemon.Do(ctx, app, func(st *bridge.State, a *mapping.App, now time.Time) error {
+		var err error
+		answer.Text, err = o.carryOut(st, a, now)
+		return err
+	})
+	if errors.Is(err, bridge.ErrNotOwner) {
+		return
+	}
+	if err != nil {
+		s.refuse(r, err)
+		return
+	}
+	s.log.Info("carried out an order", "app", app, "verb", o.Verb, "by", o.By, "what", answer.Text)
+	if err := r.RespondJSON(answer); err != nil {
+		s.log.Warn("cannot answer an order", "err", err)
+	}
+}
+
+func (s *Service) refuse(r micro.Request, err error) {
+	if e := r.Error("400", err.Error(), nil); e != nil {
+		s.log.Warn("cannot answer an order", "err", e)
+	}
+}

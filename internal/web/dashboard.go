@@ -1,0 +1,73 @@
+package web
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+//go:embed dashboard.html
+var dashboardHTML string
+
+// dashboard shows one replica on one page that needs nothing from elsewhere
+// and asks for itself again every few seconds.
+func dashboard(w http.ResponseWriter, o bridge.Overview) {
+	page, err := template.New("dashboard").Funcs(template.FuncMap{
+		"ago": ago, "at": clock, "in": until, "plural": plural,
+	}).Parse(dashboardHTML)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	h.Set("Cache-Control", "no-store")
+	_ = page.Execute(w, o) // the reader has gone
+}
+
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return short(time.Since(t)) + " ago"
+}
+
+func until(t time.Time) string {
+	if d := time.Until(t); d > 0 {
+		return "in " + short(d)
+	}
+	return "now"
+}
+
+func short(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "moments"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.Local().Format("2 Jan 15:04:05")
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,108 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+const (
+	headerTimeout = 5 * time.Second
+	closeTimeout  = 2 * time.Second
+)
+
+// Server serves until it is closed.
+type Server struct {
+	http *http.Server
+	addr string
+	done chan struct{}
+}
+
+// Start listens on addr and returns at once. An empty addr means no server:
+// the returned one does nothing. overview must never wait.
+func Start(addr string, overview func() bridge.Overview, log *slog.Logger) (*Server, error) {
+	s := &Server{done: make(chan struct{})}
+	if addr == "" {
+		close(s.done)
+		return s, nil
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot serve pages: %w", err)
+	}
+	s.addr = listener.Addr().String()
+	s.http = &http.Server{Handler: Handler(overview), ReadHeaderTimeout: headerTimeout}
+	go func() {
+		defer close(s.done)
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the pages are no longer served", "err", err)
+		}
+	}()
+	log.Info("serves pages", "url", s.URL())
+	return s, nil
+}
+
+// URL is where the dashboard is; empty without a server.
+func (s *Server) URL() string {
+	if s.addr == "" {
+		return ""
+	}
+	return "http://" + s.addr
+}
+
+// Close stops serving and waits for requests under way, for a moment.
+func (s *Server) Close() {
+	if s.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if s.http.Shutdown(ctx) != nil {
+			_ = s.http.Close()
+		}
+	}
+	<-s.done
+}
+
+// Handler serves all pages.
+func Handler(overview func() bridge.Overview) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector{overview}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, overview()) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { status(w, overview()) })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { dashboard(w, overview()) })
+	return mux
+}
+
+// ready tells an orchestrator whether this replica can do its work, which
+// does not need it to own any app.
+func ready(w http.ResponseWriter, o bridge.Overview) {
+	if o.Ready {
+		fmt.Fprintln(w, "ready")
+		return
+	}
+	w.WriteHeader(http.StatusServiceUnavailable)
+	fmt.Fprintln(w, "not ready")
+	for _, c := range o.Conditions {
+		fmt.Fprintf(w, "%s %s: %s\n", c.Name, c.About, c.Message)
+	}
+}
+
+func status(w http.ResponseWriter, o bridge.Overview) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(o) // the reader has gone
+}
