@@ -133,7 +133,7 @@ func (s *study) run(policy mapping.Policy, reserve map[mapping.Priority]int) stu
 					}
 				}
 			}
-			led.ChargeAs(p.Send.ID, now, uint8(3))
+			led.ChargeAs(p.Send.ID, now, uint8(3), bridge.ForecastKey(p.Send.Audience, p.Send.Template))
 			for k, d := range ds {
 				if d == p.Send {
 					ds = append(ds[:k:k], ds[k+1:]...)

@@ -1,0 +1,173 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/bound"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Config says what to simulate.
+type Config struct {
+	Rules     *mapping.RuleSet
+	App       string         // may be empty when there is only one
+	Policy    mapping.Policy // overrides the rules'; empty: as they say
+	Until     time.Time      // go on until then; zero: until the last item has ended
+	SkipBound bool           // the bound takes as long as the rest
+	Keep      int            // events listed in the report; 0: 10,000
+	Progress  func(events int, at time.Time)
+
+	change func(*mapping.Match) // what a trial does to every match
+	quota  *mapping.Quota       // what a trial changes about the quota
+}
+
+const (
+	keepEvents    = 10_000
+	progressEvery = 1000
+)
+
+// Run simulates a history.
+func Run(ctx context.Context, c Config, history History) (Report, error) {
+	app, err := c.app()
+	if err != nil {
+		return Report{}, err
+	}
+	base := app.Quota
+	app = c.override(app)
+	t := newTally(base.Worth)
+	r := Report{App: app.Name, Policy: app.Quota.Policy, quota: app.Quota, location: bridge.ForecastZone(app)}
+	o := Observer{
+		Decided: func(m *mapping.Message, d *mapping.Decision) {
+			if c.change != nil {
+				for i := range d.Matches {
+					c.change(&d.Matches[i])
+				}
+			}
+			t.decided(m, d)
+		},
+		Sent: func(b *bridge.Broadcast, _ []byte) { t.delivered(b) },
+		Failed: func(_ time.Time, _ *bridge.Digest, err error) {
+			if len(r.Failures) < 20 {
+				r.Failures = append(r.Failures, err.Error())
+			}
+		},
+	}
+	d, err := Drive(ctx, app, c.watched(&r, history), c.Until, o)
+	if err != nil {
+		return r, err
+	}
+	if c.Until.IsZero() {
+		d.AdvanceTo(t.lastExpiry())
+	}
+	r.To, r.Counts = d.Now(), d.State.Counts
+	t.close(d.Now())
+	t.report(&r, keepOr(c.Keep))
+	if !c.SkipBound {
+		best := bound.Upper(t.problem(app, r.From, r.To))
+		r.Bound, r.Reached = best.Bound, best.Reached
+		if best.Bound > 0 {
+			r.Score = r.Earned / best.Bound
+		}
+	}
+	return r, nil
+}
+
+func keepOr(n int) int {
+	if n == 0 {
+		return keepEvents
+	}
+	return n
+}
+
+// watched passes the history on and notes where it begins.
+func (c *Config) watched(r *Report, history History) History {
+	return func(yield func(mapping.Message, error) bool) {
+		n := 0
+		for m, err := range history {
+			if n == 0 && err == nil {
+				r.From = m.Time
+			}
+			if n++; c.Progress != nil && n%progressEvery == 0 {
+				c.Progress(n, m.Time)
+			}
+			if !yield(m, err) {
+				return
+			}
+		}
+	}
+}
+
+func (c *Config) app() (*mapping.App, error) {
+	names := slices.Sorted(maps.Keys(c.Rules.Apps))
+	if c.App == "" && len(names) == 1 {
+		return c.Rules.Apps[names[0]], nil
+	}
+	if app := c.Rules.Apps[c.App]; app != nil {
+		return app, nil
+	}
+	if c.App == "" {
+		return nil, fmt.Errorf("cannot choose an app: the rules have %s", strings.Join(names, ", "))
+	}
+	return nil, fmt.Errorf("cannot simulate app %q: the rules have %s", c.App, strings.Join(names, ", "))
+}
+
+// override returns the app with what the run changes about it.
+func (c *Config) override(app *mapping.App) *mapping.App {
+	changed := *app
+	if c.quota != nil {
+		changed.Quota = *c.quota
+	}
+	if c.Policy != "" {
+		changed.Quota.Policy = c.Policy
+	}
+	return &changed
+}
+
+func (t *tally) lastExpiry() time.Time {
+	var last time.Time
+	for _, o := range t.items {
+		if o.came == Waiting && o.expires.After(last) {
+			last = o.expires
+		}
+	}
+	return last
+}
+
+// problem puts what has arrived to the bound, with the app's own quota and
+// quiet hours.
+func (t *tally) problem(app *mapping.App, from, to time.Time) bound.Problem {
+	y, m, d := from.In(bridge.ForecastZone(app)).Date()
+	p := bound.Problem{From: time.Date(y, m, d, 0, 0, 0, 0, bridge.ForecastZone(app)), To: to, Limits: bridge.LimitsFor(app.Quota)}
+	p.Limits.Guard = 0
+	index := map[place]int{}
+	var places []place
+	urgent := map[int]bool{}
+	for _, o := range t.items {
+		i, ok := index[o.place]
+		if !ok {
+			i = len(index)
+			index[o.place] = i
+			places = append(places, o.place)
+		}
+		urgent[i] = urgent[i] || o.priority == mapping.Urgent
+		a := bound.Arrival{Digest: i, At: o.arrived, Ready: o.ready, Expires: o.expires, Worth: t.worth[o.priority]}
+		if o.came == Replaced || o.came == Cancelled {
+			a.Gone = o.ended
+		}
+		p.Arrivals = append(p.Arrivals, a)
+	}
+	p.Closed = func(digest int, from, to time.Time) bool {
+		top := mapping.High
+		if urgent[digest] {
+			top = mapping.Urgent
+		}
+		return bridge.QuietThrough(app.Audiences[places[digest].audience], top, from, to)
+	}
+	return p
+}

@@ -1,0 +1,149 @@
+package simulate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// What an item can come to.
+const (
+	Delivered = "delivered"
+	Expired   = "expired"
+	Replaced  = "replaced"
+	Cancelled = "cancelled"
+	Waiting   = "waiting" // the history ended first
+)
+
+// place is a digest's name, whatever its id.
+type place struct{ audience, template, group string }
+
+// tracked is one item from its arrival to its end.
+type tracked struct {
+	event    string
+	key      string
+	rule     string
+	place    place
+	priority mapping.Priority
+	arrived  time.Time
+	ready    time.Time
+	expires  time.Time
+	came     string
+	ended    time.Time
+	by       int // broadcast, when delivered
+}
+
+// tally follows every item beside the fold, which need not keep them all.
+type tally struct {
+	worth   map[mapping.Priority]float64
+	items   []*tracked
+	pending map[place][]*tracked
+	sent    []Broadcast
+}
+
+func newTally(worth map[mapping.Priority]float64) *tally {
+	return &tally{worth: worth, pending: map[place][]*tracked{}}
+}
+
+// decided takes in what the rules made of a message.
+func (t *tally) decided(m *mapping.Message, d *mapping.Decision) {
+	for i := range d.Matches {
+		match := &d.Matches[i]
+		if len(match.Cancels) > 0 {
+			t.cancel(match, m.Time)
+			continue
+		}
+		it := &match.Item
+		p := place{match.Audience, match.Template, match.Group}
+		t.expire(p, m.Time)
+		t.end(p, m.Time, Replaced, func(o *tracked) bool { return o.key == it.Key })
+		item := &tracked{
+			event: it.EventID, key: it.Key, rule: it.Rule, place: p, priority: it.Priority,
+			arrived: it.Arrived, ready: it.ReadyBy, expires: it.Expires, came: Waiting, by: -1,
+		}
+		t.items = append(t.items, item)
+		t.pending[p] = append(t.pending[p], item)
+	}
+}
+
+func (t *tally) cancel(match *mapping.Match, now time.Time) {
+	for p := range t.pending {
+		if match.Audience != "" && p.audience != match.Audience {
+			continue
+		}
+		t.expire(p, now)
+		t.end(p, now, Cancelled, func(o *tracked) bool {
+			return o.key == match.Item.Key && slices.Contains(match.Cancels, o.rule)
+		})
+	}
+}
+
+// end takes the items of a place that a test names out of the waiting ones.
+func (t *tally) end(p place, now time.Time, came string, is func(*tracked) bool) (ended []*tracked) {
+	t.pending[p] = slices.DeleteFunc(t.pending[p], func(o *tracked) bool {
+		if !is(o) {
+			return false
+		}
+		o.came, o.ended = came, now
+		if came == Expired {
+			o.ended = o.expires
+		}
+		ended = append(ended, o)
+		return true
+	})
+	return ended
+}
+
+func (t *tally) expire(p place, now time.Time) {
+	if slices.ContainsFunc(t.pending[p], func(o *tracked) bool { return !o.expires.After(now) }) {
+		t.end(p, now, Expired, func(o *tracked) bool { return !o.expires.After(now) })
+	}
+}
+
+// delivered closes the items that a broadcast carries.
+func (t *tally) delivered(b *bridge.Broadcast) {
+	d := b.Digest
+	carried := func(*tracked) bool { return true }
+	p := place{d.Audience, d.Template, d.Group}
+	if len(d.Users) > 0 {
+		ids := d.EventIDs(1 << 20)
+		carried = func(o *tracked) bool { return slices.Contains(ids, o.event) }
+	}
+	t.expire(p, b.Started)
+	items := t.end(p, b.Started, Delivered, carried)
+	if d.Group == "" {
+		items = append(items, t.overflowed(d, b.Started)...)
+	}
+	out := Broadcast{
+		At: b.Started, Audience: d.Audience, Template: d.Template, Group: d.Group, Items: len(items),
+		Priority: d.Priority(), Reason: b.Reason, EventIDs: []string{},
+	}
+	for _, o := range items {
+		o.by = len(t.sent)
+		out.EventIDs = append(out.EventIDs, o.event)
+		out.Worth += t.worth[o.priority] * bridge.Usefulness(o.ready, o.expires, b.Started)
+	}
+	t.sent = append(t.sent, out)
+}
+
+// overflowed closes the items of groups that had no room for a digest of
+// their own and joined the ungrouped one.
+func (t *tally) overflowed(d *bridge.Digest, now time.Time) (items []*tracked) {
+	for p := range t.pending {
+		if p.audience == d.Audience && p.template == d.Template && p.group != "" {
+			ids := d.EventIDs(1 << 20)
+			items = append(items, t.end(p, now, Delivered, func(o *tracked) bool { return slices.Contains(ids, o.event) })...)
+		}
+	}
+	slices.SortFunc(items, func(a, b *tracked) int { return a.arrived.Compare(b.arrived) })
+	return items
+}
+
+// close ends what has expired by the end of the history.
+func (t *tally) close(now time.Time) {
+	for p := range t.pending {
+		t.expire(p, now)
+	}
+}
