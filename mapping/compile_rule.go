@@ -80,7 +80,7 @@ func (c *compiler) telling(r *compiledRule) {
 			key string
 			set bool
 		}{{"audience", d.Audience.set}, {"template", d.Template.set}} {
-			if !need.set {
+			if !need.set && !slices.Contains(d.meant, need.key) {
 				c.errorf(d.at, "cannot use the rule %q without %s", r.Name, need.key)
 			}
 		}

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strconv"
@@ -58,7 +59,7 @@ func (d *decoder) enum(n *node, v reflect.Value, name string, tag reflect.Struct
 	case *text:
 		if t.set && !slices.Contains(known, t.Value) {
 			d.hintf(n.at, suggest(t.Value, known), "cannot use %q as %s", t.Value, name)
-			*t = text{}
+			t.Value = "" // the key is there, so nobody needs to hear that it is missing
 		}
 	case *code:
 		if t.set && !strings.Contains(t.text, "{{") && !slices.Contains(known, t.text) {
@@ -79,13 +80,38 @@ func (d *decoder) list(n *node, v reflect.Value, name string, tag reflect.Struct
 	}
 	for i, item := range items {
 		e := reflect.New(v.Type().Elem()).Elem()
-		d.value(item, e, name+"["+strconv.Itoa(i)+"]", tag)
+		d.value(item, e, itemName(name, i, item), tag)
 		v.Set(reflect.Append(v, e))
 	}
 }
 
+// itemName is what messages call an item of a list: rule "lesson-cancelled", or rules[0].
+func itemName(list string, i int, item *node) string {
+	for _, f := range item.fields {
+		if f.key.text == "name" && f.value.kind == scalarNode {
+			return strings.TrimSuffix(list, "s") + " " + strconv.Quote(f.value.scalar.text)
+		}
+	}
+	return list + "[" + strconv.Itoa(i) + "]"
+}
+
+// elsewhere are words of the provider that operators look for.
+func elsewhere(key string) string {
+	switch fold(key) {
+	case "istoall":
+		return "write everyone: true, and set it on the app as well"
+	case "fromuserid":
+		return "write sender, on the app"
+	case "packagename":
+		return "write package"
+	case "tag", "tagor":
+		return "write tags: {all: [], any: []}"
+	}
+	return ""
+}
+
 func (d *decoder) structure(n *node, v reflect.Value, name string) {
-	v.Addr().Interface().(interface{ found(at pos) }).found(n.at)
+	here := v.Addr().Interface().(interface{ found(at pos) *mark }).found(n.at)
 	if n.kind != mapNode {
 		if n.kind == nullNode {
 			d.hintf(n.at, "the lines that belong to it must be indented", "cannot leave %s empty", name)
@@ -97,18 +123,21 @@ func (d *decoder) structure(n *node, v reflect.Value, name string) {
 	for _, f := range n.fields {
 		i := fieldIndex(v.Type(), f.key.text)
 		if i < 0 {
-			d.hintf(f.key.at, suggest(f.key.text, keysOf(v.Type())), "unknown key %q in %s", f.key.text, name)
+			keys := keysOf(v.Type())
+			here.meant = append(here.meant, nearest(f.key.text, keys))
+			d.hintf(f.key.at, cmp.Or(elsewhere(f.key.text), suggest(f.key.text, keys)), "unknown key %q in %s", f.key.text, name)
 			continue
 		}
 		d.value(f.value, v.Field(i), f.key.text, v.Type().Field(i).Tag)
 	}
-	d.needed(n, v, name)
+	d.needed(n, v, name, here)
 }
 
-func (d *decoder) needed(n *node, v reflect.Value, name string) {
+// needed reports keys that are missing, but not those that are only misspelt.
+func (d *decoder) needed(n *node, v reflect.Value, name string, here *mark) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		if key := keyOf(f); f.Tag.Get("need") == "true" && !n.has(key) {
+		if key := keyOf(f); f.Tag.Get("need") == "true" && !n.has(key) && !slices.Contains(here.meant, key) {
 			d.errorf(n.at, "cannot use %s without %s", name, key)
 		}
 	}

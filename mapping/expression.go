@@ -102,9 +102,11 @@ func typeIsOneOf(out *cel.Type, want []*cel.Type) bool {
 }
 
 func typeWords(ts []*cel.Type) string {
-	words := make([]string, len(ts))
-	for i, t := range ts {
-		words[i] = typeWord(t)
+	var words []string
+	for _, t := range ts {
+		if w := typeWord(t); !slices.Contains(words, w) {
+			words = append(words, w)
+		}
 	}
 	return oneOf(words)
 }

@@ -1,3 +1,272 @@
 package mapping
 
-func (c *compiler) lint() {}
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+)
+
+// lint warns of what is allowed but hardly meant.
+// It does so only when there are no errors: what is broken is rarely meant.
+func (c *compiler) lint() {
+	if c.problems.HasErrors() {
+		return
+	}
+	c.unused()
+	for _, a := range c.doc.Apps {
+		app := c.set.Apps[a.Name.text]
+		for i, r := range app.matcher.rules {
+			if len(r.Cancels) == 0 {
+				c.patience(r, &a.Value)
+			}
+			c.shadowed(r, app.matcher.rules[:i])
+			c.never(r)
+		}
+	}
+	for _, a := range c.doc.Apps {
+		app := c.set.Apps[a.Name.text]
+		for _, r := range app.matcher.rules {
+			c.examples(app, r)
+		}
+	}
+}
+
+// unused finds definitions that nothing refers to.
+func (c *compiler) unused() {
+	apps, audiences, templates := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for i := range c.doc.Rules {
+		r := &c.doc.Rules[i]
+		audiences[r.Audience.Value], templates[r.Template.Value] = true, true
+		if a := c.doc.Audiences.find(r.Audience.Value); a != nil {
+			apps[a.App.Value] = true
+		}
+	}
+	warn := func(names []scalar, used map[string]bool, what string) {
+		for _, n := range names {
+			if !used[n.text] {
+				c.warnf(n.at, "remove it, or write a rule", "no rule uses the %s %q", what, n.text)
+			}
+		}
+	}
+	warn(c.doc.Templates.keys(), templates, "template")
+	warn(c.doc.Audiences.keys(), audiences, "audience")
+	warn(c.doc.Apps.keys(), apps, "app")
+}
+
+func (m named[T]) keys() []scalar {
+	keys := make([]scalar, len(m))
+	for i := range m {
+		keys[i] = m[i].Name
+	}
+	return keys
+}
+
+// patience warns of items that expire before anything can be sent.
+func (c *compiler) patience(r *compiledRule, app *appDoc) {
+	at := r.doc.ExpiresAfter.at
+	if !r.doc.ExpiresAfter.set {
+		at = r.doc.Name.at
+	}
+	urgentPasses := r.Priority == Urgent
+	if q := r.audience.QuietHours; q != nil && (q.ForAll || !urgentPasses) {
+		if quiet := q.length(); r.ExpiresAfter <= quiet {
+			c.warnf(at, "let it live longer, or make it urgent", "the quiet hours of %q last %s: what arrives at their beginning expires after %s, unsent", r.Audience, short(quiet), short(r.ExpiresAfter))
+		}
+	}
+	a := c.set.Apps[r.audience.App]
+	if a.Quota.Policy == PolicySlots && len(a.Quota.Slots) > 0 && !(urgentPasses && a.Quota.UrgentAtOnce) {
+		if gap := widestGap(a.Quota.Slots); r.ExpiresAfter < gap {
+			c.warnf(at, "let it live longer, or add a slot", "the slots of %q are up to %s apart: an item may expire after %s, before the next", r.audience.App, short(gap), short(r.ExpiresAfter))
+		}
+	}
+	reserved := 0
+	for p, n := range a.Quota.Reserve {
+		if p > r.Priority {
+			reserved += n
+		}
+	}
+	if a.Quota.PerDay > 0 && reserved >= a.Quota.PerDay {
+		c.warnf(app.Quota.at, "", "every send of the day is reserved for more than %s priority: the rule %q never sends", r.Priority, r.Name)
+	}
+}
+
+func (q *QuietHours) length() time.Duration {
+	if q.From < q.To {
+		return q.To - q.From
+	}
+	return 24*time.Hour - q.From + q.To
+}
+
+func widestGap(slots []time.Duration) time.Duration {
+	widest := slots[0] + 24*time.Hour - slots[len(slots)-1]
+	for i := 1; i < len(slots); i++ {
+		widest = max(widest, slots[i]-slots[i-1])
+	}
+	return widest
+}
+
+// shadowed finds an earlier rule whose items always replace this one's, or
+// are replaced by them: same digest, same key, same events.
+func (c *compiler) shadowed(r *compiledRule, earlier []*compiledRule) {
+	for _, e := range earlier {
+		if sameDigest(e, r) && e.doc.Key.text == r.doc.Key.text && hidesAll(e, r) {
+			c.warnf(r.doc.Name.at, "give one of them another key or condition", "the item of %q always takes the place of that of %q: both match the same events with the same key", r.Name, e.Name)
+			return
+		}
+	}
+}
+
+func sameDigest(a, b *compiledRule) bool {
+	return len(a.Cancels) == 0 && len(b.Cancels) == 0 && a.Audience == b.Audience && a.Template == b.Template && a.doc.GroupBy.text == b.doc.GroupBy.text
+}
+
+// hidesAll reports whether every event of the earlier rule also matches the later one.
+func hidesAll(earlier, later *compiledRule) bool {
+	if later.doc.When.set && strings.TrimSpace(later.doc.When.text) != strings.TrimSpace(earlier.doc.When.text) {
+		return false
+	}
+	for _, s := range earlier.On {
+		if !slices.ContainsFunc(later.On, func(l string) bool { return covers(l, s) }) {
+			return false
+		}
+	}
+	return len(earlier.On) > 0
+}
+
+// never finds conditions that can't hold.
+func (c *compiler) never(r *compiledRule) {
+	if r.when == nil {
+		return
+	}
+	equal := map[string]string{}
+	for _, part := range conjuncts(r.when.ast.NativeRep().Expr()) {
+		if part.Kind() == ast.LiteralKind && part.AsLiteral() == types.False {
+			c.warnf(r.doc.When.at, "", "the rule %q never matches: its condition is false", r.Name)
+			return
+		}
+		path, value, ok := equality(part)
+		if !ok {
+			continue
+		}
+		if other, both := equal[path]; both && other != value {
+			c.warnf(r.doc.When.at, "use || or in", "the rule %q never matches: %s can't be both %s and %s", r.Name, path, other, value)
+			return
+		}
+		equal[path] = value
+	}
+}
+
+// conjuncts are the parts that && joins.
+func conjuncts(e ast.Expr) []ast.Expr {
+	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == operators.LogicalAnd {
+		var parts []ast.Expr
+		for _, a := range e.AsCall().Args() {
+			parts = append(parts, conjuncts(a)...)
+		}
+		return parts
+	}
+	return []ast.Expr{e}
+}
+
+// equality takes `path == "constant"` apart.
+func equality(e ast.Expr) (path, value string, ok bool) {
+	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operators.Equals {
+		return "", "", false
+	}
+	for i, side := range e.AsCall().Args() {
+		other := e.AsCall().Args()[1-i]
+		if s, isText := literalText(other); isText {
+			if p := pathOf(side); p != "" {
+				return p, s, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+func literalText(e ast.Expr) (string, bool) {
+	if e.Kind() != ast.LiteralKind {
+		return "", false
+	}
+	if s, ok := e.AsLiteral().(types.String); ok {
+		b, err := json.Marshal(string(s))
+		return string(b), err == nil
+	}
+	return "", false
+}
+
+func pathOf(e ast.Expr) string {
+	switch e.Kind() {
+	case ast.IdentKind:
+		return e.AsIdent()
+	case ast.SelectKind:
+		if on := pathOf(e.AsSelect().Operand()); on != "" && !e.AsSelect().IsTestOnly() {
+			return on + "." + e.AsSelect().FieldName()
+		}
+	}
+	return ""
+}
+
+// examples tries a rule on the events that it says it is meant for.
+func (c *compiler) examples(app *App, r *compiledRule) {
+	if len(r.doc.Examples) == 0 || len(r.On) == 0 {
+		return
+	}
+	zero := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	view := View{ID: "example", App: app.Name, Audience: r.Audience, Template: r.Template, Now: zero}
+	for i, ex := range r.doc.Examples {
+		m := &Message{Subject: concrete(r.On[0]), Stream: "EXAMPLE", Sequence: uint64(i + 1), Time: zero, Data: treeJSON(nil, ex.node)}
+		e := newEvaluation()
+		err := e.open(m)
+		part := "data"
+		var match Match
+		if err == nil {
+			match, part, err = r.match(e)
+		}
+		if err != nil {
+			if part != "" {
+				part += ": "
+			}
+			c.warnf(ex.at, "", "the rule %q does not match its own example: %s%v", r.Name, part, err)
+			continue
+		}
+		view.Items = append(view.Items, match.Item)
+		view.Users = match.Users
+	}
+	if len(view.Items) == 0 || len(r.Cancels) > 0 {
+		return
+	}
+	view.Count, view.First, view.Last = len(view.Items), view.Items[0], view.Items[len(view.Items)-1]
+	c.rendered(app, r, view)
+}
+
+// rendered warns of what the limits would cut.
+func (c *compiler) rendered(app *App, r *compiledRule, view View) {
+	at := r.doc.Examples[0].at
+	out, err := app.Render(view)
+	if err != nil {
+		c.errorf(at, "%v", err)
+		return
+	}
+	for _, cut := range out.Cuts {
+		unit := "bytes"
+		if strings.HasSuffix(cut.Field, "title") {
+			unit = "characters"
+		}
+		c.warnf(at, "it would be cut", "with the examples of %q the %s has %d %s: the limit is %d", r.Name, cut.Field, cut.Was, unit, cut.Limit)
+	}
+	if alert, ok := out.Request.Notification["alert"].(string); ok && strings.TrimSpace(alert) == "" && utf8.RuneCountInString(alert) < 1 {
+		c.warnf(at, "", "with the examples of %q the alert is empty", r.Name)
+	}
+}
+
+// concrete is a subject that matches a pattern.
+func concrete(pattern string) string {
+	return strings.NewReplacer("*", "x", ">", "x").Replace(pattern)
+}

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -68,7 +67,7 @@ func (c *compiler) contentFields(m messageDoc) {
 	}
 	n := m.Content.node
 	if n.kind != mapNode {
-		if n.kind == scalarNode && strings.HasPrefix(strings.TrimSpace(n.scalar.text), "{") {
+		if text := strings.TrimSpace(n.scalar.text); strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "{{") {
 			return // a JSON document of its own, checked when it is rendered
 		}
 		c.errorf(n.at, "cannot use %s as the content of %s: want a map with %s", n.kind, m.Type.Value, oneOf(required))
@@ -88,14 +87,16 @@ func (c *compiler) contentFields(m messageDoc) {
 }
 
 func (c *compiler) contentField(f field) {
-	isText := f.value.kind == scalarNode
 	if f.key.text == "user" || f.key.text == "mentionedInfo" {
 		if f.value.kind != mapNode {
 			c.errorf(f.value.at, "cannot use %s as %s: want a map", f.value.kind, f.key.text)
 		}
 		return
 	}
-	if !isText {
-		c.errorf(f.value.at, "cannot use %s as %s: want text", f.value.kind, fmt.Sprintf("%q", f.key.text))
+	switch {
+	case f.value.kind != scalarNode:
+		c.errorf(f.value.at, "cannot use %s as %q: want text", f.value.kind, f.key.text)
+	case f.value.plain != "" && f.key.text != "size":
+		c.hintf(f.value.at, "put it into quotes", "cannot use a bare %s as %q: want text", f.value.scalar.text, f.key.text)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // report collects problems of one file.
@@ -31,7 +32,7 @@ func (r *report) add(at pos, sev Severity, hint, format string, args ...any) {
 	}
 	r.problems = append(r.problems, Problem{
 		File: r.src.file, Line: at.line, Col: at.col, Severity: sev,
-		Message: fmt.Sprintf(format, args...), Hint: hint, Source: r.src.line(at.line),
+		Message: fmt.Sprintf(format, args...), Hint: hint, Source: r.src.shown(at.line),
 	})
 }
 
@@ -59,6 +60,9 @@ func suggest(name string, known []string) string {
 func nearest(name string, known []string) string {
 	best, least := "", 1+max(1, len(name)/3)
 	for _, k := range known {
+		if len(name) >= 3 && strings.HasPrefix(fold(k), fold(name)) && best == "" {
+			best = k
+		}
 		if d := distance(fold(name), fold(k)); d < least {
 			best, least = k, d
 		}

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -22,6 +23,26 @@ func newSource(file string, src []byte) *source {
 	}
 	return &source{file: file, lines: lines}
 }
+
+// plainSecret finds a secret that is written into the file itself.
+var plainSecret = regexp.MustCompile(`(app_secret["']?\s*:\s*)([^\s$"'].*|["'][^$].*)$`)
+
+// shown is a line as messages may show it: without a secret.
+func (s *source) shown(n int) string {
+	for above := n - 1; above > 0; above-- {
+		l := s.line(above)
+		if strings.TrimSpace(l) != "" && indentOf(l) < indentOf(s.line(n)) {
+			if secretBelow.MatchString(l) {
+				return strings.Repeat(" ", indentOf(s.line(n))) + redacted
+			}
+			break
+		}
+	}
+	return plainSecret.ReplaceAllString(s.line(n), "${1}"+redacted)
+}
+
+// secretBelow is a line whose secret stands on the next ones.
+var secretBelow = regexp.MustCompile(`app_secret["']?\s*:\s*[|>]?[-+]?\s*$`)
 
 // line returns the text of a line, from 1; empty when there is none.
 func (s *source) line(n int) string {

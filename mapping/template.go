@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -133,7 +134,7 @@ func parseFault(src string, err error) fault {
 	switch {
 	case strings.Contains(msg, "unclosed action"):
 		f.hint = "the }} is missing"
-	case strings.Contains(msg, "unterminated quoted string"):
+	case strings.Contains(msg, "unterminated quoted string"), strings.Contains(msg, "bad character U+0022"):
 		f.hint = "a quote is missing inside {{ }}"
 	case strings.Contains(msg, "unexpected EOF"):
 		f.hint = "an {{ end }} is missing"
@@ -317,7 +318,7 @@ func (c *templateChecker) arg(n parse.Node, dot shape) shape {
 		return c.pipe(n, dot)
 	case *parse.IdentifierNode:
 		if !slices.Contains(functionNames(), n.Ident) {
-			c.faultf(n.Pos, suggest(n.Ident, functionNames()), "unknown function %q", n.Ident)
+			c.faultf(n.Pos, cmp.Or(suggest(n.Ident, functionNames()), "templates know "+strings.Join(functionNames(), ", ")), "unknown function %q", n.Ident)
 		}
 	}
 	return anyShape

@@ -180,7 +180,7 @@ func (v *offset) decode(d *decoder, n *node, name string) {
 		d.hintf(n.at, "want a time after the start, such as 0s, 20s, 5m or 2h", "cannot use %q as %s", n.scalar.text, name)
 		return
 	}
-	*v = offset{mark{n.at, true}, dur}
+	*v = offset{mark{at: n.at, set: true}, dur}
 }
 
 // ParseTests reads a file of rule tests. All problems are found at once; the

@@ -121,8 +121,15 @@ func reportSyntax(r *report, src *source, err error) {
 			at = pos{t.Position.Line, t.Position.Column}
 		}
 	}
+	if next := src.line(at.line + 1); strings.Contains(msg, "mapping value is not allowed") && indentOf(next) > indentOf(src.line(at.line)) {
+		at = pos{at.line + 1, indentOf(next) + 1}
+		r.hintf(at, "indent it as the line above", "cannot read this as YAML: the line is indented too far")
+		return
+	}
 	r.hintf(at, syntaxHint(src.line(at.line), msg), "cannot read this as YAML: %s", msg)
 }
+
+func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
 // syntaxHint says what a line that YAML refuses usually lacks.
 func syntaxHint(line, msg string) string {

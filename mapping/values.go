@@ -11,11 +11,15 @@ import (
 
 // mark says that a value stands in the file, and where.
 type mark struct {
-	at  pos
-	set bool
+	at    pos
+	set   bool
+	meant []string // of a map: keys that were misspelt
 }
 
-func (m *mark) found(at pos) { *m = mark{at, true} }
+func (m *mark) found(at pos) *mark {
+	*m = mark{at: at, set: true}
+	return m
+}
 
 // text is a string in which ${NAME} stands for an environment variable.
 type text struct {
@@ -131,7 +135,7 @@ func (v *integer) decode(d *decoder, n *node, name string) {
 		d.errorf(n.at, "cannot use %q as %s: want a whole number, 0 or more", text, name)
 		return
 	}
-	*v = integer{mark{n.at, true}, i}
+	*v = integer{mark{at: n.at, set: true}, i}
 }
 
 func (v integer) or(fallback int) int {
@@ -156,7 +160,7 @@ func (v *decimal) decode(d *decoder, n *node, name string) {
 		d.errorf(n.at, "cannot use %q as %s: want a number, 0 or more", n.scalar.text, name)
 		return
 	}
-	*v = decimal{mark{n.at, true}, f}
+	*v = decimal{mark{at: n.at, set: true}, f}
 }
 
 // flag is true or false.
@@ -171,7 +175,7 @@ func (v *flag) decode(d *decoder, n *node, name string) {
 	}
 	switch text, _ := d.expand(n.scalar); text {
 	case "true", "false":
-		*v = flag{mark{n.at, true}, text == "true"}
+		*v = flag{mark{at: n.at, set: true}, text == "true"}
 	default:
 		d.hintf(n.at, "want true or false", "cannot use %q as %s", text, name)
 	}
@@ -197,7 +201,7 @@ func (v *span) decode(d *decoder, n *node, name string) {
 	case dur <= 0 || dur > maxSpan:
 		d.errorf(n.at, "cannot use %s as %s: want more than 0 and at most 30d", text, name)
 	default:
-		*v = span{mark{n.at, true}, dur}
+		*v = span{mark{at: n.at, set: true}, dur}
 	}
 }
 
