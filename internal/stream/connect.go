@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -51,6 +52,10 @@ func Connect(o Options) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(o.URL, opts...)
 	if err != nil {
+		var malformed *url.Error // its text has the URL, with the password
+		if errors.As(err, &malformed) {
+			err = malformed.Err
+		}
 		return nil, fmt.Errorf("cannot connect to %s: %w: %w", redactURLs(o.URL), err, ErrPermanent)
 	}
 	if !nc.IsConnected() {

@@ -31,6 +31,7 @@ type EmbeddedOptions struct {
 type Embedded struct {
 	server *server.Server
 	unlock func()
+	fatal  <-chan string // why the server cannot run; it says so only in its log
 }
 
 // StartEmbedded returns when the server accepts connections and JetStream is
@@ -49,8 +50,9 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 		unlock()
 		return nil, fmt.Errorf("cannot start the embedded nats-server: %w", err)
 	}
-	s.SetLoggerV2(serverLog{o.logger()}, false, false, false)
-	e := &Embedded{server: s, unlock: unlock}
+	fatal := make(chan string, 1)
+	s.SetLoggerV2(serverLog{o.logger(), fatal}, false, false, false)
+	e := &Embedded{server: s, unlock: unlock, fatal: fatal}
 	s.Start()
 	if err := e.waitUntilReady(ctx); err != nil {
 		e.Shutdown()
@@ -86,10 +88,9 @@ func (e *Embedded) waitUntilReady(ctx context.Context) error {
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for !e.server.ReadyForConnections(time.Millisecond) || !e.server.JetStreamEnabled() {
-		if !e.server.Running() {
-			return fmt.Errorf("cannot start the embedded nats-server: it stopped, see the log above: %w", ErrPermanent)
-		}
 		select {
+		case why := <-e.fatal:
+			return fmt.Errorf("cannot start the embedded nats-server: %s: %w", why, ErrPermanent)
 		case <-ctx.Done():
 			return fmt.Errorf("cannot wait for the embedded nats-server: %w", ctx.Err())
 		case <-poll.C:
@@ -115,11 +116,22 @@ func (e *Embedded) Shutdown() {
 }
 
 // serverLog passes the server's log on, its notices as debug.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log   *slog.Logger
+	fatal chan<- string
+}
 
 func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
 func (l serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
-func (l serverLog) Fatalf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
-func (l serverLog) Debugf(string, ...any)           {}
-func (l serverLog) Tracef(string, ...any)           {}
+
+// Fatalf keeps the first reason. The process goes on: it is not the server's.
+func (l serverLog) Fatalf(format string, v ...any) {
+	select {
+	case l.fatal <- fmt.Sprintf(format, v...):
+	default:
+	}
+}
+
+func (l serverLog) Debugf(string, ...any) {}
+func (l serverLog) Tracef(string, ...any) {}

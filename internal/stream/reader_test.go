@@ -372,6 +372,7 @@ func TestMessageThatIsGoneIsToldFromOneThatCannotBeFetched(t *testing.T) {
 		}
 	}
 	n.stop()
+	c.waitFor(t, "+nats.disconnected ")
 	if _, err := c.Source("s").Get(ctx, "SCHOOL", 3); err == nil || errors.Is(err, bridge.ErrMessageGone) {
 		t.Errorf("without a server: %v", err)
 	}

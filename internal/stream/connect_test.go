@@ -1,0 +1,166 @@
+package stream
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+func TestNATSThatIsDownAtStartIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free for sure
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &natsd{t: t, dir: t.TempDir(), port: l.Addr().(*net.TCPAddr).Port}
+	_ = l.Close()
+	c := connect(t, "nats://"+l.Addr().String(), "a")
+	c.waitFor(t, "+nats.disconnected ")
+	provisioned := make(chan error, 1)
+	ctx := within(t, 20*time.Second)
+	go func() { provisioned <- c.Provision(ctx) }()
+	c.waitFor(t, "+stream.unavailable BELFRY")
+	n.start()
+	t.Cleanup(n.stop)
+	if err := <-provisioned; err != nil {
+		t.Fatal(err)
+	}
+	if active := c.conditions.Active(); len(active) > 0 {
+		t.Errorf("still %v", active)
+	}
+}
+
+func TestNothingIsBufferedWhileThereIsNoConnection(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := provisioned(t, n.URL(), "a")
+	n.stop()
+	c.waitFor(t, "+nats.disconnected ")
+	ctx := within(t, 20*time.Second)
+	if _, err := c.Store("school").Put(ctx, []byte("late"), "a/1/1", 0); !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		t.Errorf("Put: %v", err)
+	}
+	n.start()
+	c.waitFor(t, "-nats.disconnected ")
+	if r, err := c.Store("school").Get(ctx); err != nil || r.Sequence != 0 {
+		t.Errorf("Get: %+v, %v", r, err)
+	}
+}
+
+func TestOptionsThatCanNeverWorkArePermanent(t *testing.T) {
+	t.Parallel()
+	garbage := filepath.Join(t.TempDir(), "garbage.pem")
+	if err := os.WriteFile(garbage, []byte("no PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]Options{
+		"credentials that don't exist":   {CredsFile: "/does/not/exist"},
+		"an authority that doesn't":      {CAFile: "/does/not/exist"},
+		"an authority that is none":      {CAFile: garbage},
+		"a certificate without its key":  {CertFile: garbage},
+		"a key without its certificate":  {KeyFile: garbage},
+		"a URL that is none":             {URL: "nats://bad url:x"},
+		"a URL with a secret, not shown": {URL: "nats://user:hunter2@bad host:x"},
+	} {
+		nc, err := Connect(o)
+		if !errors.Is(err, ErrPermanent) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the error tells the password: %v", name, err)
+		}
+		if nc != nil {
+			nc.Close()
+		}
+	}
+}
+
+func TestURLsAreShownWithoutTheirSecrets(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"nats://localhost:4222":                   "nats://localhost:4222",
+		"localhost:4222":                          "localhost:4222",
+		"nats://user:secret@host:4222":            "nats://host:4222",
+		"user:secret@host":                        "nats://host",
+		"tls://token@a:1, nats://u:p@ss@b:2 ,c:3": "tls://a:1,nats://b:2,c:3",
+	} {
+		if got := redactURLs(url); got != want {
+			t.Errorf("%s is shown as %s, want %s", url, got, want)
+		}
+	}
+}
+
+// startRestricted runs a server on which user "belfry" may not use what denied names.
+func startRestricted(t *testing.T, denied ...string) string {
+	t.Helper()
+	o := EmbeddedOptions{Dir: t.TempDir(), Logger: quiet()}.serverOptions()
+	o.Users = []*server.User{
+		{Username: "admin", Password: "admin"},
+		{Username: "belfry", Password: "belfry", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}},
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	e := &Embedded{server: s, unlock: func() {}}
+	t.Cleanup(e.Shutdown)
+	if err := e.waitUntilReady(within(t, 10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(e.URL(), "nats://")
+}
+
+func TestDeniedPublishIsAConditionThatNamesTheSubject(t *testing.T) {
+	t.Parallel()
+	host := startRestricted(t, "belfry.result.>", "belfry.state.school", "$JS.API.CONSUMER.CREATE.>")
+	admin := provisioned(t, "nats://admin:admin@"+host, "admin")
+	admin.prepare(t, 1)
+	c := provisioned(t, "nats://belfry:belfry@"+host, "a")
+	ctx := within(t, time.Second)
+
+	err := c.Publisher().Publish(ctx, bridge.Publication{ID: "1", Subject: "belfry.result.school.all.sent"})
+	if err == nil || !strings.Contains(err.Error(), "ermission") {
+		t.Errorf("Publish: %v", err)
+	}
+	c.waitFor(t, "+nats.permissions publish belfry.result.school.all.sent")
+	c.waitFor(t, "+results.unavailable ")
+
+	if _, err := c.Store("school").Put(within(t, time.Second), nil, "a/1/1", 0); err == nil || !strings.Contains(err.Error(), "ermission") {
+		t.Errorf("Put: %v", err)
+	}
+	c.waitFor(t, "+nats.permissions publish belfry.state.school")
+
+	r := c.read(t, []string{"SCHOOL.>"}, nil, nil)
+	r.until("where it begins", func() bool { return len(r.checkpoint) > 0 })
+	c.waitFor(t, "+nats.permissions publish $JS.API.CONSUMER.CREATE.SCHOOL.>")
+}
+
+func TestWrongPasswordIsWaitedOutAsACondition(t *testing.T) {
+	t.Parallel()
+	host := startRestricted(t)
+	c := connect(t, "nats://belfry:wrong@"+host, "a")
+	c.waitFor(t, "+nats.disconnected ")
+	ctx := within(t, 10*time.Second)
+	for {
+		held, _ := c.conditions.Find(Disconnected, "")
+		if strings.Contains(held.Message, "uthorization") {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the reason is not told: %q", held.Message)
+		}
+	}
+	if c.nc.IsClosed() {
+		t.Error("the connection was given up")
+	}
+}

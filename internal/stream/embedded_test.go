@@ -1,0 +1,73 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestEmbeddedServerKeepsWhatItStoredOverARestart(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := provisioned(t, n.URL(), "a")
+	ctx := within(t, 20*time.Second)
+	if _, err := c.Store("school").Put(ctx, []byte("one"), "a/1/1", 0); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	n.start()
+	r, err := provisioned(t, n.URL(), "b").Store("school").Get(ctx)
+	if err != nil || string(r.Data) != "one" {
+		t.Errorf("Get: %+v, %v", r, err)
+	}
+}
+
+func TestFolderOfARunningServerIsRefusedToASecondOne(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	_, err := StartEmbedded(context.Background(), EmbeddedOptions{Dir: n.dir, Logger: quiet()})
+	if !errors.Is(err, ErrPermanent) {
+		t.Errorf("second server: %v", err)
+	}
+}
+
+func TestPortThatIsTakenStopsTheEmbeddedServerWithAnError(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	number, _ := strconv.Atoi(port)
+	dir := filepath.Join(t.TempDir(), "new", "folder")
+	if e, err := StartEmbedded(within(t, 10*time.Second), EmbeddedOptions{Dir: dir, Port: number, Logger: quiet()}); err == nil {
+		e.Shutdown()
+		t.Error("started on a port that is taken")
+	}
+}
+
+// A paused server says nothing, and its connection stays open.
+func TestServerThatIsPausedIsNoticedAndReadOnFrom(t *testing.T) {
+	t.Parallel()
+	url, process := startProcess(t, t.TempDir())
+	c := connect(t, url, "a")
+	c.prepare(t, 100)
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r.untilMessages(100)
+	if err := process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	c.waitFor(t, "+source.interrupted SCHOOL")
+	if err := process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	c.fill(t, "SCHOOL.lesson", 101, 200)
+	r.untilMessages(200)
+	r.wantRun(1, 200)
+}

@@ -1,0 +1,139 @@
+package stream
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func TestProvisionCreatesBothStreamsAsTheyMustBeAndAcceptsThemAgain(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a", func(cfg *Config) { cfg.StateStream, cfg.ResultStream = "MY_STATE", "MY_RESULTS" })
+	for range 2 {
+		if err := c.Provision(within(t, 10*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state, err := c.streamInfo(within(t, time.Second), "MY_STATE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := state.Config
+	if got.MaxMsgsPerSubject != 1 || got.AllowDirect || !got.DenyPurge || got.MaxAge != 0 || got.Storage != jetstream.FileStorage ||
+		got.Discard != jetstream.DiscardOld || strings.Join(got.Subjects, " ") != "belfry.state.> belfry.lease.>" {
+		t.Errorf("state stream %+v", got)
+	}
+	results, err := c.streamInfo(within(t, time.Second), "MY_RESULTS")
+	if err != nil || results.Config.Duplicates < 10*time.Minute || results.Config.MaxAge != resultsMaxAge {
+		t.Errorf("result stream %+v, %v", results, err)
+	}
+}
+
+func TestMissingStreamThatMustNotBeCreatedIsPermanentAndNamesTheRemedy(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a", func(cfg *Config) { cfg.Provision = false })
+	err := c.Provision(within(t, 10*time.Second))
+	if !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), "BELFRY") || !strings.Contains(err.Error(), "--provision") {
+		t.Errorf("Provision: %v", err)
+	}
+}
+
+func TestProvisionThatCanNeverWorkIsPermanent(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	for name, change := range map[string]func(*Config){
+		"replicas without a cluster": func(cfg *Config) { cfg.Replicas = 3 },
+		"subjects of another stream": func(cfg *Config) {
+			other := connect(t, n.URL(), "b")
+			other.addStream(t, "OTHER", func(s *jetstream.StreamConfig) { s.Subjects = []string{"belfry.state.school"} })
+		},
+	} {
+		err := connect(t, n.URL(), "a", change).Provision(within(t, 10*time.Second))
+		if !errors.Is(err, ErrPermanent) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestStreamThatIsNotWhatItMustBeIsRefusedWithEveryFieldThatDiffers(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "BELFRY", func(cfg *jetstream.StreamConfig) {
+		cfg.Subjects = []string{"belfry.state.>"}
+		cfg.Storage = jetstream.MemoryStorage
+		cfg.AllowDirect = true
+		cfg.MaxAge = time.Hour
+	})
+	err := c.Provision(within(t, 10*time.Second))
+	if !errors.Is(err, ErrPermanent) {
+		t.Fatalf("Provision: %v", err)
+	}
+	for _, field := range []string{"subjects", "storage", "max_msgs_per_subject", "allow_direct", "deny_purge", "max_age"} {
+		if !strings.Contains(err.Error(), field) {
+			t.Errorf("%s is not named in: %v", field, err)
+		}
+	}
+	c.waitFor(t, "+stream.mismatch BELFRY")
+}
+
+// What a server echoes that silently ignored a field.
+func TestMismatch(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Replicas: 3}.withDefaults()
+	for name, c := range map[string]struct {
+		stream ownStream
+		change func(*jetstream.StreamConfig)
+		field  string
+	}{
+		"the state as it was asked for":  {stateStream(cfg), func(*jetstream.StreamConfig) {}, ""},
+		"subjects in another order":      {stateStream(cfg), func(s *jetstream.StreamConfig) { s.Subjects = []string{"belfry.lease.>", "belfry.state.>"} }, ""},
+		"a subject too many":             {stateStream(cfg), func(s *jetstream.StreamConfig) { s.Subjects = append(s.Subjects, "x") }, "subjects is "},
+		"several messages per subject":   {stateStream(cfg), func(s *jetstream.StreamConfig) { s.MaxMsgsPerSubject = 0 }, "max_msgs_per_subject is 0, want 1"},
+		"discarding new":                 {stateStream(cfg), func(s *jetstream.StreamConfig) { s.Discard = jetstream.DiscardNew }, "discard"},
+		"a limit of messages":            {stateStream(cfg), func(s *jetstream.StreamConfig) { s.MaxMsgs = 10 }, "max_msgs is 10"},
+		"a small limit of bytes":         {stateStream(cfg), func(s *jetstream.StreamConfig) { s.MaxBytes = 1 << 20 }, "max_bytes"},
+		"a large limit of bytes":         {stateStream(cfg), func(s *jetstream.StreamConfig) { s.MaxBytes = 1 << 30 }, ""},
+		"an age":                         {stateStream(cfg), func(s *jetstream.StreamConfig) { s.MaxAge = time.Hour }, "max_age is 1h0m0s"},
+		"reads from followers":           {stateStream(cfg), func(s *jetstream.StreamConfig) { s.AllowDirect = true }, "allow_direct is true"},
+		"purging allowed":                {stateStream(cfg), func(s *jetstream.StreamConfig) { s.DenyPurge = false }, "deny_purge is false"},
+		"memory":                         {stateStream(cfg), func(s *jetstream.StreamConfig) { s.Storage = jetstream.MemoryStorage }, "storage is "},
+		"another retention":              {stateStream(cfg), func(s *jetstream.StreamConfig) { s.Retention = jetstream.InterestPolicy }, "retention is Interest"},
+		"fewer replicas":                 {stateStream(cfg), func(s *jetstream.StreamConfig) { s.Replicas = 1 }, "num_replicas is 1, want 3"},
+		"small messages":                 {stateStream(cfg), func(s *jetstream.StreamConfig) { s.MaxMsgSize = 1000 }, "max_msg_size"},
+		"no acknowledgements":            {stateStream(cfg), func(s *jetstream.StreamConfig) { s.NoAck = true }, "no_ack"},
+		"sealed":                         {stateStream(cfg), func(s *jetstream.StreamConfig) { s.Sealed = true }, "sealed"},
+		"flushed later":                  {stateStream(cfg), func(s *jetstream.StreamConfig) { s.PersistMode = jetstream.AsyncPersistMode }, "persist_mode"},
+		"a mirror":                       {stateStream(cfg), func(s *jetstream.StreamConfig) { s.Mirror = &jetstream.StreamSource{} }, "mirror"},
+		"results as they were asked for": {resultStream(cfg), func(*jetstream.StreamConfig) {}, ""},
+		"results kept longer":            {resultStream(cfg), func(s *jetstream.StreamConfig) { s.MaxAge = 0; s.MaxBytes = -1 }, ""},
+		"a short duplicate window":       {resultStream(cfg), func(s *jetstream.StreamConfig) { s.Duplicates = 2 * time.Minute }, "duplicate_window is 2m0s, want at least 10m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := c.stream.config
+			c.change(&got)
+			err := mismatch(c.stream, got)
+			if c.field == "" && err != nil {
+				t.Errorf("refused: %v", err)
+			}
+			if c.field != "" && (!errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), c.field)) {
+				t.Errorf("got %v, want an error that names %q", err, c.field)
+			}
+		})
+	}
+}
+
+func TestTooOld(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]bool{
+		"2.10.29": true, "2.9.0": true, "1.4.1": true,
+		"2.11.0": false, "2.11.0-RC.1": false, "2.15.2": false, "3.0.0": false, "v2.12.1": false, "dev": false,
+	} {
+		if got := tooOld(version); got != want {
+			t.Errorf("%s too old: %v, want %v", version, got, want)
+		}
+	}
+}

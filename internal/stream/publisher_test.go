@@ -1,0 +1,59 @@
+package stream
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+func TestPublisherStoresAnIDOnce(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	ctx := within(t, 20*time.Second)
+	header := map[string][]string{"Content-Type": {"application/cloudevents+json"}}
+	pub := bridge.Publication{ID: "r1", Subject: "belfry.result.school.all.sent", Header: header, Data: []byte("{}")}
+	for range 2 {
+		if err := c.Publisher().Publish(ctx, pub); err != nil {
+			t.Fatal(err)
+		}
+	}
+	msg, err := c.readStored(ctx, DefaultResultStream, storedRequest{LastFor: pub.Subject})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if msg.Sequence != 1 || msg.Header.Get("Content-Type") != "application/cloudevents+json" || string(msg.Data) != "{}" {
+		t.Errorf("stored %+v", msg)
+	}
+	if len(header) != 1 {
+		t.Errorf("the caller's header was changed: %v", header)
+	}
+}
+
+func TestPublicationThatNoStreamCanTakeIsPermanent(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	err := c.Publisher().Publish(within(t, 10*time.Second), bridge.Publication{ID: "r1", Subject: "belfry.deadletter.school", Data: make([]byte, 2<<20)})
+	if !errors.Is(err, ErrPermanent) {
+		t.Errorf("Publish of 2 MiB: %v", err)
+	}
+}
+
+func TestResultStreamThatIsGoneComesBackWhenItIsNeeded(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	ctx := within(t, 20*time.Second)
+	if err := c.js.DeleteStream(ctx, DefaultResultStream); err != nil {
+		t.Fatal(err)
+	}
+	pub := bridge.Publication{ID: "r1", Subject: "belfry.result.school.all.sent"}
+	if err := c.Publisher().Publish(ctx, pub); err == nil {
+		t.Error("published into nothing")
+	}
+	c.waitFor(t, "+results.unavailable ")
+	if err := c.Publisher().Publish(ctx, pub); err != nil {
+		t.Error(err)
+	}
+	c.waitFor(t, "-results.unavailable ")
+}
