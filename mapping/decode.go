@@ -15,7 +15,7 @@ import (
 //	yaml:"name"       the key; ",one": a list may be written as a single value
 //	need:"true"       the key must be there
 //	enum:"a|b"        the only values
-//	doc:"…"           for the schema
+//	doc:"…"           for the schema, as are kind:"…" and keys:"a|b"
 type decoder struct {
 	*report
 	env func(name string) (string, bool)

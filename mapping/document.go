@@ -6,7 +6,7 @@ package mapping
 
 type document struct {
 	mark
-	Version   integer            `yaml:"version" need:"true" doc:"Version of the language. Always 1."`
+	Version   integer            `yaml:"version" need:"true" enum:"1" doc:"Version of the language. Always 1."`
 	Apps      named[appDoc]      `yaml:"apps" need:"true" doc:"Provider App Keys by name. Each owns a quota."`
 	Sources   named[sourceDoc]   `yaml:"sources" doc:"Streams that events are read from, by name. Without it every stream that has a rule's subject is found by the server."`
 	Audiences named[audienceDoc] `yaml:"audiences" doc:"Who receives, by name."`
@@ -87,7 +87,7 @@ type templateDoc struct {
 type messageDoc struct {
 	mark
 	Type                 text `yaml:"type" need:"true" doc:"RC:TxtMsg, RC:InfoNtf, RC:CmdMsg, RC:ImgMsg, RC:ImgTextMsg, RC:FileMsg, or a type of your own."`
-	Content              tree `yaml:"content" need:"true" doc:"A map is rendered and sent as JSON; a string is rendered and sent as it is."`
+	Content              tree `yaml:"content" need:"true" kind:"content" doc:"A map is rendered and sent as JSON; a string is rendered and sent as it is."`
 	DisableUpdateLastMsg flag `yaml:"disable_update_last_msg" doc:"Do not show this as the channel's last message."`
 }
 
@@ -99,7 +99,7 @@ type notificationDoc struct {
 	IOS       platformDoc[iosDoc]     `yaml:"ios" doc:"Settings for iOS."`
 	Android   platformDoc[androidDoc] `yaml:"android" doc:"Settings for Android, by vendor."`
 	HarmonyOS platformDoc[harmonyDoc] `yaml:"harmonyos" doc:"Settings for HarmonyOS."`
-	Extra     tree                    `yaml:"extra_settings" doc:"Settings that are passed on unchecked, merged into the notification."`
+	Extra     tree                    `yaml:"extra_settings" kind:"map" doc:"Settings that are passed on unchecked, merged into the notification."`
 }
 
 type ruleDoc struct {

@@ -9,8 +9,8 @@ type iosDoc struct {
 	mark
 	Title             code        `yaml:"title" doc:"Template. Title on iOS."`
 	Alert             code        `yaml:"alert" doc:"Template. Replaces the common alert."`
-	ContentAvailable  code        `yaml:"contentAvailable" enum:"0|1" type:"integer" doc:"1: silent push."`
-	Badge             code        `yaml:"badge" type:"integer" doc:"Number on the icon: 0 or negative clears it, at most 9999."`
+	ContentAvailable  code        `yaml:"contentAvailable" enum:"0|1" doc:"1: silent push."`
+	Badge             code        `yaml:"badge" doc:"Number on the icon: 0 or negative clears it, at most 9999."`
 	Extras            named[code] `yaml:"extras" doc:"Custom data for the app: names and text."`
 	Category          code        `yaml:"category" doc:"Rich push type, with richMediaUri."`
 	RichMediaURI      code        `yaml:"richMediaUri" doc:"Address of the rich media."`
@@ -54,7 +54,7 @@ type xiaomiDoc struct {
 type oppoDoc struct {
 	mark
 	ChannelID   code `yaml:"channelId"`
-	NotifyLevel code `yaml:"notify_level" enum:"1|2|16" type:"integer" doc:"1 bar, 2 bar and lock screen, 16 all of it; 16 needs a category."`
+	NotifyLevel code `yaml:"notify_level" enum:"1|2|16" doc:"1 bar, 2 bar and lock screen, 16 all of it; 16 needs a category."`
 	Category    code `yaml:"category"`
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 )
 
+const maxProblems = 500 // nobody reads more of them
+
 // report collects problems of one file.
 type report struct {
 	src      *source
@@ -27,6 +29,9 @@ func (r *report) warnf(at pos, hint, format string, args ...any) {
 }
 
 func (r *report) add(at pos, sev Severity, hint, format string, args ...any) {
+	if len(r.problems) >= maxProblems {
+		return
+	}
 	if at == (pos{}) {
 		at = pos{1, 1}
 	}

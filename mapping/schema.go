@@ -1,0 +1,149 @@
+package mapping
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+)
+
+// Schema is the JSON Schema (draft 2020-12) of the rules file, for editors
+// that check it while it is written. It knows keys and values; what Compile
+// finds beyond that are names, expressions and templates.
+func Schema() []byte {
+	s := schemaOf(reflect.TypeFor[document](), "")
+	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	s["title"] = "Belfry rules file"
+	b, _ := json.MarshalIndent(s, "", "  ") // maps of strings can always be encoded
+	return append(b, '\n')
+}
+
+type schema map[string]any
+
+// described is a type that knows its own schema.
+type described interface{ schema(tag reflect.StructTag) schema }
+
+func schemaOf(t reflect.Type, tag reflect.StructTag) schema {
+	var s schema
+	d, own := reflect.New(t).Interface().(described)
+	switch {
+	case own:
+		s = d.schema(tag)
+	case t.Kind() == reflect.Pointer:
+		return schemaOf(t.Elem(), tag)
+	case t.Kind() == reflect.Slice:
+		items := schemaOf(t.Elem(), withoutDoc(tag))
+		s = schema{"type": "array", "items": items}
+		if strings.HasSuffix(tag.Get("yaml"), ",one") {
+			s = anyOf(items, s)
+		}
+	default:
+		s = structSchema(t)
+	}
+	if doc := tag.Get("doc"); doc != "" {
+		s["description"] = doc
+	}
+	return s
+}
+
+// withoutDoc keeps a list's description from being said again of each item.
+func withoutDoc(tag reflect.StructTag) reflect.StructTag {
+	if enum := tag.Get("enum"); enum != "" {
+		return reflect.StructTag(`enum:"` + enum + `"`)
+	}
+	return ""
+}
+
+func structSchema(t reflect.Type) schema {
+	properties, required := schema{}, []string{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key := keyOf(f)
+		if key == "" {
+			continue
+		}
+		properties[key] = schemaOf(f.Type, f.Tag)
+		if f.Tag.Get("need") == "true" {
+			required = append(required, key)
+		}
+	}
+	s := schema{"type": "object", "properties": properties, "additionalProperties": false}
+	if len(required) > 0 {
+		s["required"] = required
+	}
+	return s
+}
+
+func anyOf(options ...schema) schema { return schema{"anyOf": options} }
+
+// later is a value that is only known when ${NAME} has been replaced.
+func later() schema { return schema{"type": "string", "pattern": `\$\{`} }
+
+func anyScalar() schema { return schema{"type": []string{"string", "number", "boolean"}} }
+
+func choice(tag reflect.StructTag) []any {
+	var out []any
+	for _, word := range strings.Split(tag.Get("enum"), "|") {
+		out = append(out, word)
+		if json.Valid([]byte(word)) { // a number may be written bare
+			out = append(out, json.Number(word))
+		}
+	}
+	return out
+}
+
+func (*text) schema(tag reflect.StructTag) schema {
+	if tag.Get("enum") != "" {
+		return anyOf(schema{"enum": choice(tag)}, later())
+	}
+	return anyScalar()
+}
+
+func (*code) schema(tag reflect.StructTag) schema {
+	if tag.Get("enum") != "" {
+		return anyOf(schema{"enum": choice(tag)}, schema{"type": "string", "pattern": `\{\{`})
+	}
+	return anyScalar()
+}
+
+func (*integer) schema(tag reflect.StructTag) schema {
+	if enum := tag.Get("enum"); enum != "" {
+		return schema{"const": json.Number(enum)}
+	}
+	return anyOf(schema{"type": "integer", "minimum": 0}, later())
+}
+
+func (*decimal) schema(reflect.StructTag) schema {
+	return schema{"type": "number", "minimum": 0}
+}
+
+func (*flag) schema(reflect.StructTag) schema { return anyOf(schema{"type": "boolean"}, later()) }
+
+func (*span) schema(reflect.StructTag) schema {
+	return schema{"type": "string", "pattern": `^([0-9.]+(ns|us|µs|ms|s|m|h|d))+$|\$\{`}
+}
+
+func (*tree) schema(tag reflect.StructTag) schema {
+	switch tag.Get("kind") {
+	case "map":
+		return schema{"type": "object"}
+	case "content":
+		return schema{"type": []string{"object", "string"}}
+	}
+	return schema{}
+}
+
+func (*named[T]) schema(tag reflect.StructTag) schema {
+	s := schema{"type": "object", "additionalProperties": schemaOf(reflect.TypeFor[T](), "")}
+	if keys := tag.Get("keys"); keys != "" {
+		s["propertyNames"] = schema{"enum": strings.Split(keys, "|")}
+	}
+	return s
+}
+
+func (*withDoc) schema(reflect.StructTag) schema {
+	return anyOf(anyScalar(), schema{"type": "object", "additionalProperties": anyScalar()})
+}
+
+func (*platformDoc[T]) schema(reflect.StructTag) schema {
+	return schemaOf(reflect.TypeFor[T](), "")
+}
