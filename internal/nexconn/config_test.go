@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -93,7 +95,7 @@ func TestTheProxyIsUsedAndLoggedWithoutItsPassword(t *testing.T) {
 			serve := proxyTo(target, &asked)
 			if scheme == "https" {
 				plain := serve
-				serve = func(conn net.Conn) { plain(tls.Server(conn, &tls.Config{Certificates: host.TLS.Certificates})) } //nolint:gosec // a test's proxy
+				serve = func(conn net.Conn) { plain(tls.Server(conn, &tls.Config{Certificates: host.TLS.Certificates})) }
 			}
 			proxy := scheme + strings.TrimPrefix(listen(t, serve), "http")
 			var logged syncBuffer
@@ -117,4 +119,29 @@ func TestTheProxyIsUsedAndLoggedWithoutItsPassword(t *testing.T) {
 			mustKeepSecrets(t, "the log", logged.String())
 		})
 	}
+}
+
+// The environment is read once per process, so this needs one of its own.
+func TestTheProxyOfTheEnvironmentIsHonoured(t *testing.T) {
+	if os.Getenv("NEXCONN_TEST_PROXY") != "" {
+		_, err := nexconn.New(nexconn.Config{
+			AppKey: testKey, Secret: testSecret, Logger: slog.New(slog.NewTextHandler(os.Stdout, nil)),
+			BaseURLs: []string{"https://api.sg-light-api.com", "https://direct.example"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTheProxyOfTheEnvironmentIsHonoured$") //nolint:gosec // this very test
+	cmd.Env = append(os.Environ(), "NEXCONN_TEST_PROXY=1", "NO_PROXY=direct.example",
+		"HTTPS_PROXY=http://belfry:"+proxyPassword+"@proxy.example:3128")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got := strings.Count(string(out), "http://proxy.example:3128"); got != 1 || strings.Contains(string(out), "host=https://direct.example") {
+		t.Errorf("the log names the proxy %d times, want once, for the first host:\n%s", got, out)
+	}
+	mustKeepSecrets(t, "the log", string(out))
 }

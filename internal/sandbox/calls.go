@@ -136,7 +136,7 @@ func (s *Server) limit(c *call, l *limiter) *objection {
 
 // refuse takes a counted call back if refusals don't count.
 func (s *Server) refuse(l *limiter, o *objection) verdict {
-	if s.cfg.Quota.UncountRejected {
+	if l.quota.UncountRejected {
 		l.uncount()
 	}
 	return verdict{objection: o}

@@ -5,9 +5,10 @@ import (
 	"net/http"
 )
 
-// controls adds the endpoints for whoever runs the simulation. They are the
+// controls are the page and the endpoints for whoever runs the simulation. They are the
 // simulator's own and have no counterpart at the provider.
-func (s *Server) controls(mux *http.ServeMux) {
+func (s *Server) controls() http.Handler {
+	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_sandbox/broadcasts", func(w http.ResponseWriter, _ *http.Request) { writeList(w, s.Broadcasts()) })
 	mux.HandleFunc("GET /_sandbox/requests", func(w http.ResponseWriter, _ *http.Request) { writeList(w, s.Requests()) })
 	mux.HandleFunc("GET /_sandbox/script", func(w http.ResponseWriter, _ *http.Request) { writeList(w, s.Steps()) })
@@ -17,6 +18,7 @@ func (s *Server) controls(mux *http.ServeMux) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /{$}", s.page)
+	return mux
 }
 
 func (s *Server) postScript(w http.ResponseWriter, r *http.Request) {

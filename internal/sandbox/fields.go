@@ -40,18 +40,19 @@ type fields struct {
 	first *objection
 }
 
-func (f *fields) object(status, code int, format string, args ...any) {
+// refuse keeps the first objection only.
+func (f *fields) refuse(status, code int, format string, args ...any) {
 	if f.first == nil {
 		f.first = &objection{status, code, fmt.Sprintf(format, args...)}
 	}
 }
 
 func (f *fields) invalid(format string, args ...any) {
-	f.object(http.StatusBadRequest, 1002, format, args...)
+	f.refuse(http.StatusBadRequest, 1002, format, args...)
 }
 
 func (f *fields) tooLong(format string, args ...any) {
-	f.object(http.StatusBadRequest, 1005, format, args...)
+	f.refuse(http.StatusBadRequest, 1005, format, args...)
 }
 
 // read decodes o[key] into v and returns whether it was there; null is absent.
@@ -95,17 +96,17 @@ func readBroadcast(cfg *Config, body object) (Broadcast, *objection) {
 	f.audience(f.child(body, "audience", "audience"), &b)
 	f.message(f.child(body, "message", "message"), &b)
 	f.notification(f.child(body, "notification", "notification"), &b)
-	if len(cfg.Senders) > 0 && !contains(cfg.Senders, b.Sender) {
-		f.object(http.StatusBadRequest, 400, "the user id does not exist")
+	if len(cfg.Senders) > 0 && !slices.Contains(cfg.Senders, b.Sender) {
+		f.refuse(http.StatusBadRequest, 400, "the user id does not exist")
 	}
 	return b, f.first
 }
 
-// isUserID is lenient about the two signs that examples and old docs use.
+// isUserID is lenient: section 3.1 names letters and digits only, but sender
+// names with a hyphen are common, and no refusal of signs is documented.
 func isUserID(s string) bool {
-	return s != "" && len(s) <= maxUserID && strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_=+@.|", r))
-	}) < 0
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+@.|"
+	return s != "" && len(s) <= maxUserID && strings.Trim(s, allowed) == ""
 }
 
 func (f *fields) platforms(body object, b *Broadcast) {
@@ -139,7 +140,7 @@ func (f *fields) audience(o object, b *Broadcast) {
 			f.invalid("audience has no criterion")
 		}
 		b.Nobody = "no criterion"
-	case b.Package != "" && len(f.cfg.Packages) > 0 && !contains(f.cfg.Packages, b.Package):
+	case b.Package != "" && len(f.cfg.Packages) > 0 && !slices.Contains(f.cfg.Packages, b.Package):
 		if f.cfg.RejectUnknownPackage {
 			f.invalid("audience.packageName is unknown")
 		}
@@ -230,5 +231,3 @@ func (f *fields) notification(o object, b *Broadcast) {
 		}
 	}
 }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }

@@ -20,9 +20,11 @@ func (s *Server) recall(c *call) verdict {
 	if o != nil {
 		return s.refuse(l, o)
 	}
-	if c.step.accepts() {
-		b.Recalled = c.at
+	if !c.step.accepts() {
+		s.refuse(l, nil)
+		return verdict{scripted: true, bare: true}
 	}
+	b.Recalled = c.at
 	return verdict{scripted: true, bare: true}
 }
 

@@ -1,12 +1,9 @@
 package sandbox_test
 
 import (
-	"bytes"
 	"crypto/sha1" //nolint:gosec // the provider's signature
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -150,6 +147,7 @@ func TestTheFirstObjectionInTheStatedOrderIsTheAnswer(t *testing.T) {
 		code   int
 	}{
 		{name: "method", config: sandbox.Config{DenyIP: true}, edit: func(r *http.Request) { r.Method = http.MethodGet }, status: 404, code: 404},
+		{name: "doubled slash", config: sandbox.Config{DenyIP: true}, path: "/" + sandbox.SendPath, status: 404, code: 404},
 		{name: "path", config: sandbox.Config{DenyIP: true}, path: sandbox.SendPath + "/", status: 404, code: 404},
 		{name: "address", config: sandbox.Config{DenyIP: true}, edit: set("App-Key", ""), status: 403, code: 1007},
 		{name: "missing header", edit: func(r *http.Request) { r.Header.Del("Nonce"); r.Header.Set("App-Key", "other") }, status: 401, code: 1004},
@@ -203,11 +201,11 @@ func TestTheFirstObjectionInTheStatedOrderIsTheAnswer(t *testing.T) {
 }
 
 func TestEveryFieldIsChecked(t *testing.T) {
-	replace := func(old, new string) string {
+	replace := func(old, with string) string {
 		if !strings.Contains(goodBody, old) {
 			panic(old)
 		}
-		return strings.Replace(goodBody, old, new, 1)
+		return strings.Replace(goodBody, old, with, 1)
 	}
 	manyIDs := `"userId":["x"` + strings.Repeat(`,"x"`, 1000) + `]`
 	for _, c := range []struct {
@@ -266,7 +264,7 @@ func TestEveryFieldIsChecked(t *testing.T) {
 }
 
 func TestEverySwitchChangesWhatItSays(t *testing.T) {
-	body := func(old, new string) string { return strings.Replace(goodBody, old, new, 1) }
+	body := func(old, with string) string { return strings.Replace(goodBody, old, with, 1) }
 	noFlag := body(`,"isToAll":false`, ``)
 	for _, c := range []struct {
 		name          string
@@ -351,132 +349,4 @@ func TestPrefixedHeadersAreAsGood(t *testing.T) {
 	if got.Code != 0 || len(w.Broadcasts()) != 1 {
 		t.Errorf("answer %+v", got)
 	}
-}
-
-func TestTwoPortsShareOneStateUntilClose(t *testing.T) {
-	w := newWorld(t, sandbox.Config{Clock: time.Now})
-	w.now = time.Now()
-	if err := w.Start("127.0.0.1:0", "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	urls := w.URLs()
-	if len(urls) != 2 {
-		t.Fatalf("URLs %v", urls)
-	}
-	for i, want := range []int{200, 200, 429} {
-		r := w.request(sandbox.SendPath, goodBody, nil)
-		req, err := http.NewRequestWithContext(t.Context(), r.Method, urls[i%2]+sandbox.SendPath, r.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header = r.Header
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("call %d: HTTP %d, want %d", i+1, resp.StatusCode, want)
-		}
-	}
-	sent := w.Broadcasts()
-	if len(sent) != 2 || sent[0].Port != sandbox.Primary || sent[1].Port != sandbox.Backup || sent[0].ID == sent[1].ID {
-		t.Errorf("sent %+v", sent)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if resp, err := http.Get(urls[0]); err == nil { //nolint:noctx // must fail at once
-		_ = resp.Body.Close()
-		t.Error("it still answers after Close")
-	}
-}
-
-func TestAnAddressInUseIsSaid(t *testing.T) {
-	w := newWorld(t, sandbox.Config{})
-	if err := w.Start("127.0.0.1:0", ""); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Start(strings.TrimPrefix(w.URLs()[0], "http://"), ""); err == nil || !strings.Contains(err.Error(), "cannot listen as the primary host") {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestThePageIsSafeAndSaysThatItIsASimulator(t *testing.T) {
-	w := newWorld(t, sandbox.Config{})
-	w.send(t, strings.Replace(goodBody, `"Timetable"`, `"<script>alert(1)</script>"`, 1))
-	w.send(t, strings.Replace(goodBody, `"isToAll":false`, `"isToAll":true`, 1))
-	got := do(t, w.Handler(), httptest.NewRequest(http.MethodGet, "/", nil))
-	for _, want := range []string{"SIMULATOR", "not Nexconn", "2 simulated broadcasts", "&lt;script&gt;", "com.example.student", "to everyone"} {
-		if !strings.Contains(got.text, want) {
-			t.Errorf("the page does not say %q", want)
-		}
-	}
-	for _, never := range []string{"<script", "http://", "https://", "src="} {
-		if strings.Contains(got.text, never) {
-			t.Errorf("the page has %q", never)
-		}
-	}
-	if got.header.Get("Content-Security-Policy") == "" {
-		t.Error("the page has no content security policy")
-	}
-}
-
-func TestTheControlEndpointsShowAndResetTheState(t *testing.T) {
-	w := newWorld(t, sandbox.Config{})
-	w.send(t, goodBody)
-	var sent []sandbox.Broadcast
-	var requests []sandbox.Request
-	for path, list := range map[string]any{"/_sandbox/broadcasts": &sent, "/_sandbox/requests": &requests} {
-		got := do(t, w.BackupHandler(), httptest.NewRequest(http.MethodGet, path, nil))
-		if err := json.Unmarshal([]byte(got.text), list); err != nil {
-			t.Errorf("%s: %v", path, err)
-		}
-	}
-	if len(sent) != 1 || len(requests) != 1 || !bytes.Contains(sent[0].Body, []byte("Classes")) {
-		t.Errorf("broadcasts %+v, requests %+v", sent, requests)
-	}
-	if got := do(t, w.Handler(), httptest.NewRequest(http.MethodPost, "/_sandbox/reset", nil)); got.status != http.StatusNoContent {
-		t.Errorf("reset: HTTP %d", got.status)
-	}
-	if got := do(t, w.Handler(), httptest.NewRequest(http.MethodGet, "/_sandbox/broadcasts", nil)); strings.TrimSpace(got.text) != "[]" {
-		t.Errorf("after the reset: %s", got.text)
-	}
-	if len(w.Requests()) != 0 {
-		t.Errorf("after the reset: %+v", w.Requests())
-	}
-}
-
-func TestOnlyTheLatestRequestsAreKeptButEveryBroadcast(t *testing.T) {
-	w := newWorld(t, sandbox.Config{Quota: sandbox.Quota{PerHour: -1, PerDay: -1}})
-	for range 1005 {
-		w.send(t, goodBody)
-	}
-	if len(w.Requests()) != 1000 || w.Requests()[0].RequestID != "b-6" || len(w.Broadcasts()) != 1005 {
-		t.Errorf("%d requests from %s, %d broadcasts", len(w.Requests()), w.Requests()[0].RequestID, len(w.Broadcasts()))
-	}
-}
-
-func TestAConfigurationThatMakesNoSenseIsRefused(t *testing.T) {
-	for _, cfg := range []sandbox.Config{{}, {Apps: map[string]string{"a": "b"}, IsToAll: "istoall"}} {
-		if _, err := sandbox.New(cfg); err == nil || !strings.HasPrefix(err.Error(), "cannot ") {
-			t.Errorf("%+v: error %v", cfg, err)
-		}
-	}
-}
-
-func ExampleServer() {
-	s, err := sandbox.New(sandbox.Config{Apps: map[string]string{"demo": "secret"}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = s.Close() }()
-	if err := s.Start("127.0.0.1:0", "127.0.0.1:0"); err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(len(s.URLs()), "entrances,", len(s.Broadcasts()), "broadcasts")
-	// Output: 2 entrances, 0 broadcasts
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -26,10 +27,11 @@ type Server struct {
 	nonces     map[string]time.Time
 	started    time.Time
 	lastID     int
+	closed     bool
 
 	ctx       context.Context // ends at Close; stops delays and webhooks
 	cancel    context.CancelFunc
-	work      sync.WaitGroup // Serve loops and webhooks
+	work      sync.WaitGroup // Serve loops, calls and webhooks
 	listening []*http.Server
 	urls      [2]string
 }
@@ -50,6 +52,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
+	cfg.Apps = maps.Clone(cfg.Apps)
 	s := &Server{cfg: cfg}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.Reset()
@@ -79,15 +82,35 @@ const (
 )
 
 func (s *Server) handler(port string) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+SendPath, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, port, "send", s.send) })
-	mux.HandleFunc("POST "+RecallPath, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, port, "recall", s.recall) })
-	s.controls(mux)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.unknown(w, r, port) })
+	controls := s.controls()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.enter() {
+			panic(http.ErrAbortHandler) // closed: no answer
+		}
+		defer s.work.Done()
 		w.Header().Set("X-Belfry-Sandbox", "simulator; this is not Nexconn")
-		mux.ServeHTTP(w, r)
+		post, get := r.Method == http.MethodPost, r.Method == http.MethodGet
+		switch path := r.URL.Path; {
+		case path == SendPath && post:
+			s.serve(w, r, port, "send", s.send)
+		case path == RecallPath && post:
+			s.serve(w, r, port, "recall", s.recall)
+		case path == "/" && get, strings.HasPrefix(path, "/_sandbox/"):
+			controls.ServeHTTP(w, r)
+		default:
+			s.unknown(w, r, port)
+		}
 	})
+}
+
+// enter counts a call in, unless the server is closed.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.work.Add(1)
+	}
+	return !s.closed
 }
 
 // Start listens on both addresses ("host:port", port 0 for a free one; an
@@ -100,7 +123,7 @@ func (s *Server) Start(primaryAddr, backupAddr string) error {
 		if e.addr == "" {
 			continue
 		}
-		l, err := net.Listen("tcp", e.addr)
+		l, err := new(net.ListenConfig).Listen(s.ctx, "tcp", e.addr) // fails once closed
 		if err != nil {
 			return errors.Join(fmt.Errorf("cannot listen as the %s host: %w", e.name, err), s.Close())
 		}
@@ -112,9 +135,9 @@ func (s *Server) Start(primaryAddr, backupAddr string) error {
 func (s *Server) serveOn(i int, l net.Listener, h http.Handler) {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.urls[i] = "http://" + l.Addr().String()
 	s.listening = append(s.listening, srv)
-	s.mu.Unlock()
 	s.work.Go(func() { _ = srv.Serve(l) })
 }
 
@@ -132,10 +155,12 @@ func (s *Server) URLs() []string {
 }
 
 // Close stops listening, drops what is under way and waits for all of it.
+// Calls that still come through a Handler get no answer.
 func (s *Server) Close() error {
 	s.cancel()
 	s.mu.Lock()
 	servers := s.listening
+	s.closed = true
 	s.listening, s.urls = nil, [2]string{}
 	s.mu.Unlock()
 	var errs []error

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -49,7 +50,7 @@ func (s *Server) checkCredentials(c credentials, complete bool) *objection {
 	switch {
 	case !known:
 		return &objection{http.StatusUnauthorized, 1001, "unknown App Key"}
-	case contains(s.cfg.LockedApps, c.key):
+	case slices.Contains(s.cfg.LockedApps, c.key):
 		return &objection{http.StatusUnauthorized, 1006, "the app is locked or deleted"}
 	case len(c.nonce) > maxNonce && !s.cfg.AcceptLongNonce:
 		return &objection{http.StatusUnauthorized, 1004, "Nonce is over 18 characters"}

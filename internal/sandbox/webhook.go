@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"time"
 )
 
 // systemChannel is the channel's number in the legacy clients (section 8: L).
@@ -47,12 +46,11 @@ func (s *Server) post(target string, event []byte) {
 		return
 	}
 	req.Header.Set("Content-Type", "application/json")
-	start := time.Now()
 	resp, err := s.cfg.HTTP.Do(req)
 	if err != nil {
 		s.cfg.Logger.Warn("cannot deliver the webhook", "err", err)
 		return
 	}
 	_ = resp.Body.Close()
-	s.cfg.Logger.Info("delivered the webhook", "status", resp.StatusCode, "took", time.Since(start))
+	s.cfg.Logger.Info("delivered the webhook", "status", resp.StatusCode)
 }
