@@ -95,9 +95,9 @@ func (b *Bridge) Status() Status { return *b.status.Load() }
 // showStatus makes a new copy when something may have changed.
 func (t *tenure) showStatus(now time.Time) {
 	if now.Sub(t.lastStatus) < statusEvery && !now.Before(t.lastStatus) && t.status.Load().Role == RoleOwner {
-		return
+		return // wakeAt asks for another turn
 	}
-	t.lastStatus = now
+	t.lastStatus, t.statusStale = now, false
 	old := t.status.Load()
 	s := t.snapshot(now)
 	s.Since = old.Since

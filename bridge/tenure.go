@@ -29,14 +29,15 @@ type tenure struct {
 	commits  committer
 	codec    *Codec
 
-	dirty      bool // the state differs from the stored one
-	changed    bool // the planner has to be asked
-	lastCommit time.Time
-	lastPlan   time.Time
-	lastStatus time.Time
-	plan       Plan
-	memo       *Memo
-	broken     map[string]string // digests that can't be rendered, and why, until the next reload
+	dirty       bool // the state differs from the stored one
+	changed     bool // the planner has to be asked
+	lastCommit  time.Time
+	lastPlan    time.Time
+	lastStatus  time.Time
+	statusStale bool
+	plan        Plan
+	memo        *Memo
+	broken      map[string]string // digests that can't be rendered, and why, until the next reload
 
 	batches     chan Batch
 	backlog     *Batch // what was not folded yet, because the outbox was full
@@ -126,11 +127,13 @@ func (t *tenure) turn(ctx context.Context) error {
 		t.wasCaughtUp, t.changed = c, true
 	}
 	if t.planDue(now) {
+		t.statusStale = true
 		if err := t.decide(ctx, now); err != nil {
 			return err
 		}
 	}
 	if t.commitDue(now) {
+		t.statusStale = true
 		if err := t.commit(ctx); err != nil {
 			return err
 		}
@@ -156,9 +159,12 @@ func (t *tenure) next(ctx context.Context) error {
 	} else {
 		entry = t.unhanded[0]
 	}
+	wasStale := t.statusStale
+	t.statusStale = true
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
+		t.statusStale = wasStale
 	case batch := <-batches:
 		t.take(&batch)
 	case err := <-t.readFailed:
@@ -192,6 +198,9 @@ func (t *tenure) wakeAt(now time.Time) time.Time {
 	}
 	if t.changed {
 		soonest(t.lastPlan.Add(planEvery))
+	}
+	if t.statusStale {
+		soonest(t.lastStatus.Add(statusEvery))
 	}
 	if !t.caughtUp(now) {
 		soonest(t.readFrom.Add(catchUpAtMos))

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/sandbox"
+)
+
+const e2eRules = `version: 1
+apps:
+  campus:
+    app_key: ${APP_KEY}
+    app_secret: ${APP_SECRET}
+    base_urls: ["${PRIMARY}", "${BACKUP}"]
+    sender: office
+    packages: [com.example.student]
+    quota: {policy: asap}
+sources:
+  school: {stream: SCHOOL, start: all}
+audiences:
+  students: {app: campus, package: com.example.student, platforms: [ios, android]}
+templates:
+  lessons:
+    gather: {idle: 500ms, at_most: 2s}
+    expires_after: 1h
+    message:
+      type: RC:TxtMsg
+      content: {content: "{{ range .Items }}[{{ .Text }}]{{ end }}", extra: "digest={{ .ID }}"}
+    notification: {title: "{{ .Count }} changes", alert: "{{ .Last.Text }}"}
+rules:
+  - name: cancelled
+    on: school.lesson.cancelled
+    when: event.data.notice_minutes < 120
+    audience: students
+    template: lessons
+    key: event.data.lesson_id
+    item: "{{ .data.course }}"
+`
+
+// lesson publishes one cancelled lesson.
+func lesson(t testing.TB, js jetstream.JetStream, id int, course string, notice int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	body := fmt.Sprintf(`{"lesson_id": %d, "course": %q, "notice_minutes": %d}`, id, course, notice)
+	if _, err := js.Publish(ctx, "school.lesson.cancelled", []byte(body)); err != nil {
+		t.Fatalf("cannot publish lesson %d: %v", id, err)
+	}
+}
+
+func createSchool(t testing.TB, js jetstream.JetStream) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"school.>"}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// follow collects the results that are published from now on.
+func follow(t testing.TB, nc *nats.Conn) func() []bridge.Result {
+	t.Helper()
+	sub, err := nc.SubscribeSync("belfry.result.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var all []bridge.Result
+	return func() []bridge.Result {
+		for {
+			m, err := sub.NextMsg(time.Millisecond)
+			if err != nil {
+				return all
+			}
+			var e struct {
+				SpecVersion string        `json:"specversion"`
+				Type        string        `json:"type"`
+				Data        bridge.Result `json:"data"`
+			}
+			if err := json.Unmarshal(m.Data, &e); err != nil || e.SpecVersion != "1.0" {
+				t.Fatalf("result %s is no CloudEvent 1.0: %v\n%s", m.Subject, err, m.Data)
+			}
+			all = append(all, e.Data)
+		}
+	}
+}
+
+func TestThreeEventsBecomeOneBroadcastAndOneResultAcrossARestart(t *testing.T) {
+	provider := startSandbox(t, sandbox.Config{})
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	nc, js := connect(t, natsURL)
+	createSchool(t, js)
+	results := follow(t, nc)
+	rules := writeFile(t, "rules.yaml", e2eRules)
+
+	daemon, page := startBelfry(t, provider, natsURL, rules, "--name", "first")
+	lesson(t, js, 7, "Maths", 30)
+	lesson(t, js, 8, "Music", 300) // filtered out
+	lesson(t, js, 7, "Maths, once more", 25)
+	eventually(t, "one result", func() bool { return len(results()) == 1 })
+
+	sent := provider.Broadcasts()
+	if len(sent) != 1 || sent[0].Text != "[Maths, once more]" || sent[0].Title != "1 changes" || sent[0].ToAll || sent[0].Package != "com.example.student" {
+		t.Fatalf("sent %+v; want one broadcast of the newer of two items with one key", sent)
+	}
+	r := results()[0]
+	if r.State != bridge.ResultSent || r.ProviderID != sent[0].ID || r.Items != 1 || r.Events != 1 || len(r.EventIDs) != 1 || r.Broadcast != sent[0].RequestID {
+		t.Errorf("result %+v; want one that names the broadcast and its event", r)
+	}
+	eventually(t, "the metrics count the broadcast", func() bool {
+		_, body := get(page + "/metrics")
+		return strings.Contains(body, `belfry_broadcasts_total{app="campus"} 1`)
+	})
+
+	daemon.signal(syscall.SIGTERM)
+	if code := daemon.exit(10 * time.Second); code != exitOK {
+		t.Fatalf("exit code %d after SIGTERM", code)
+	}
+	lesson(t, js, 9, "Physics", 10) // meanwhile
+	_, page = startBelfry(t, provider, natsURL, rules, "--name", "second")
+	eventually(t, "the event of the meantime has its result", func() bool { return len(results()) == 2 })
+	if sent := provider.Broadcasts(); len(sent) != 2 || sent[1].Text != "[Physics]" {
+		t.Errorf("sent %+v; want the second to hold only what came meanwhile", sent)
+	}
+	eventually(t, "everything is accounted for", func() bool {
+		var o bridge.Overview
+		_, body := get(page + "/status")
+		if err := json.Unmarshal([]byte(body), &o); err != nil || len(o.Apps) != 1 {
+			return false
+		}
+		c := o.Apps[0].Counts
+		return c.Read == 4 && c.Matched == 3 && c.Unmatched == 1 && c.Sent == 2 && c.Replaced == 1 && o.Apps[0].Waiting == 0
+	})
+}
