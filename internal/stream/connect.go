@@ -67,6 +67,20 @@ func Connect(o Options) (*nats.Conn, error) {
 	return nc, nil
 }
 
+// Dial is Connect for a person who waits: it fails when NATS can't be reached now.
+func Dial(o Options) (*nats.Conn, error) {
+	o = o.withDefaults()
+	opts, err := o.natsOptions()
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(o.URL, append(opts, nats.RetryOnFailedConnect(false))...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot connect to %s: %w", redactURLs(o.URL), err)
+	}
+	return nc, nil
+}
+
 func (o Options) withDefaults() Options {
 	if o.URL == "" {
 		o.URL = nats.DefaultURL

@@ -131,23 +131,22 @@ func (c *client) addStream(t testing.TB, name string, change ...func(*jetstream.
 	}
 }
 
-// fill publishes events from..to with their number as data.
+// fill publishes events from..to with their number as data. Every 2,000th
+// waits for its answer, before the server has more waiting than it accepts.
 func (c *client) fill(t testing.TB, subject string, from, to int) {
 	t.Helper()
-	var last jetstream.PubAckFuture
 	for i := from; i <= to; i++ {
-		f, err := c.js.PublishAsync(subject, []byte(strconv.Itoa(i)), jetstream.WithStallWait(10*time.Second))
+		data := []byte(strconv.Itoa(i))
+		var err error
+		if i%2000 == 0 || i == to {
+			_, err = c.js.Publish(within(t, 20*time.Second), subject, data)
+		} else {
+			err = c.nc.Publish(subject, data)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		last = f
 	}
-	select {
-	case <-last.Ok():
-	case err := <-last.Err():
-		t.Fatal(err)
-	}
-	<-c.js.PublishAsyncComplete()
 }
 
 // reading is a Read under way and all that it has handed over.
