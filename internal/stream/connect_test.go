@@ -107,6 +107,12 @@ func startRestricted(t *testing.T, denied ...string) string {
 		{Username: "admin", Password: "admin"},
 		{Username: "belfry", Password: "belfry", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}},
 	}
+	return strings.TrimPrefix(startServer(t, o), "nats://")
+}
+
+// startServer runs a server with options that the embedded one doesn't offer.
+func startServer(t *testing.T, o *server.Options) (url string) {
+	t.Helper()
 	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +123,7 @@ func startRestricted(t *testing.T, denied ...string) string {
 	if err := e.waitUntilReady(within(t, 10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimPrefix(e.URL(), "nats://")
+	return e.URL()
 }
 
 func TestDeniedPublishIsAConditionThatNamesTheSubject(t *testing.T) {

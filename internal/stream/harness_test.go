@@ -119,7 +119,7 @@ func (c *client) waitFor(t testing.TB, want string) {
 	}
 }
 
-// addStream creates an input stream in memory.
+// addStream creates an input stream.
 func (c *client) addStream(t testing.TB, name string, change ...func(*jetstream.StreamConfig)) {
 	t.Helper()
 	cfg := jetstream.StreamConfig{Name: name, Subjects: []string{name + ".>"}}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -29,6 +30,19 @@ func TestReaderDeliversAStreamFromItsStartAndThenWhatComes(t *testing.T) {
 	if got := r.checkpoint["SCHOOL"].Sequence; got != 12100 {
 		t.Errorf("checkpoint %d, want 12100", got)
 	}
+}
+
+// The form that later servers use, with two tokens more.
+func TestReaderUnderstandsTheSecondFormOfDeliveries(t *testing.T) {
+	t.Parallel()
+	o := EmbeddedOptions{Dir: t.TempDir(), Logger: quiet()}.serverOptions()
+	o.FeatureFlags = map[string]bool{server.FeatureFlagJsAckFormatV2: true}
+	c := connect(t, startServer(t, o), "a")
+	c.prepare(t, 6000)
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r.untilCaughtUp()
+	r.untilMessages(6000)
+	r.wantRun(1, 6000)
 }
 
 func TestReaderOfAnEmptyStreamSaysThatItHasCaughtUp(t *testing.T) {
@@ -118,7 +132,9 @@ func TestTwentyCutConnectionsSkipNoEventAndDoubleNone(t *testing.T) {
 	t.Parallel()
 	const events = 100_000
 	n := startNATS(t)
-	connect(t, n.URL(), "filler").prepare(t, events)
+	filler := connect(t, n.URL(), "filler")
+	filler.addStream(t, "SCHOOL", func(cfg *jetstream.StreamConfig) { cfg.Storage = jetstream.MemoryStorage })
+	filler.fill(t, "SCHOOL.lesson", 1, events)
 	p := startProxy(t, n.URL())
 	c := connect(t, p.url(), "a")
 	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
