@@ -38,16 +38,8 @@ func run(ctx context.Context, args []string, io stdio) int {
 	root := newRoot(io)
 	root.SetArgs(args)
 	started := false
-	for _, c := range root.Commands() {
-		wrapped := c.RunE
-		c.RunE = func(cmd *cobra.Command, args []string) error {
-			if err := fromEnvironment(cmd.Flags(), io.env); err != nil {
-				return err
-			}
-			started = true
-			return wrapped(cmd, args)
-		}
-	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), io.env) }
+	onStart(root, func() { started = true }) // what fails before is wrong usage
 	err := root.ExecuteContext(ctx)
 	var told failure
 	switch {
@@ -80,8 +72,22 @@ Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`
 	root.SetOut(io.out)
 	root.SetErr(io.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(io), newDemo(io), newSandbox(io))
+	root.AddCommand(newRun(io), newDemo(io), newSandbox(io), newStatus(io), newDigests(io), newResolve(io),
+		newPause(io), newResume(io), newMute(io), newUnmute(io), newQuota(io))
 	return root
+}
+
+// onStart calls f whenever a verb begins, its flags and arguments checked.
+func onStart(cmd *cobra.Command, f func()) {
+	if inner := cmd.RunE; inner != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			f()
+			return inner(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		onStart(c, f)
+	}
 }
 
 // fromEnvironment sets the flags that were not given from BELFRY_… variables.

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/user"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/control"
+	"github.com/belfry-bridge/belfry/internal/stream"
+)
+
+// askTimeout bounds a verb that asks running daemons.
+const askTimeout = 15 * time.Second
+
+// asking is a verb that asks running daemons over NATS.
+type asking struct {
+	nats natsOptions
+	json bool
+}
+
+func (a *asking) flags(cmd *cobra.Command) {
+	a.nats.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON, for programs")
+}
+
+// connect reaches NATS now or not at all: a person waits.
+func (a *asking) connect() (*nats.Conn, error) {
+	o, err := a.nats.options()
+	if err != nil {
+		return nil, err
+	}
+	o.Name, o.Logger = "belfry client", slog.New(slog.DiscardHandler)
+	return stream.Dial(o)
+}
+
+// overviews asks all replicas.
+func (a *asking) overviews(ctx context.Context) ([]bridge.Overview, error) {
+	nc, err := a.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return control.Overviews(ctx, nc)
+}
+
+// give gives an order to the owner of the app that choose names.
+func (a *asking) give(ctx context.Context, o control.Order, choose func([]bridge.Overview) (app string, err error)) (control.Answer, error) {
+	nc, err := a.connect()
+	if err != nil {
+		return control.Answer{}, err
+	}
+	defer nc.Close()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	all, err := control.Overviews(ctx, nc)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	app, err := choose(all)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	o.By = person()
+	return control.Give(ctx, nc, app, o)
+}
+
+// person is who gives orders, for the log and the results.
+func person() string {
+	u, err := user.Current()
+	if err != nil {
+		return "an operator"
+	}
+	return u.Username
+}
+
+// owned lists every app once: from its owner, or from any replica where
+// nobody owns it.
+func owned(all []bridge.Overview) []bridge.Status {
+	var apps []bridge.Status
+	at := map[string]int{}
+	for _, o := range all {
+		for _, s := range o.Apps {
+			i, seen := at[s.App]
+			if !seen {
+				at[s.App] = len(apps)
+				apps = append(apps, s)
+			} else if rank(s.Role) > rank(apps[i].Role) {
+				apps[i] = s
+			}
+		}
+	}
+	return apps
+}
+
+func rank(r bridge.Role) int {
+	switch r {
+	case bridge.RoleOwner:
+		return 3
+	case bridge.RoleDraining:
+		return 2
+	case bridge.RoleClaiming:
+		return 1
+	}
+	return 0
+}
+
+// oneApp chooses the named app, or the only one.
+func oneApp(name string) func([]bridge.Overview) (string, error) {
+	return func(all []bridge.Overview) (string, error) {
+		apps := owned(all)
+		for _, s := range apps {
+			if s.App == name {
+				return name, nil
+			}
+		}
+		switch {
+		case name != "":
+			return "", fmt.Errorf("cannot find the app %q: it is in nobody's rules", name)
+		case len(apps) == 1:
+			return apps[0].App, nil
+		}
+		return "", errors.New("cannot tell which app is meant: name it with --app")
+	}
+}

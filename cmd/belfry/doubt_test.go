@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/sandbox"
+)
+
+// cli runs a verb in this process, as main does.
+func cli(t testing.TB, args ...string) (code int, out, errs string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	code = run(ctx, args, stdio{env: os.LookupEnv, in: strings.NewReader(""), out: &stdout, err: &stderr})
+	return code, stdout.String(), stderr.String()
+}
+
+// overviewOf asks the daemon's page.
+func overviewOf(t testing.TB, page string) bridge.Status {
+	t.Helper()
+	var o bridge.Overview
+	if _, body := get(page + "/status"); json.Unmarshal([]byte(body), &o) != nil || len(o.Apps) != 1 {
+		return bridge.Status{}
+	}
+	return o.Apps[0]
+}
+
+func TestABroadcastInDoubtIsHeldUntilAnOperatorDecides(t *testing.T) {
+	tests := []struct {
+		name      string
+		flag      string
+		broadcast int // that the provider has at the end
+		used      int // sends charged at the end
+		states    []bridge.ResultState
+	}{
+		{"as sent: it stays charged and nothing is sent again", "--sent", 1, 1, []bridge.ResultState{bridge.ResultInDoubt, bridge.ResultSent}},
+		{"as not sent: it is refunded and its items go again", "--not-sent", 2, 1, []bridge.ResultState{bridge.ResultInDoubt, bridge.ResultNotSent, bridge.ResultSent}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			provider := startSandbox(t, sandbox.Config{})
+			provider.Script(sandbox.Step{Status: http.StatusGatewayTimeout, Code: 1050, Accept: new(true)})
+			natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+			nc, js := connect(t, natsURL)
+			createSchool(t, js)
+			results := follow(t, nc)
+			_, page := startBelfry(t, provider, natsURL, writeFile(t, "rules.yaml", e2eRules))
+
+			lesson(t, js, 7, "Maths", 30)
+			eventually(t, "the broadcast is in doubt", func() bool { return len(overviewOf(t, page).InDoubt) == 1 })
+			id := overviewOf(t, page).InDoubt[0].ID
+			code, out, errs := cli(t, "status", "--nats", natsURL)
+			if code != exitOK || !strings.Contains(out, "belfry resolve "+id+" --sent | --not-sent") {
+				t.Errorf("status says (exit %d):\n%s%s", code, out, errs)
+			}
+			if code, out, _ := cli(t, "digests", "--nats", natsURL); code != exitOK || !strings.Contains(out, "IN DOUBT") || !strings.Contains(out, "• Maths") {
+				t.Errorf("digests says (exit %d):\n%s", code, out)
+			}
+			if code, _, errs := cli(t, "resolve", "other-1", "--sent", "--nats", natsURL); code != exitFailed || !strings.Contains(errs, "no such broadcast is in doubt") {
+				t.Errorf("resolving another broadcast: exit %d, %s", code, errs)
+			}
+			if code, _, _ := cli(t, "resolve", id, "--nats", natsURL); code != exitUsage {
+				t.Errorf("resolving without a word on how: exit %d, want %d", code, exitUsage)
+			}
+			if code, out, errs := cli(t, "resolve", id, tt.flag, "--nats", natsURL); code != exitOK {
+				t.Fatalf("resolve %s: exit %d, %s%s", tt.flag, code, out, errs)
+			}
+			eventually(t, "every step has its result", func() bool { return len(results()) == len(tt.states) })
+			for i, r := range results() {
+				if r.State != tt.states[i] {
+					t.Errorf("result %d is %s, want %s", i, r.State, tt.states[i])
+				}
+			}
+			eventually(t, "nothing is left over", func() bool {
+				s := overviewOf(t, page)
+				return len(s.InDoubt) == 0 && s.Waiting == 0 && s.Counts.Sent == 1 && s.Quota[0].Used == tt.used
+			})
+			if n := len(provider.Broadcasts()); n != tt.broadcast {
+				t.Errorf("the provider has %d broadcasts, want %d", n, tt.broadcast)
+			}
+		})
+	}
+}
+
+func TestOperatorsPauseMuteAndRecordSpends(t *testing.T) {
+	provider := startSandbox(t, sandbox.Config{})
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, natsURL)
+	createSchool(t, js)
+	_, page := startBelfry(t, provider, natsURL, writeFile(t, "rules.yaml", e2eRules))
+	eventually(t, "the app is owned", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
+	give := func(args ...string) string {
+		t.Helper()
+		code, out, errs := cli(t, append(args, "--nats", natsURL)...)
+		if code != exitOK {
+			t.Fatalf("%v: exit %d, %s", args, code, errs)
+		}
+		return out
+	}
+
+	give("pause", "--why", "exam week")
+	lesson(t, js, 7, "Maths", 30)
+	eventually(t, "the digest waits for the pause to end", func() bool {
+		s := overviewOf(t, page)
+		return len(s.Digests) == 1 && s.Digests[0].State == bridge.StatePaused
+	})
+	muted := give("mute", "--audience", "students", "--for", "1h", "--why", "concert")
+	give("resume")
+	eventually(t, "the digest waits for the mute to end", func() bool {
+		s := overviewOf(t, page)
+		return len(s.Digests) == 1 && s.Digests[0].State == bridge.StateMuted
+	})
+	give("quota", "spend", "--why", "the shop's own console", "--id", "x1", "--at", time.Now().Add(-time.Minute).Format(time.RFC3339))
+	give("quota", "spend", "--why", "the shop's own console", "--id", "x1", "--at", time.Now().Add(-time.Minute).Format(time.RFC3339))
+	give("quota", "spend", "--why", "again", "--id", "x2")
+	id := strings.Fields(muted)[2]
+	give("unmute", id)
+	eventually(t, "the digest waits for the quota that others have used", func() bool {
+		s := overviewOf(t, page)
+		return s.Left == 0 && s.Quota[0].Used == 2 && len(s.Digests) == 1 && s.Digests[0].State == bridge.StateNext
+	})
+	if n := len(provider.Broadcasts()); n != 0 {
+		t.Errorf("%d broadcasts left through pause, mute and an empty quota", n)
+	}
+	if code, _, errs := cli(t, "resume", "--nats", natsURL); code != exitFailed || !strings.Contains(errs, "not paused") {
+		t.Errorf("resuming what is not paused: exit %d, %s", code, errs)
+	}
+	if code, _, errs := cli(t, "status", "--nats", "nats://127.0.0.1:1"); code != exitFailed || !strings.Contains(errs, "cannot connect") {
+		t.Errorf("status without NATS: exit %d, %s", code, errs)
+	}
+}

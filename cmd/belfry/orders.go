@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/control"
+)
+
+// order makes a verb that gives one order and prints the owner's answer.
+func order(std stdio, cmd *cobra.Command, make func(args []string) (control.Order, func([]bridge.Overview) (string, error), error)) *cobra.Command {
+	var a asking
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o, choose, err := make(args)
+		if err != nil {
+			return err
+		}
+		answer, err := a.give(cmd.Context(), o, choose)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return printJSON(std.out, answer)
+		}
+		fmt.Fprintln(std.out, answer.Text)
+		return nil
+	}
+	a.flags(cmd)
+	return cmd
+}
+
+func newResolve(std stdio) *cobra.Command {
+	var sent, notSent bool
+	cmd := &cobra.Command{
+		Use:   "resolve BROADCAST --sent | --not-sent",
+		Short: "End the doubt about a broadcast",
+		Long: `Says what became of a broadcast in doubt, after a look at the provider's console or a test phone.
+
+With --sent it counts as sent. With --not-sent its items go back to their digest, the send is refunded,
+and they will be sent again: if the broadcast had left after all, everybody reads it twice.`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().BoolVar(&sent, "sent", false, "it was sent")
+	cmd.Flags().BoolVar(&notSent, "not-sent", false, "it certainly was not sent")
+	cmd.MarkFlagsMutuallyExclusive("sent", "not-sent")
+	cmd.MarkFlagsOneRequired("sent", "not-sent")
+	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		return control.Order{Verb: control.Resolve, Broadcast: args[0], Sent: sent}, appInDoubt(args[0]), nil
+	})
+}
+
+// appInDoubt finds the app whose broadcast it is.
+func appInDoubt(id string) func([]bridge.Overview) (string, error) {
+	return func(all []bridge.Overview) (string, error) {
+		for _, s := range owned(all) {
+			if slices.ContainsFunc(s.InDoubt, func(b bridge.BroadcastStatus) bool { return b.ID == id }) {
+				return s.App, nil
+			}
+		}
+		return "", fmt.Errorf("cannot resolve %q: no such broadcast is in doubt (see belfry status)", id)
+	}
+}
+
+func newPause(std stdio) *cobra.Command {
+	var app, why string
+	cmd := &cobra.Command{Use: "pause --why TEXT", Short: "Send nothing until resumed; events go on being gathered", Args: cobra.NoArgs}
+	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
+	cmd.Flags().StringVar(&why, "why", "", "reason, for those who find it paused")
+	_ = cmd.MarkFlagRequired("why")
+	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		return control.Order{Verb: control.PauseIt, Why: why}, oneApp(app), nil
+	})
+}
+
+func newResume(std stdio) *cobra.Command {
+	var app string
+	cmd := &cobra.Command{Use: "resume", Short: "Send again, after a pause or after the provider blocked the app", Args: cobra.NoArgs}
+	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
+	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		return control.Order{Verb: control.Resume}, oneApp(app), nil
+	})
+}
+
+func newMute(std stdio) *cobra.Command {
+	var app, audience, template, why string
+	var for_ time.Duration
+	cmd := &cobra.Command{
+		Use: "mute --for DURATION --why TEXT", Short: "Keep some digests from being sent for a while",
+		Long: "Digests that are muted go on gathering; what expires meanwhile is reported as muted.",
+		Args: cobra.NoArgs,
+	}
+	f := cmd.Flags()
+	f.StringVar(&app, "app", "", "app; may be left out where there is only one")
+	f.StringVar(&audience, "audience", "", "only digests for this audience")
+	f.StringVar(&template, "template", "", "only digests of this template")
+	f.DurationVar(&for_, "for", 0, "how long, such as 90m")
+	f.StringVar(&why, "why", "", "reason, for those who find it muted")
+	_ = cmd.MarkFlagRequired("for")
+	_ = cmd.MarkFlagRequired("why")
+	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		if for_ <= 0 {
+			return control.Order{}, nil, errors.New("cannot mute: --for must be longer than nothing")
+		}
+		return control.Order{Verb: control.Mute, Audience: audience, Template: template, Why: why, Until: time.Now().Add(for_)}, oneApp(app), nil
+	})
+}
+
+func newUnmute(std stdio) *cobra.Command {
+	var app string
+	cmd := &cobra.Command{Use: "unmute ID", Short: "End a mute", Args: cobra.ExactArgs(1)}
+	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
+	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		return control.Order{Verb: control.Unmute, Mute: args[0]}, oneApp(app), nil
+	})
+}
+
+func newQuota(std stdio) *cobra.Command {
+	cmd := &cobra.Command{Use: "quota", Short: "Account for sends that others make under the same App Key"}
+	cmd.AddCommand(newSpend(std))
+	return cmd
+}
+
+func newSpend(std stdio) *cobra.Command {
+	var app, at, why, id string
+	cmd := &cobra.Command{
+		Use: "spend --at TIME --why TEXT", Short: "Record a send that somebody else made; it counts against the quota",
+		Args: cobra.NoArgs,
+	}
+	f := cmd.Flags()
+	f.StringVar(&app, "app", "", "app; may be left out where there is only one")
+	f.StringVar(&at, "at", "now", "when it was sent: RFC 3339, or now")
+	f.StringVar(&why, "why", "", "who sent it and why")
+	f.StringVar(&id, "id", "", "the same id again is not counted twice; a fresh one by default")
+	_ = cmd.MarkFlagRequired("why")
+	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		when := time.Now()
+		if at != "now" {
+			var err error
+			if when, err = time.Parse(time.RFC3339, at); err != nil {
+				return control.Order{}, nil, fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", at)
+			}
+		}
+		if id == "" {
+			id = "external-" + randomName(8)
+		}
+		return control.Order{Verb: control.Spend, At: when, Why: why, ID: id}, oneApp(app), nil
+	})
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+func newStatus(std stdio) *cobra.Command {
+	var a asking
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show who owns which app, the quota, what waits and what is wrong",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := a.overviews(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(std.out, all)
+			}
+			printStatus(std.out, all)
+			return nil
+		},
+	}
+	a.flags(cmd)
+	return cmd
+}
+
+func newDigests(std stdio) *cobra.Command {
+	var a asking
+	cmd := &cobra.Command{
+		Use:   "digests",
+		Short: "Show every digest, what it holds, when it goes and why not now",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := a.overviews(cmd.Context())
+			if err != nil {
+				return err
+			}
+			apps := owned(all)
+			if a.json {
+				return printJSON(std.out, apps)
+			}
+			for _, s := range apps {
+				printDigests(std.out, s)
+			}
+			return nil
+		},
+	}
+	a.flags(cmd)
+	return cmd
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func printStatus(w io.Writer, all []bridge.Overview) {
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, o := range all {
+		state := "ready"
+		if !o.Ready {
+			state = "NOT READY"
+		}
+		fmt.Fprintf(tab, "replica %s\t%s\tsince %s\t%s\n", o.Name, state, stamp(o.Started), o.Replica)
+		for _, c := range o.Conditions {
+			fmt.Fprintf(tab, "  trouble\t%s %s\tsince %s\t%s\n", c.Name, c.About, stamp(c.Since), c.Message)
+		}
+		for _, p := range o.Rules.Problems {
+			fmt.Fprintf(tab, "  rules refused\t%s\n", p)
+		}
+		for _, s := range o.Apps {
+			fmt.Fprintf(tab, "  app %s\t%s\tsince %s\t\n", s.App, s.Role, stamp(s.Since))
+		}
+	}
+	_ = tab.Flush()
+	for _, s := range owned(all) {
+		printApp(w, s)
+	}
+}
+
+func printApp(w io.Writer, s bridge.Status) {
+	fmt.Fprintf(w, "\napp %s", s.App)
+	if s.Role != bridge.RoleOwner {
+		fmt.Fprintf(w, ": nobody owns it at this moment\n")
+		return
+	}
+	fmt.Fprintf(w, "  epoch %d, commit %d\n", s.Epoch, s.Commit)
+	if !s.CaughtUp {
+		fmt.Fprintln(w, "  catching up: nothing is sent until the backlog is read")
+	}
+	if s.Paused != nil {
+		fmt.Fprintf(w, "  PAUSED since %s: %s (belfry resume --app %s)\n", stamp(s.Paused.Since), s.Paused.Why, s.App)
+	}
+	if s.Backoff != nil && s.Backoff.Until.After(s.At) {
+		fmt.Fprintf(w, "  nothing is sent before %s: %s\n", stamp(s.Backoff.Until), s.Backoff.Why)
+	}
+	fmt.Fprintf(w, "  sends     %d left now", s.Left)
+	for _, q := range s.Quota {
+		fmt.Fprintf(w, "; %d of %d used this %s", q.Used, q.Max, q.Window)
+	}
+	if s.Left == 0 && !s.NextSend.IsZero() {
+		fmt.Fprintf(w, "; next at %s", stamp(s.NextSend))
+	}
+	fmt.Fprintln(w)
+	c := s.Counts
+	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %d dead letters\n", c.Read, c.Matched, c.Unmatched, c.Dead)
+	fmt.Fprintf(w, "  items     %d: %d sent, %d replaced, %d cancelled, %d expired, %d muted, %d rejected, %d waiting\n",
+		c.Items, c.Sent, c.Replaced, c.Cancelled, c.Expired, c.Muted, c.Rejected, s.Waiting)
+	for rule, n := range s.Failed {
+		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(n, "event", "events"))
+	}
+	for _, m := range s.Mutes {
+		fmt.Fprintf(w, "  muted     %s: %s %s until %s, %s\n", m.ID, m.Audience, m.Template, stamp(m.Until), m.Why)
+	}
+	if s.Sending != nil {
+		fmt.Fprintf(w, "  sending   %s to %s, since %s\n", s.Sending.ID, s.Sending.Audience, stamp(s.Sending.Started))
+	}
+	for _, b := range s.InDoubt {
+		fmt.Fprintf(w, "  IN DOUBT  %s to %s, %s, %s: %s\n            belfry resolve %s --sent | --not-sent\n",
+			b.ID, b.Audience, plural(b.Count, "item", "items"), stamp(b.Started), b.Message, b.ID)
+	}
+	fmt.Fprintf(w, "  digests   %d (belfry digests)\n", len(s.Digests))
+}
+
+func printDigests(w io.Writer, s bridge.Status) {
+	if s.Role != bridge.RoleOwner {
+		fmt.Fprintf(w, "app %s: nobody owns it at this moment\n", s.App)
+		return
+	}
+	for _, b := range s.InDoubt {
+		fmt.Fprintf(w, "%s  %s / %s  IN DOUBT since %s: %s\n", b.ID, b.Audience, b.Template, stamp(b.Started), b.Message)
+		printTexts(w, b.Texts)
+	}
+	for _, d := range s.Digests {
+		group := ""
+		if d.Group != "" {
+			group = " / " + d.Group
+		}
+		about := ""
+		if d.Approximate {
+			about = "about "
+		}
+		fmt.Fprintf(w, "%s  %s / %s%s  %s%s, %s\n  %s\n", d.Digest, d.Audience, d.Template, group, about, plural(d.Count, "item", "items"), d.Priority, d.Why)
+		printTexts(w, d.Texts)
+	}
+	if len(s.Digests)+len(s.InDoubt) == 0 {
+		fmt.Fprintf(w, "app %s: no digests; nothing waits to be said\n", s.App)
+	}
+}
+
+func printTexts(w io.Writer, texts []string) {
+	for _, t := range texts {
+		fmt.Fprintf(w, "    • %s\n", t)
+	}
+}
+
+func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
