@@ -107,7 +107,7 @@ func (c *compiler) telling(r *compiledRule) {
 		r.group = c.templates[r.Template].groupBy
 	}
 	r.users = r.audience.users
-	r.needs = readsAny(append([]*expression{r.when, r.key, r.group, r.users, r.with}, r.withVals...)...) || r.item != nil && r.item.usesData
+	r.needs = readsAny(append([]*expression{r.when, r.key, r.group, r.users, r.with}, r.withVals...)...) || r.item != nil && r.item.uses.readsData()
 	if app := c.set.Apps[r.audience.App]; app != nil {
 		app.Templates[r.Template] = pub
 		app.addRule(r, c)

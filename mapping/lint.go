@@ -21,11 +21,11 @@ func (c *compiler) lint() {
 	c.unused()
 	for _, a := range c.doc.Apps {
 		app := c.set.Apps[a.Name.text]
-		for i, r := range app.matcher.rules {
+		c.shadowed(app.matcher.rules)
+		for _, r := range app.matcher.rules {
 			if len(r.Cancels) == 0 {
 				c.patience(r, &a.Value)
 			}
-			c.shadowed(r, app.matcher.rules[:i])
 			c.never(r)
 		}
 	}
@@ -111,19 +111,22 @@ func widestGap(slots []time.Duration) time.Duration {
 	return widest
 }
 
-// shadowed finds an earlier rule whose items always replace this one's, or
-// are replaced by them: same digest, same key, same events.
-func (c *compiler) shadowed(r *compiledRule, earlier []*compiledRule) {
-	for _, e := range earlier {
-		if sameDigest(e, r) && e.doc.Key.text == r.doc.Key.text && hidesAll(e, r) {
-			c.warnf(r.doc.Name.at, "give one of them another key or condition", "the item of %q always takes the place of that of %q: both match the same events with the same key", r.Name, e.Name)
-			return
+// shadowed finds an earlier rule whose items this one's always replace: same
+// digest, same key, and every event of the earlier rule.
+func (c *compiler) shadowed(rules []*compiledRule) {
+	type identity struct{ audience, template, group, key string }
+	seen := map[identity][]*compiledRule{}
+	for _, r := range rules {
+		if len(r.Cancels) > 0 {
+			continue
 		}
+		id := identity{r.Audience, r.Template, r.doc.GroupBy.text, r.doc.Key.text}
+		earlier := seen[id]
+		if i := slices.IndexFunc(earlier, func(e *compiledRule) bool { return hidesAll(e, r) }); i >= 0 {
+			c.warnf(r.doc.Name.at, "give one of them another key or condition", "the item of %q always takes the place of that of %q: both match the same events with the same key", r.Name, earlier[i].Name)
+		}
+		seen[id] = append(earlier, r)
 	}
-}
-
-func sameDigest(a, b *compiledRule) bool {
-	return len(a.Cancels) == 0 && len(b.Cancels) == 0 && a.Audience == b.Audience && a.Template == b.Template && a.doc.GroupBy.text == b.doc.GroupBy.text
 }
 
 // hidesAll reports whether every event of the earlier rule also matches the later one.

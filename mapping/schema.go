@@ -20,7 +20,9 @@ func Schema() []byte {
 type schema map[string]any
 
 // described is a type that knows its own schema.
-type described interface{ schema(tag reflect.StructTag) schema }
+type described interface {
+	schema(tag reflect.StructTag) schema
+}
 
 func schemaOf(t reflect.Type, tag reflect.StructTag) schema {
 	var s schema

@@ -34,7 +34,7 @@ var (
 type program struct {
 	source    scalar
 	tree      *parse.Tree // with a tick in every loop; nil: plain text
-	usesData  bool        // an event template reads .data
+	uses      eventUse    // of an event template
 	instances sync.Pool
 }
 
@@ -107,7 +107,7 @@ func parseTemplate(src scalar, dot shape) (*program, []fault) {
 	if len(c.faults) > 0 {
 		return nil, c.faults
 	}
-	p.tree, p.usesData = tree, c.usesData
+	p.tree, p.uses = tree, c.uses
 	if tree.Root == nil {
 		p.tree = nil
 	}
@@ -226,9 +226,38 @@ func fieldsOf(s shape) map[string]shape {
 // templateChecker walks a template: it finds unknown fields and functions and
 // puts a tick into every loop.
 type templateChecker struct {
-	vars     map[string]shape
-	faults   []fault
-	usesData bool
+	vars   map[string]shape
+	faults []fault
+	uses   eventUse
+}
+
+// eventUse says which parts of an event a template reads, so that no others
+// are decoded.
+type eventUse struct {
+	all     bool            // the dot as a whole
+	fields  map[string]bool // .id, .data …
+	data    map[string]bool // .data.x
+	allData bool            // .data as a whole
+}
+
+func (u *eventUse) readsData() bool { return u.all || u.fields["data"] }
+
+// note records a path that starts at the event.
+func (u *eventUse) note(path []string) {
+	if len(path) == 0 {
+		u.all = true
+		return
+	}
+	if u.fields == nil {
+		u.fields, u.data = map[string]bool{}, map[string]bool{}
+	}
+	u.fields[path[0]] = true
+	switch {
+	case path[0] == "data" && len(path) == 1:
+		u.allData = true
+	case path[0] == "data":
+		u.data[path[1]] = true
+	}
 }
 
 func (c *templateChecker) faultf(at parse.Pos, hint, format string, args ...any) {
@@ -305,12 +334,13 @@ func (c *templateChecker) pipe(p *parse.PipeNode, dot shape) shape {
 func (c *templateChecker) arg(n parse.Node, dot shape) shape {
 	switch n := n.(type) {
 	case *parse.DotNode:
-		c.usesData = c.usesData || dot == eventShape
+		if dot == eventShape {
+			c.uses.note(nil)
+		}
 		return dot
 	case *parse.FieldNode:
 		return c.fields(dot, n.Ident, n.Pos)
 	case *parse.VariableNode:
-		c.usesData = c.usesData || len(n.Ident) == 1 && c.vars[n.Ident[0]] == eventShape
 		return c.fields(c.vars[n.Ident[0]], n.Ident[1:], n.Pos+parse.Pos(len(n.Ident[0])))
 	case *parse.ChainNode:
 		return c.fields(c.arg(n.Node, dot), n.Field, n.Pos)
@@ -325,12 +355,14 @@ func (c *templateChecker) arg(n parse.Node, dot shape) shape {
 }
 
 func (c *templateChecker) fields(of shape, names []string, at parse.Pos) shape {
+	if of == eventShape {
+		c.uses.note(names)
+	}
 	for _, name := range names {
 		known := fieldsOf(of)
 		if known == nil {
 			return anyShape
 		}
-		c.usesData = c.usesData || of == eventShape && name == "data"
 		next, ok := known[name]
 		if !ok && !(of == eventShape && isExtensionName(name)) {
 			c.faultf(at, suggestField(of, name, known), "unknown field .%s of %s", name, of)

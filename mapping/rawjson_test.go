@@ -1,0 +1,87 @@
+package mapping
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func jsonSeeds() []string {
+	return []string{
+		`{"a":1,"b":{"c":[1,2.5,-3e7,"x"]},"a":null}`, `{}`, ` { "a" : true } `, `[]`, `[1,[2],{"x":[]}]`, `"\u00e9\ud83d\ude00\n"`,
+		`-0`, `0.1e+5`, `01`, `1.`, `{"a":1,}`, `{"a"}`, `{"\u0061":1}`, `tru`, `nul`, "\"\xff\"", "{\"a\xff\":1}", `{"a":1}x`, ``, `"\x"`, `"\ud800"`,
+		strings.Repeat("[", 300) + strings.Repeat("]", 300), `1e999`, `123456789012345678901234567890`, `18446744073709551615`, "\"a\tb\"",
+	}
+}
+
+func FuzzTheScannerAgreesWithEncodingJSON(f *testing.F) {
+	for _, s := range jsonSeeds() {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if got, want := validJSON(data), json.Valid(data); got != want {
+			t.Fatalf("validJSON(%q) = %v, encoding/json says %v", data, got, want)
+		}
+		var want map[string]json.RawMessage
+		err := json.Unmarshal(data, &want)
+		members, ok := objectMembers(data, nil)
+		if isObject := err == nil && want != nil; ok != isObject {
+			t.Fatalf("objectMembers(%q) reports %v, encoding/json says %v (%v)", data, ok, isObject, err)
+		}
+		if ok {
+			compareMembers(t, members, want)
+		}
+		var list []json.RawMessage
+		err = json.Unmarshal(data, &list)
+		if elements, ok := arrayElements(data); ok != (err == nil && list != nil) || ok && len(elements) != len(list) {
+			t.Fatalf("arrayElements(%q) = %q, %v; encoding/json says %q, %v", data, elements, ok, list, err)
+		}
+	})
+}
+
+func compareMembers(t *testing.T, members []member, want map[string]json.RawMessage) {
+	t.Helper()
+	names := map[string]bool{}
+	for _, m := range members {
+		names[decodeString(m.key)] = true
+	}
+	if len(names) != len(want) {
+		t.Fatalf("names = %v, encoding/json has %v", names, want)
+	}
+	for name, raw := range want {
+		got, ok := lookup(members, name)
+		if !ok || string(got) != string(raw) {
+			t.Fatalf("lookup(%q) = %q, %v; encoding/json has %q", name, got, ok, raw)
+		}
+	}
+}
+
+func FuzzDecodedValuesAgreeWithEncodingJSON(f *testing.F) {
+	for _, s := range jsonSeeds() {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var want any
+		if json.Unmarshal(data, &want) != nil || !validJSON(data) {
+			return
+		}
+		trimmed := []byte(strings.Trim(string(data), " \t\r\n"))
+		v := celValue(trimmed)
+		out, err := appendJSON(nil, v)
+		if err != nil {
+			t.Fatalf("appendJSON(%q): %v", data, err)
+		}
+		var got any
+		if err := json.Unmarshal(out, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q came back as %q (%v)", data, out, err)
+		}
+		raw, err := json.Marshal(decodeForTemplate(trimmed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(raw, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q came to a template as %q (%v)", data, raw, err)
+		}
+	})
+}
