@@ -43,7 +43,7 @@ type Event struct {
 }
 
 // Idle is the gathering window's idle time of every stream.
-const Idle = 2 * time.Minute
+const Idle = 10 * time.Minute
 
 // Generate makes up a history, in order of time. The same seed gives the same one.
 func (w *Workload) Generate(seed uint64, from time.Time, days int) []Event {
