@@ -244,3 +244,11 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	c.n += int64(n)
 	return n, err
 }
+
+func TestAHeadWithoutEndIsNotReadToTheEnd(t *testing.T) {
+	endless := "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("x", 1000)+"\r\n", 1000)
+	src := &countingReader{r: bufio.NewReader(strings.NewReader(endless))}
+	if _, err := readAnswer(src, &http.Request{Method: http.MethodPost}, 1<<10); err == nil || src.n > maxHead+1<<10 {
+		t.Errorf("read %d bytes, error %v; want at most %d and an error", src.n, err, maxHead+1<<10)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -187,5 +188,43 @@ func TestGivingUpAfterTheFirstByteDoesNotLoseTheAnswer(t *testing.T) {
 	})
 	if o := newClient(t, nexconn.Config{BaseURLs: []string{base}}).Send(ctx, lesson("b-1")); o.Kind != bridge.Accepted {
 		t.Errorf("outcome %+v, want accepted", o)
+	}
+}
+
+// The nonce is drawn when the connection stands; by its end the reset has arrived.
+func TestAWriteThatTookNoByteIsNotASend(t *testing.T) {
+	backup, urls := sandboxHosts(t, sandbox.Config{})
+	connected, gone := make(chan struct{}), make(chan struct{})
+	primary := listen(t, func(conn net.Conn) {
+		<-connected
+		reset(conn)
+		_ = conn.Close()
+		close(gone)
+	})
+	first := true
+	c := newClient(t, nexconn.Config{BaseURLs: []string{primary, urls[1]}, Nonce: func() string {
+		if first {
+			first = false
+			close(connected)
+			<-gone
+		}
+		return "1"
+	}})
+	o := send(t, c, lesson("b-1"))
+	if o.Kind != bridge.Accepted || len(o.Attempts) != 2 || o.Attempts[0].Written || len(backup.Broadcasts()) != 1 {
+		t.Errorf("outcome %+v, want accepted by the backup after a write of nothing", o)
+	}
+	if !strings.Contains(o.Attempts[0].Result, "cannot write the request") {
+		t.Errorf("attempt %q does not say what went wrong", o.Attempts[0].Result)
+	}
+}
+
+func TestConnectingDoesNotOutlastTheDeadline(t *testing.T) {
+	base := httpsOf(listen(t, untilClosed))
+	s := lesson("b-1")
+	s.Deadline = time.Now().Add(50 * time.Millisecond)
+	o := send(t, newClient(t, nexconn.Config{BaseURLs: []string{base}, ConnectTimeout: time.Hour}), s)
+	if o.Kind != bridge.NotSent || len(o.Attempts) != 1 || o.Attempts[0].Written {
+		t.Errorf("outcome %+v, want not sent", o)
 	}
 }

@@ -137,6 +137,17 @@ func TestTroubleWithTheConnectionHasItsOutcome(t *testing.T) {
 		{name: "the connection ends after the request", want: bridge.Doubtful, written: true, says: "EOF", config: func(t *testing.T) nexconn.Config {
 			return nexconn.Config{BaseURLs: []string{listen(t, readRequest)}}
 		}},
+		{name: "the connection ends after the request, over TLS", want: bridge.Doubtful, written: true, says: "EOF", config: func(t *testing.T) nexconn.Config {
+			s := secureHost(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+			return nexconn.Config{BaseURLs: []string{s.URL}, RootCAs: rootsOf(s)}
+		}},
+		{name: "no answer comes in time, over TLS", want: bridge.Doubtful, written: true, says: "cannot wait longer than 50ms", config: func(t *testing.T) nexconn.Config {
+			s := secureHost(t, func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				<-r.Context().Done() // the caller leaves
+			})
+			return nexconn.Config{BaseURLs: []string{s.URL}, RootCAs: rootsOf(s), AnswerTimeout: 50 * time.Millisecond}
+		}},
 		{name: "the connection ends within the answer's head", want: bridge.Doubtful, written: true, says: "cannot read an answer", config: func(t *testing.T) nexconn.Config {
 			return nexconn.Config{BaseURLs: []string{listen(t, answerOnce("HTTP/1.1 200 OK\r\nContent-"))}}
 		}},
