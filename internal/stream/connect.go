@@ -172,7 +172,7 @@ func (o Options) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 }
 
 func reconnectDelay(attempts int) time.Duration {
-	return min(100*time.Millisecond<<min(attempts, 10), maxDelay)
+	return min(10*time.Millisecond<<min(attempts, 10), maxDelay)
 }
 
 var (

@@ -37,7 +37,7 @@ type consuming struct {
 
 // consume hands over events until something goes wrong. What was received
 // until then is handed over still: it is complete up to there.
-func (r *reader) consume(ctx context.Context, c *consumer, status <-chan nats.Status, streamEnd uint64) error {
+func (r *reader) consume(ctx, conn context.Context, c *consumer, streamEnd uint64) error {
 	a := &consuming{reader: r, consumer: c, last: r.position.Sequence, pending: c.pending}
 	r.source.js.cfg.Conditions.Clear(SourceInterrupted, r.stream)
 	if c.pending == 0 && r.position.Sequence >= streamEnd {
@@ -46,14 +46,14 @@ func (r *reader) consume(ctx context.Context, c *consumer, status <-chan nats.St
 			return err
 		}
 	}
-	err := a.loop(ctx, status)
+	err := a.loop(ctx, conn)
 	if ctx.Err() == nil {
 		err = errors.Join(err, a.flush(ctx))
 	}
 	return err
 }
 
-func (a *consuming) loop(ctx context.Context, status <-chan nats.Status) error {
+func (a *consuming) loop(ctx, conn context.Context) error {
 	silent := time.NewTimer(deadline)
 	defer silent.Stop()
 	for {
@@ -65,10 +65,8 @@ func (a *consuming) loop(ctx context.Context, status <-chan nats.Status) error {
 			}
 		case <-silent.C:
 			return errSilent
-		case <-status:
-			return errConnection
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-conn.Done():
+			return context.Cause(conn)
 		}
 		if err := a.takeAll(ctx); err != nil {
 			return err
@@ -76,7 +74,7 @@ func (a *consuming) loop(ctx context.Context, status <-chan nats.Status) error {
 		if err := a.flush(ctx); err != nil {
 			return err
 		}
-		if err := a.explainJump(ctx); err != nil {
+		if err := a.explainJump(ctx, conn); err != nil {
 			return err
 		}
 	}
@@ -151,11 +149,11 @@ func (a *consuming) add(m *nats.Msg, d delivery) {
 // it, by its limits or a purge, while we were behind. Within what was jumped
 // over lately only the widest stretch is reported. A front that follows our
 // reading so closely is reported too: it may have had events of ours.
-func (a *consuming) explainJump(ctx context.Context) error {
+func (a *consuming) explainJump(ctx, conn context.Context) error {
 	if a.jumpTo == 0 || time.Since(a.explained) < explainEvery {
 		return nil
 	}
-	info, err := a.source.js.streamInfo(ctx, a.stream)
+	info, err := a.source.js.streamInfo(conn, a.stream)
 	if err != nil {
 		return err
 	}

@@ -79,9 +79,10 @@ func (l *Lease) Acquire(ctx context.Context) (lost <-chan struct{}, err error) {
 // try looks once, and claims the lease if that is due. A conflict, or an
 // answer that got lost, needs no care: the next look shows who has it.
 func (l *Lease) try(ctx context.Context, w *watch) (*hold, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.times.patience/3) // an answer that was lost must not delay a takeover
+	defer cancel()
 	s, err := l.look(ctx)
 	if err != nil {
-		*w = watch{}
 		return nil, err
 	}
 	if !w.look(time.Now(), s, l.replica, l.times) {

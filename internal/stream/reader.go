@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -83,34 +84,60 @@ func (r *reader) clearConditions() {
 	}
 }
 
-// attempt reads with one consumer until something goes wrong.
+// attempt reads with one consumer until something goes wrong. conn ends with
+// the connection, so that no request waits for an answer that went with it.
 func (r *reader) attempt(ctx context.Context, status <-chan nats.Status) error {
 	drain(status)
-	info, err := r.source.js.streamInfo(ctx, r.stream)
+	conn, done := whileConnected(ctx, status)
+	defer done()
+	err := r.attemptOn(ctx, conn)
+	if ctx.Err() == nil && conn.Err() != nil {
+		return context.Cause(conn)
+	}
+	return err
+}
+
+func (r *reader) attemptOn(ctx, conn context.Context) error {
+	info, err := r.source.js.streamInfo(conn, r.stream)
 	if err != nil {
 		return r.lookFailed(err)
 	}
 	if err := readable(r.stream, info.Config); err != nil {
 		return err
 	}
-	if err := r.reconcile(ctx, info); err != nil {
+	if err := r.reconcile(ctx, conn, info); err != nil {
 		return err
 	}
-	c, err := openConsumer(ctx, r.source, r.stream, r.plan.filters, r.position.Sequence+1)
+	c, err := openConsumer(conn, r.source, r.stream, r.plan.filters, r.position.Sequence+1)
 	if err != nil {
 		return err
 	}
 	defer c.close()
 	// Had the stream been deleted and created again between the two looks,
 	// this consumer would read events of the new one under the old name.
-	again, err := r.source.js.streamInfo(ctx, r.stream)
+	again, err := r.source.js.streamInfo(conn, r.stream)
 	if err != nil {
 		return err
 	}
 	if !again.Created.Equal(info.Created) {
 		return fmt.Errorf("cannot read %s: it was just created again", r.stream)
 	}
-	return r.consume(ctx, c, status, again.State.LastSeq)
+	return r.consume(ctx, conn, c, again.State.LastSeq)
+}
+
+// whileConnected returns a context that ends when status says something,
+// with errConnection as its cause, and what must be called in the end.
+func whileConnected(ctx context.Context, status <-chan nats.Status) (conn context.Context, done func()) {
+	conn, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-status:
+			cancel(errConnection)
+		case <-conn.Done():
+		}
+	})
+	return conn, func() { cancel(nil); watching.Wait() }
 }
 
 // lookFailed decides what a missing stream means: one that the rules name is
@@ -124,10 +151,10 @@ func (r *reader) lookFailed(err error) error {
 
 // reconcile compares the stream with the position, chooses one if there is
 // none, and reports what can no longer be read.
-func (r *reader) reconcile(ctx context.Context, info *jetstream.StreamInfo) error {
+func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo) error {
 	r.source.js.cfg.Conditions.Clear(StreamMissing, r.stream)
 	if !r.known {
-		return r.begin(ctx, info)
+		return r.begin(ctx, conn, info)
 	}
 	gap, next, rewound := compare(r.stream, r.position, info)
 	if rewound && len(replicasOf(info)) > 0 && r.mayCatchUp() {
@@ -160,8 +187,8 @@ func (r *reader) mayCatchUp() bool {
 
 // begin chooses where to read a stream for which there is no checkpoint, and
 // hands that over, so that it is durable before the first event is.
-func (r *reader) begin(ctx context.Context, info *jetstream.StreamInfo) error {
-	sequence, err := r.source.startSequence(ctx, r.stream, r.plan.start, info)
+func (r *reader) begin(ctx, conn context.Context, info *jetstream.StreamInfo) error {
+	sequence, err := r.source.startSequence(conn, r.stream, r.plan.start, info)
 	if err != nil {
 		return err
 	}
