@@ -1,0 +1,279 @@
+package mapping_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+const lesson = `{"lesson_id":7,"course":"Maths","notice_minutes":30,"campus":"north","rate":0.5,"users":["u1","u2","u1"],"none":null,"at":"2026-11-02T02:00:00Z"}`
+
+// school is a rules file with what a test adds to its one rule and to its
+// template and audience.
+type school struct{ rule, template, audience, app, more string }
+
+func (s school) source() string {
+	return `version: 1
+apps:
+  campus:
+    app_key: key
+    app_secret: ${CAMPUS_APP_SECRET}
+    region: singapore
+    sender: office
+    packages: [com.example.student]
+` + indented(4, s.app) + `audiences:
+  students:
+    app: campus
+    package: com.example.student
+    timezone: Asia/Singapore
+` + indented(4, s.audience) + `templates:
+  changes:
+    message:
+      type: RC:TxtMsg
+      content: {content: "{{ range .Items }}[{{ .Text }}]{{ end }}"}
+    notification: {alert: news}
+` + indented(4, s.template) + `rules:
+  - name: one
+    on: school.>
+    audience: students
+    template: changes
+` + indented(4, s.rule) + s.more
+}
+
+func indented(n int, block string) string {
+	if block == "" {
+		return ""
+	}
+	pad := strings.Repeat(" ", n)
+	return pad + strings.ReplaceAll(strings.TrimSuffix(block, "\n"), "\n", "\n"+pad) + "\n"
+}
+
+func (s school) compile(t testing.TB) *mapping.App {
+	t.Helper()
+	set, problems := mapping.Compile("rules.yaml", []byte(s.source()), mapping.Options{LookupEnv: campusEnv()})
+	if problems.HasErrors() {
+		t.Fatalf("%s\n%s", problems.Text(), s.source())
+	}
+	return set.Apps["campus"]
+}
+
+func TestConditionsSeeTheEvent(t *testing.T) {
+	for _, c := range []struct {
+		name, when string
+		match      bool
+		failure    string
+	}{
+		{"a number below a limit", `event.data.notice_minutes < 120`, true, ""},
+		{"a fraction beside a whole number", `event.data.rate < 1`, true, ""},
+		{"a whole number beside a fraction", `event.data.notice_minutes > 29.5`, true, ""},
+		{"text that is equal", `event.data.campus == "north"`, true, ""},
+		{"text that differs", `event.data.campus == "south"`, false, ""},
+		{"null is null", `event.data.none == null`, true, ""},
+		{"a field that is there", `has(event.data.campus)`, true, ""},
+		{"a field that is not there", `has(event.data.room)`, false, ""},
+		{"membership in a list", `"u2" in event.data.users`, true, ""},
+		{"a loop over a list", `event.data.users.exists(u, u.startsWith("u"))`, true, ""},
+		{"the NATS subject's tokens", `nats.tokens[1] == "lesson"`, true, ""},
+		{"the type of plain JSON is its subject", `event.type == "school.lesson.cancelled"`, true, ""},
+		{"the source of plain JSON is its stream", `event.source == "SCHOOL" && nats.stream == "SCHOOL"`, true, ""},
+		{"the sequence", `nats.sequence == 42 && event.id == "SCHOOL:42"`, true, ""},
+		{"the time of storing", `event.time == timestamp("2026-11-02T01:00:00Z") && nats.time.getHours("Asia/Singapore") == 9`, true, ""},
+		{"a missing field", `event.data.room == "B"`, false, `when: there is no field room`},
+		{"a wrong type", `event.data.campus < 120`, false, `when: a value has the wrong type`},
+		{"a result that is not bool", `event.data.campus`, false, `when: the result is a string, not true or false`},
+		{"a missing field that does not matter", `event.data.campus == "north" || event.data.room == "B"`, true, ""},
+		{"loops in loops that take too long", `[1,2,3,4,5,6,7,8,9].all(a, [1,2,3,4,5,6,7,8,9].all(b, [1,2,3,4,5,6,7,8,9].all(c, [1,2,3,4,5,6,7,8,9].all(d, [1,2,3,4,5,6,7,8,9].all(e, a+b+c+d+e > 0)))))`, false, "when: the expression took too many steps on this event"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			app := school{rule: "when: |-\n  " + c.when}.compile(t)
+			d := app.Map(lessonMessage())
+			if got := len(d.Matches) == 1; got != c.match {
+				t.Errorf("matched = %v, want %v", got, c.match)
+			}
+			if got := failures(d); got != c.failure {
+				t.Errorf("failures = %q, want %q", got, c.failure)
+			}
+		})
+	}
+}
+
+func lessonMessage() *mapping.Message {
+	return &mapping.Message{
+		Subject: "school.lesson.cancelled", Stream: "SCHOOL", Sequence: 42,
+		Time: time.Date(2026, 11, 2, 1, 0, 0, 0, time.UTC), Data: []byte(lesson),
+	}
+}
+
+func failures(d mapping.Decision) string {
+	var all []string
+	for _, f := range d.Failures {
+		all = append(all, fmt.Sprintf("%s: %v", f.Part, f.Err))
+	}
+	return strings.Join(all, "; ")
+}
+
+func TestAnItemCarriesWhatItsRuleSays(t *testing.T) {
+	app := school{rule: `
+key: event.data.lesson_id
+item: "{{ .data.course }} at {{ date \"15:04\" .data.at }}"
+with: {course: event.data.course, minutes: event.data.notice_minutes, all: event.data.users}
+group_by: event.data.campus
+priority: high
+gather: {idle: 10s, at_most: 1m}
+expires_after: 2h`}.compile(t)
+	m := lessonMessage()
+	d := app.Map(m)
+	want := mapping.Decision{
+		Event: mapping.Event{ID: "SCHOOL:42", Type: m.Subject, Source: "SCHOOL", Time: m.Time},
+		Matches: []mapping.Match{{
+			Rule: "one", Audience: "students", Template: "changes", Group: "north", Gather: mapping.Gather{Idle: 10 * time.Second, AtMost: time.Minute},
+			Item: mapping.Item{
+				Key: "7", Text: "Maths at 10:00", Data: []byte(`{"course":"Maths","minutes":30,"all":["u1","u2","u1"]}`), Rule: "one", EventID: "SCHOOL:42",
+				Type: m.Subject, Time: m.Time, Arrived: m.Time, ReadyBy: m.Time.Add(time.Minute), Expires: m.Time.Add(2 * time.Hour), Priority: mapping.High,
+			},
+		}},
+	}
+	if diff := cmp.Diff(want, d); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWithoutMoreAnItemIsTheEventItself(t *testing.T) {
+	app := school{}.compile(t)
+	m := lessonMessage()
+	m.Header = map[string][]string{"Nats-Msg-Id": {"msg-1"}}
+	it := app.Map(m).Matches[0].Item
+	if it.Key != "msg-1" || it.EventID != "msg-1" || string(it.Data) != lesson || it.Priority != mapping.Normal {
+		t.Errorf("item = %+v", it)
+	}
+	m.Data[2] = 'X' // the reader uses its memory again
+	if string(it.Data) != lesson {
+		t.Error("the item refers to the reader's memory")
+	}
+}
+
+func TestEventsComeInSeveralForms(t *testing.T) {
+	at := time.Date(2026, 11, 2, 1, 0, 0, 0, time.UTC)
+	binary := map[string][]string{
+		"ce-specversion": {"1.0"}, "Ce-Id": {"e 1"}, "ce-source": {"/school"}, "ce-type": {"lesson.cancelled"},
+		"ce-time": {"2026-11-02T00:30:00Z"}, "ce-subject": {"caf%C3%A9"}, "ce-grade": {"5"}, "Content-Type": {"application/json"},
+	}
+	structured := `{"specversion":"1.0","id":"e 1","source":"/school","type":"lesson.cancelled","time":"2026-11-02T00:30:00Z","subject":"café","grade":"5","data":{"campus":"north"}}`
+	ce := mapping.Event{ID: "e 1", Type: "lesson.cancelled", Source: "/school", Subject: "café", Time: at.Add(-30 * time.Minute)}
+	for _, c := range []struct {
+		name   string
+		header map[string][]string
+		data   string
+		want   mapping.Event
+	}{
+		{"a CloudEvent in headers", binary, `{"campus":"north"}`, ce},
+		{"a CloudEvent in the body, announced", map[string][]string{"content-type": {"application/cloudevents+json; charset=utf-8"}}, structured, ce},
+		{"a CloudEvent in the body, unannounced", nil, structured, ce},
+		{"a CloudEvent with base64 data", nil, strings.Replace(structured, `"data":{"campus":"north"}`, `"data_base64":"eyJjYW1wdXMiOiJub3J0aCJ9"`, 1), ce},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			app := school{rule: `when: event.data.campus == "north" && event.grade == "5"` + "\nitem: \"{{ .subject }} {{ .grade }}\""}.compile(t)
+			d := app.Map(&mapping.Message{Subject: "school.x", Stream: "S", Sequence: 1, Time: at, Header: c.header, Data: []byte(c.data)})
+			if diff := cmp.Diff(c.want, d.Event); diff != "" || len(d.Matches) != 1 || d.Matches[0].Item.Text != "café 5" {
+				t.Errorf("%s\n%+v", diff, d)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeReadIsADeadLetterOnlyIfARuleNeedsIt(t *testing.T) {
+	big := `{"x":"` + strings.Repeat("y", 9000) + `"}`
+	batch := map[string][]string{"Content-Type": {"application/cloudevents-batch+json"}}
+	for _, c := range []struct {
+		name, rule, data string
+		header           map[string][]string
+		dead             string
+		matches          int
+	}{
+		{"not JSON, and data is read", `key: event.data.id`, `oops`, nil, "undecodable", 0},
+		{"not JSON, and the item reads data", `item: "{{ .data.x }}"`, `oops`, nil, "undecodable", 0},
+		{"not JSON, but only counted", `item: "one more"`, `oops`, nil, "", 1},
+		{"an empty message, only counted", ``, ``, nil, "", 1},
+		{"a batch, even if only counted", ``, `[]`, batch, "batch", 0},
+		{"a batch without its header", ``, `[{"specversion":"1.0","id":"1"}]`, nil, "batch", 0},
+		{"a CloudEvent without an id", `when: event.data.x == 1`, `{"specversion":"1.0","source":"s","type":"t"}`, map[string][]string{"Content-Type": {"application/cloudevents+json"}}, "undecodable", 0},
+		{"a failing condition, skipped", `when: event.data.x == 1`, `{}`, nil, "", 0},
+		{"a failing condition, kept", "when: event.data.x == 1\non_error: deadletter", `{}`, nil, "expression", 0},
+		{"more data than an item may carry", ``, big, nil, "oversized", 0},
+		{"more data than an item may carry, but a choice of it", `with: {n: size(event.data.x)}`, big, nil, "", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			app := school{rule: c.rule}.compile(t)
+			d := app.Map(&mapping.Message{Subject: "school.x", Stream: "S", Sequence: 1, Header: c.header, Data: []byte(c.data)})
+			got := ""
+			for _, dead := range d.Dead {
+				got += dead.Reason
+				if dead.Err == nil {
+					t.Error("a dead letter without an error")
+				}
+			}
+			if got != c.dead || len(d.Matches) != c.matches {
+				t.Errorf("dead = %q, matches = %d; want %q, %d", got, len(d.Matches), c.dead, c.matches)
+			}
+		})
+	}
+}
+
+func TestUserAudiencesGatherIDs(t *testing.T) {
+	s := school{audience: "users: event.data.users"}
+	app := s.compile(t)
+	d := app.Map(lessonMessage())
+	if diff := cmp.Diff([]string{"u1", "u2"}, d.Matches[0].Users); diff != "" {
+		t.Error(diff)
+	}
+	m := lessonMessage()
+	m.Data = []byte(`{"users":["a",5]}`)
+	if got := failures(app.Map(m)); got != "users: the list has an element that is not a string" {
+		t.Errorf("failures = %q", got)
+	}
+}
+
+func TestCancellingRulesNameAKeyAndTheRulesItRemoves(t *testing.T) {
+	app := school{rule: "key: event.data.lesson_id", more: `
+  - name: back
+    on: school.lesson.restored
+    cancels: [one]
+    key: event.data.lesson_id
+`}.compile(t)
+	m := lessonMessage()
+	m.Subject = "school.lesson.restored"
+	d := app.Map(m)
+	if len(d.Matches) != 2 || d.Matches[1].Item.Key != "7" || !cmp.Equal(d.Matches[1].Cancels, []string{"one"}) {
+		t.Errorf("decision = %+v", d)
+	}
+}
+
+func TestAnEventOnAnotherSubjectCostsNoAllocation(t *testing.T) {
+	app := manyRules(t, 200, 5, "event.data.notice_minutes < 120")
+	m := benchMessage("bench.elsewhere.entirely")
+	if n := testing.AllocsPerRun(100, func() { app.Map(m) }); n > 2 {
+		t.Errorf("%v allocations, want at most 2", n)
+	}
+	m = benchMessage("bench.event")
+	if n := testing.AllocsPerRun(100, func() { app.Map(m) }); n > 2 {
+		t.Errorf("%v allocations for conditions that do not hold, want at most 2", n)
+	}
+}
+
+func TestLongKeysStayDistinctAndShort(t *testing.T) {
+	app := school{rule: "key: event.data.k"}.compile(t)
+	key := func(k string) string {
+		m := lessonMessage()
+		m.Data = []byte(`{"k":"` + k + `"}`)
+		return app.Map(m).Matches[0].Item.Key
+	}
+	a, b := key(strings.Repeat("x", 5000)+"a"), key(strings.Repeat("x", 5000)+"b")
+	if a == b || len(a) > 256 {
+		t.Errorf("keys of %d bytes, equal = %v", len(a), a == b)
+	}
+}
