@@ -113,7 +113,7 @@ func TestTroubleWithTheConnectionHasItsOutcome(t *testing.T) {
 		}},
 		{
 			name: "writing breaks off", want: bridge.Doubtful, written: true, says: "cannot write the whole request",
-			body: bytes.Repeat([]byte("x"), 32<<20), // more than the system buffers
+			body: bytes.Repeat([]byte("x"), 16<<20), // more than the system buffers
 			config: func(t *testing.T) nexconn.Config {
 				return nexconn.Config{BaseURLs: []string{listen(t, func(conn net.Conn) {
 					_, _ = conn.Read(make([]byte, 1))
@@ -123,7 +123,7 @@ func TestTroubleWithTheConnectionHasItsOutcome(t *testing.T) {
 		},
 		{
 			name: "writing stalls", want: bridge.Doubtful, written: true, says: "cannot write the whole request",
-			body: bytes.Repeat([]byte("x"), 32<<20),
+			body: bytes.Repeat([]byte("x"), 16<<20),
 			config: func(t *testing.T) nexconn.Config {
 				stop := make(chan struct{})
 				base := listen(t, func(net.Conn) { <-stop })

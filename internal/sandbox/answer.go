@@ -74,7 +74,7 @@ func (s *Server) composeScripted(r *http.Request, c *call, v verdict, out *reply
 
 const (
 	hugePadding = 4 << 20
-	bombPadding = 16 << 20
+	bombPadding = 4 << 20
 )
 
 // shape gives the body its scripted form.

@@ -40,7 +40,7 @@ type Step struct {
 //	cut        half of the JSON, then the connection closes
 //	empty      nothing
 //	huge       valid JSON with 4 MiB of padding
-//	gzip_bomb  16 MiB of padding, compressed, if the caller takes gzip
+//	gzip_bomb  4 MiB of padding, compressed, if the caller takes gzip
 func BodyForms() []string {
 	return []string{"html", "truncated", "cut", "empty", "huge", "gzip_bomb"}
 }
