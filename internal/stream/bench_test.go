@@ -78,7 +78,7 @@ func BenchmarkReading(b *testing.B) {
 	url, _ := startProcess(b, b.TempDir())
 	c := provisioned(b, url, "bench")
 	c.addStream(b, "SCHOOL")
-	for i := 0; i < events; i++ {
+	for range events {
 		if _, err := c.js.PublishAsync("SCHOOL.lesson.cancelled", bytes.Repeat([]byte{'x'}, 300), jetstream.WithStallWait(10*time.Second)); err != nil {
 			b.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func bareRead(b *testing.B, c *client, events int) {
 	defer func() { _ = sub.Unsubscribe() }()
 	_ = sub.SetPendingLimits(-1, -1)
 	asked := 0
-	for n := 0; n < events; n++ {
+	for n := range events {
 		if asked-n < 5000 {
 			if err := c.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.SCHOOL."+name, inbox, []byte(`{"batch":5000,"expires":30000000000}`)); err != nil {
 				b.Fatal(err)

@@ -21,8 +21,15 @@ type EmbeddedOptions struct {
 
 	// PowerLoss makes every stored message survive a power loss: the server
 	// syncs the disk before it acknowledges (sync_interval: always). Without
-	// it a message survives the end of this process, by any signal, but the
-	// last two minutes may be lost with the power.
+	// it a message survives the end of this process, by any signal, but up to
+	// the last two minutes may be lost with the power, and then a broadcast
+	// may be sent again.
+	//
+	// It holds for all streams of the server. On an ext4 disk a commit of
+	// 100 KiB took 2 to 4 ms instead of 0.4, which nobody feels, but an event
+	// that is published alone 1.7 ms instead of 0.04. So it is off by
+	// default, and with it on, streams of events are best created with
+	// persist_mode: async, which takes them out of it: 0.07 ms.
 	PowerLoss bool
 }
 

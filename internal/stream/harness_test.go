@@ -177,7 +177,7 @@ func (c *client) read(t testing.TB, subjects []string, sources []mapping.Source,
 func (r *reading) end() {
 	r.stop.Do(func() {
 		r.cancel()
-		<-r.done
+		_ = <-r.done
 	})
 }
 

@@ -49,6 +49,13 @@ func (l *Leases) Lease(app string) *Lease {
 	return l.leases[app]
 }
 
+// Forget drops an app whose lease was released and won't be acquired again.
+func (l *Leases) Forget(app string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.leases, app)
+}
+
 // Owners lists all apps and who owns them, by name of app.
 func (l *Leases) Owners() []Ownership {
 	var list []Ownership
