@@ -25,7 +25,7 @@ func guide(t *testing.T) string {
 // Each sample of the guide says in a comment above it what comes of it.
 func TestTheSamplesOfTheGuideDoWhatTheGuideSays(t *testing.T) {
 	samples := regexp.MustCompile("(?s)<!-- (script|body): ([^>]*) -->\n```json\n(.*?)```").FindAllStringSubmatch(guide(t), -1)
-	if all := strings.Count(guide(t), "```json"); len(samples) != all || all < 7 {
+	if all := strings.Count(guide(t), "```json"); len(samples) != all-1 || all < 8 { // one is of switches
 		t.Fatalf("%d of %d samples say what comes of them", len(samples), all)
 	}
 	for i, s := range samples {
@@ -43,6 +43,24 @@ func TestTheSamplesOfTheGuideDoWhatTheGuideSays(t *testing.T) {
 				t.Errorf("it came to %q", got)
 			}
 		})
+	}
+}
+
+func TestTheSwitchesOfTheGuideCanBeRead(t *testing.T) {
+	m := regexp.MustCompile("(?s)<!-- switches -->\n```json\n(.*?)```").FindStringSubmatch(guide(t))
+	if m == nil {
+		t.Fatal("the guide shows no file of switches")
+	}
+	cfg, err := sandbox.ReadConfig(strings.NewReader(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := sandbox.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
