@@ -154,15 +154,10 @@ func (c *compiler) windows(r *compiledRule, td *templateDoc) {
 	if r.Gather.AtMost >= r.ExpiresAfter {
 		c.errorf(at, "cannot gather for %s what expires after %s: nothing would ever be sent", short(r.Gather.AtMost), short(r.ExpiresAfter))
 	}
-	if r.Gather.Idle > r.Gather.AtMost {
-		at := d.Gather.Idle.at
-		if !d.Gather.Idle.set {
-			at = d.Gather.AtMost.at
+	for _, g := range []gatherDoc{d.Gather, td.Gather} {
+		if g.Idle.set && g.AtMost.set && g.Idle.D >= g.AtMost.D {
+			c.warnf(g.Idle.at, "", "idle %s has no effect beside at_most %s", short(g.Idle.D), short(g.AtMost.D))
 		}
-		if at == (pos{}) {
-			at = td.Gather.Idle.at
-		}
-		c.warnf(at, "", "idle %s has no effect beside at_most %s", short(r.Gather.Idle), short(r.Gather.AtMost))
 	}
 }
 
