@@ -29,6 +29,8 @@ type Report struct {
 
 	quota    mapping.Quota
 	location *time.Location
+	arrivals []mark
+	expiries []mark
 }
 
 // Broadcast is one send.
@@ -110,6 +112,7 @@ func (t *tally) report(r *Report, keep int) {
 		})
 	}
 	r.Left = len(t.items) - len(r.Events)
+	r.arrivals, r.expiries = t.marks(r.location)
 }
 
 func (t *tally) priority(p mapping.Priority) ByPriority {

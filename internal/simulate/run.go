@@ -44,12 +44,12 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	r := Report{App: app.Name, Policy: app.Quota.Policy, quota: app.Quota, location: bridge.ForecastZone(app)}
 	o := Observer{
 		Decided: func(m *mapping.Message, d *mapping.Decision) {
-			if c.change != nil {
-				for i := range d.Matches {
+			t.decided(m, d) // by the operator's own windows, whatever a trial changes
+			for i := range d.Matches {
+				if c.change != nil {
 					c.change(&d.Matches[i])
 				}
 			}
-			t.decided(m, d)
 		},
 		Sent: func(b *bridge.Broadcast, _ []byte) { t.delivered(b) },
 		Failed: func(_ time.Time, _ *bridge.Digest, err error) {

@@ -1,0 +1,41 @@
+package bridge
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// WillMiss says whether a digest that has just got an item is not expected to
+// leave before its first item expires, and why: no send comes back in time,
+// or its audience may not be disturbed until then. It errs on the quiet side:
+// what the price of a send makes of the digest is not foretold here.
+func WillMiss(app *mapping.App, d *Digest, led *quota.Ledger, now time.Time) (why string, miss bool) {
+	audience, expires := app.Audiences[d.Audience], d.Expires()
+	if audience == nil || app.Templates[d.Template] == nil || expires.IsZero() {
+		return "", false
+	}
+	t := newTable(Situation{Now: now, App: app, Digests: []*Digest{d}, Ledger: led})
+	r := &t.rows[0]
+	earliest := later(now, d.Ready())
+	send := t.sendLeft(r.top)
+	if send.IsZero() {
+		return fmt.Sprintf("the quota leaves no send for %s priority", r.top), true
+	}
+	earliest = later(earliest, send)
+	if !earliest.Before(expires) {
+		return fmt.Sprintf("the next send is free at %s, and its first item expires at %s", t.clock(r, send), t.clock(r, expires)), true
+	}
+	if until, quiet := quietUntil(audience, r.top, earliest); quiet && !until.Before(expires) {
+		return fmt.Sprintf("%s may not be disturbed until %s, and its first item expires at %s",
+			d.Audience, t.clock(r, until), t.clock(r, expires)), true
+	}
+	if app.Quota.Policy == mapping.PolicySlots && !(r.top == mapping.Urgent && app.Quota.UrgentAtOnce) {
+		if open, next := t.slot(); !open && (next.IsZero() || !next.Before(expires)) {
+			return fmt.Sprintf("its first item expires at %s, before the next slot", t.clock(r, expires)), true
+		}
+	}
+	return "", false
+}

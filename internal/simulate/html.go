@@ -1,0 +1,240 @@
+package simulate
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+//go:embed report.html
+var page string
+
+// mark is what arrived or expired in one half hour of one day.
+type mark struct {
+	date     string
+	slot     int // of 48
+	priority mapping.Priority
+	count    int
+	worth    float64
+}
+
+// marks sums up arrivals and expiries for the picture, however many there are.
+func (t *tally) marks(loc *time.Location) (arrivals, expiries []mark) {
+	type cell struct {
+		date     string
+		slot     int
+		priority mapping.Priority
+	}
+	sums := [2]map[cell]int{{}, {}}
+	note := func(which int, at time.Time, p mapping.Priority) {
+		local := at.In(loc)
+		sums[which][cell{local.Format(time.DateOnly), 2*local.Hour() + local.Minute()/30, p}]++
+	}
+	for _, o := range t.items {
+		note(0, o.arrived, o.priority)
+		if o.came == Expired {
+			note(1, o.ended, o.priority)
+		}
+	}
+	var out [2][]mark
+	for which, m := range sums {
+		for c, n := range m {
+			out[which] = append(out[which], mark{c.date, c.slot, c.priority, n, float64(n) * t.worth[c.priority]})
+		}
+		slices.SortFunc(out[which], func(a, b mark) int {
+			if c := strings.Compare(a.date, b.date); c != 0 {
+				return c
+			}
+			if a.slot != b.slot {
+				return a.slot - b.slot
+			}
+			return int(a.priority) - int(b.priority)
+		})
+	}
+	return out[0], out[1]
+}
+
+// The picture, in pixels: a row for each day, 24 hours from left to right.
+const (
+	leftEdge  = 92.0
+	hourWidth = 33.0
+	rowHeight = 30.0
+	topEdge   = 26.0
+	sideWidth = 190.0
+	barHeight = 17.0
+)
+
+// WriteHTML writes the report as one self-contained page.
+func (r *Report) WriteHTML(w io.Writer) error {
+	t, err := template.New("report").Parse(page)
+	if err != nil {
+		return fmt.Errorf("cannot parse the page of reports: %w", err)
+	}
+	return t.Execute(w, map[string]any{
+		"R": r, "From": r.day(r.From), "To": r.day(r.To), "Zone": r.location.String(),
+		"Picture": template.HTML(r.picture()), "Lanes": r.lanes(), "Priorities": r.Priorities, //nolint:gosec // drawn below, texts escaped
+		"Percent": math.Round(100 * r.Score), "Earned": math.Round(r.Earned), "Bound": math.Round(r.Bound),
+		"Rows": r.rows(),
+	})
+}
+
+// laneRow is one audience and template in the legend.
+type laneRow struct {
+	Letter, Name, Colour string
+	Sent, Items          int
+	Worth                float64
+}
+
+func (r *Report) lanes() []laneRow {
+	var out []laneRow
+	for _, b := range r.Broadcasts {
+		name := b.Audience + "/" + b.Template
+		i := slices.IndexFunc(out, func(l laneRow) bool { return l.Name == name })
+		if i < 0 {
+			out = append(out, laneRow{Name: name})
+			i = len(out) - 1
+		}
+		out[i].Sent++
+		out[i].Items += b.Items
+		out[i].Worth += b.Worth
+	}
+	slices.SortFunc(out, func(a, b laneRow) int { return strings.Compare(a.Name, b.Name) })
+	for i := range out {
+		out[i].Letter, out[i].Colour = letter(i), hue(i)
+		out[i].Worth = math.Round(out[i].Worth)
+	}
+	return out
+}
+
+func letter(i int) string {
+	if i < 26 {
+		return string(rune('A' + i))
+	}
+	return fmt.Sprint(i + 1)
+}
+
+// hue spreads colours that stay apart from each other and from the bars.
+func hue(i int) string { return fmt.Sprintf("hsl(%d 65%% 34%%)", (210+i*137)%360) }
+
+func colourOf(p mapping.Priority) string {
+	return [...]string{"#c3ccd6", "#7fa8d1", "#e8a33d", "#d64545"}[min(int(p), 3)]
+}
+
+// textRow is one broadcast in the table below the picture.
+type textRow struct {
+	Day, Clock, Letter, Colour, Name, Why string
+	Items                                 int
+	Worth                                 float64
+}
+
+func (r *Report) rows() []textRow {
+	lanes := r.lanes()
+	out := make([]textRow, 0, len(r.Broadcasts))
+	for _, b := range r.Broadcasts {
+		l := lanes[slices.IndexFunc(lanes, func(l laneRow) bool { return l.Name == b.Audience+"/"+b.Template })]
+		at := b.At.In(r.location)
+		out = append(out, textRow{at.Format("Mon 2 Jan"), at.Format("15:04"), l.Letter, l.Colour, l.Name + dashed(b.Group),
+			b.Reason, b.Items, math.Round(10*b.Worth) / 10})
+	}
+	return out
+}
+
+// picture draws the timeline.
+func (r *Report) picture() string {
+	var b strings.Builder
+	width, height := leftEdge+24*hourWidth+sideWidth, topEdge+float64(len(r.Days))*rowHeight+8
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img" aria-label="timeline">`, width, height, width, height)
+	for h := 0; h <= 24; h += 2 {
+		x := leftEdge + float64(h)*hourWidth
+		fmt.Fprintf(&b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="hour"/><text x="%.1f" y="16" class="axis">%02d:00</text>`,
+			x, topEdge-4, x, height-8, x, h%24)
+	}
+	fmt.Fprintf(&b, `<text x="%.1f" y="16" class="side">sends · earned · expired</text>`, leftEdge+24*hourWidth+12)
+	row := map[string]float64{}
+	for i, d := range r.Days {
+		y := topEdge + float64(i)*rowHeight
+		row[d.Date] = y
+		r.drawDay(&b, d, y)
+	}
+	r.drawMarks(&b, row)
+	r.drawSends(&b, row)
+	b.WriteString("</svg>")
+	return b.String()
+}
+
+func (r *Report) drawDay(b *strings.Builder, d Day, y float64) {
+	date, err := time.Parse(time.DateOnly, d.Date)
+	label, class := d.Date, "day"
+	if err == nil {
+		label = date.Format("Mon 2 Jan")
+		if w := date.Weekday(); w == time.Saturday || w == time.Sunday {
+			class = "weekend"
+		}
+	}
+	fmt.Fprintf(b, `<rect x="0" y="%.1f" width="%.1f" height="%.1f" class="%s"/>`, y, leftEdge+24*hourWidth, rowHeight-2, class)
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="label">%s</text>`, leftEdge-8, y+19, template.HTMLEscapeString(label))
+	x := leftEdge + 24*hourWidth + 18
+	for i := range max(r.quota.PerDay, d.Broadcasts) {
+		used := "free"
+		if i < d.Broadcasts {
+			used = "used"
+		}
+		if i < 8 {
+			fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="10" height="10" class="%s"/>`, x+float64(i)*13, y+9, used)
+		}
+	}
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="side">%.0f</text>`, x+82, y+19, d.Earned)
+	if d.Expired > 0 {
+		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="lost">%d</text>`, x+130, y+19, d.Expired)
+	}
+}
+
+// drawMarks stacks what arrived in every half hour; what expired is a line
+// below it.
+func (r *Report) drawMarks(b *strings.Builder, row map[string]float64) {
+	most := 1.0
+	height := map[string]float64{}
+	key := func(m mark) string { return fmt.Sprint(m.date, " ", m.slot) }
+	for _, m := range r.arrivals {
+		height[key(m)] += m.worth
+		most = max(most, height[key(m)])
+	}
+	clear(height)
+	for _, m := range r.arrivals {
+		base := row[m.date] + rowHeight - 7
+		from, to := math.Sqrt(height[key(m)]/most), math.Sqrt((height[key(m)]+m.worth)/most)
+		height[key(m)] += m.worth
+		fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"><title>%s: %s arrived</title></rect>`,
+			leftEdge+float64(m.slot)*hourWidth/2+1, base-to*barHeight, hourWidth/2-2, max(1, (to-from)*barHeight), colourOf(m.priority),
+			slotClock(m), count(m.count, m.priority.String()+" item"))
+	}
+	for _, m := range r.expiries {
+		fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="2.5" fill="#a3262a" opacity="%.2f"><title>%s: %s expired</title></rect>`,
+			leftEdge+float64(m.slot)*hourWidth/2+1, row[m.date]+rowHeight-6, hourWidth/2-2, min(1, 0.25+m.worth/40),
+			slotClock(m), count(m.count, m.priority.String()+" item"))
+	}
+}
+
+func slotClock(m mark) string { return fmt.Sprintf("%s %02d:%02d", m.date, m.slot/2, m.slot%2*30) }
+
+func (r *Report) drawSends(b *strings.Builder, row map[string]float64) {
+	lanes := r.lanes()
+	for _, s := range r.Broadcasts {
+		at := s.At.In(r.location)
+		name := s.Audience + "/" + s.Template
+		l := lanes[slices.IndexFunc(lanes, func(l laneRow) bool { return l.Name == name })]
+		x := leftEdge + (float64(at.Hour())+float64(at.Minute())/60)*hourWidth
+		y := row[at.Format(time.DateOnly)]
+		fmt.Fprintf(b, `<g><title>%s %s: %s, worth %.1f. %s</title><line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="1.5"/>`+
+			`<circle cx="%.1f" cy="%.1f" r="7.5" fill="%s"/><text x="%.1f" y="%.1f" class="send">%s</text></g>`,
+			at.Format("15:04"), template.HTMLEscapeString(name), count(s.Items, "item"), s.Worth, template.HTMLEscapeString(s.Reason),
+			x, y+9, x, y+rowHeight-4, l.Colour, x, y+8.5, l.Colour, x, y+12, l.Letter)
+	}
+}

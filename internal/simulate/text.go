@@ -1,0 +1,123 @@
+package simulate
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteText prints the report for people.
+func (r *Report) WriteText(w io.Writer) error {
+	fmt.Fprintf(w, "%s, policy %s, %s to %s\n", r.App, r.Policy, r.day(r.From), r.day(r.To))
+	fmt.Fprintf(w, "%d events, %d items, %d broadcasts\n\n", r.Counts.Read, r.Counts.Items, len(r.Broadcasts))
+	date := ""
+	for _, b := range r.Broadcasts {
+		at := b.At.In(r.location)
+		if d := at.Format("Mon 2 Jan 2006"); d != date {
+			fmt.Fprintln(w, d)
+			date = d
+		}
+		fmt.Fprintf(w, "  %s  %s/%s%s  %s, worth %.1f  (%s)\n", at.Format("15:04:05"), b.Audience, b.Template, dashed(b.Group),
+			count(b.Items, "item"), b.Worth, b.Reason)
+	}
+	fmt.Fprintf(w, "\nearned %.1f%s\n\n", r.Earned, r.judged())
+	err := r.writePriorities(w)
+	for _, f := range r.Failures {
+		fmt.Fprintf(w, "not sent: %s\n", f)
+	}
+	return err
+}
+
+func (r *Report) judged() string {
+	if r.Bound == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" of at most %.1f: score %.2f (with hindsight %.1f can be reached)", r.Bound, r.Score, r.Reached)
+}
+
+func (r *Report) writePriorities(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "priority\titems\tdelivered\tlate\texpired\treplaced\tcancelled\twaiting\tmedian delay\tworst delay\t")
+	for _, p := range r.Priorities {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t\n", p.Priority, p.Items, p.Delivered, p.Late, p.Expired,
+			p.Replaced, p.Cancelled, p.Waiting, p.Median, p.Worst)
+	}
+	return t.Flush()
+}
+
+func (r *Report) day(at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.In(r.location).Format("2006-01-02")
+}
+
+// String shows whole seconds.
+func (s Seconds) String() string { return time.Duration(s).Truncate(time.Second).String() }
+
+func dashed(group string) string {
+	if group == "" {
+		return ""
+	}
+	return "/" + group
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Comparison is two runs over one history, side by side.
+type Comparison struct {
+	Names [2]string `json:"names"`
+	Runs  [2]Report `json:"runs"`
+}
+
+// Compare puts two reports side by side.
+func Compare(nameA string, a Report, nameB string, b Report) Comparison {
+	return Comparison{Names: [2]string{nameA, nameB}, Runs: [2]Report{a, b}}
+}
+
+// WriteText prints the comparison for people.
+func (c *Comparison) WriteText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	a, b := &c.Runs[0], &c.Runs[1]
+	fmt.Fprintf(t, "\t%s\t%s\t\n", c.Names[0], c.Names[1])
+	fmt.Fprintf(t, "broadcasts\t%d\t%d\t\n", len(a.Broadcasts), len(b.Broadcasts))
+	fmt.Fprintf(t, "earned\t%.1f\t%.1f\t\n", a.Earned, b.Earned)
+	fmt.Fprintf(t, "bound\t%.1f\t%.1f\t\n", a.Bound, b.Bound)
+	fmt.Fprintf(t, "score\t%.2f\t%.2f\t\n", a.Score, b.Score)
+	for _, p := range bothPriorities(a, b) {
+		fmt.Fprintf(t, "%s delivered\t%d of %d\t%d of %d\t\n", p[0].Priority, p[0].Delivered, p[0].Items, p[1].Delivered, p[1].Items)
+		fmt.Fprintf(t, "%s expired\t%d\t%d\t\n", p[0].Priority, p[0].Expired, p[1].Expired)
+		fmt.Fprintf(t, "%s median delay\t%s\t%s\t\n", p[0].Priority, p[0].Median, p[1].Median)
+		fmt.Fprintf(t, "%s worst delay\t%s\t%s\t\n", p[0].Priority, p[0].Worst, p[1].Worst)
+	}
+	return t.Flush()
+}
+
+// bothPriorities pairs the priorities that either run has.
+func bothPriorities(a, b *Report) (pairs [][2]ByPriority) {
+	for _, x := range a.Priorities {
+		pair := [2]ByPriority{x, {Priority: x.Priority}}
+		for _, y := range b.Priorities {
+			if y.Priority == x.Priority {
+				pair[1] = y
+			}
+		}
+		pairs = append(pairs, pair)
+	}
+	for _, y := range b.Priorities {
+		known := false
+		for _, x := range a.Priorities {
+			known = known || x.Priority == y.Priority
+		}
+		if !known {
+			pairs = append(pairs, [2]ByPriority{{Priority: y.Priority}, y})
+		}
+	}
+	return pairs
+}
