@@ -33,7 +33,7 @@ const maxInterim = 5
 func readAnswer(conn io.Reader, req *http.Request, maxBody int64) (answer, error) {
 	r := bufio.NewReader(io.LimitReader(conn, maxHead+maxBody))
 	for range maxInterim {
-		resp, err := http.ReadResponse(r, req)
+		resp, err := http.ReadResponse(r, req) //nolint:bodyclose // readBody closes it, and an interim answer has none
 		if err != nil {
 			return answer{}, err
 		}

@@ -157,8 +157,8 @@ func TestOnlyKnownAnswersAreCertain(t *testing.T) {
 			certain[r.code] = true
 		}
 	}
-	for _, status := range []int{101, 200, 201, 204, 301, 307, 400, 401, 403, 404, 405, 408, 413, 422, 429, 430, 431, 500, 502, 503, 504, 599} {
-		for code := -1; code < 3000; code++ {
+	for _, status := range []int{200, 201, 307, 400, 401, 404, 405, 429, 430, 500, 504} {
+		for code := -1; code < 2100; code++ {
 			got := classify(try{ending: answered, answer: answer{status: status, code: &code}}).kind
 			isStatus := code == status && (status == 405 || status == 429 || status == 430)
 			if got != bridge.Doubtful && !certain[code] && !isStatus {

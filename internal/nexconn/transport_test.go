@@ -73,7 +73,7 @@ func TestTroubleWithTheConnectionHasItsOutcome(t *testing.T) {
 			return nexconn.Config{BaseURLs: []string{closedPort(t)}}
 		}},
 		{name: "the connection is not answered in time", want: bridge.NotSent, says: "timeout", config: func(t *testing.T) nexconn.Config {
-			return nexconn.Config{BaseURLs: []string{fullBacklog(t)}, ConnectTimeout: 50 * time.Millisecond}
+			return nexconn.Config{BaseURLs: []string{fullBacklog(t)}, ConnectTimeout: 200 * time.Millisecond}
 		}},
 		{name: "the certificate is not trusted", want: bridge.NotSent, says: "certificate", config: func(t *testing.T) nexconn.Config {
 			s := httptest.NewUnstartedServer(nil)
@@ -91,7 +91,7 @@ func TestTroubleWithTheConnectionHasItsOutcome(t *testing.T) {
 			return nexconn.Config{BaseURLs: []string{s.URL}, RootCAs: rootsOf(s)}
 		}},
 		{name: "the TLS handshake is not answered in time", want: bridge.NotSent, says: "deadline exceeded", config: func(t *testing.T) nexconn.Config {
-			return nexconn.Config{BaseURLs: []string{httpsOf(listen(t, untilClosed))}, ConnectTimeout: 50 * time.Millisecond}
+			return nexconn.Config{BaseURLs: []string{httpsOf(listen(t, untilClosed))}, ConnectTimeout: 200 * time.Millisecond}
 		}},
 		{name: "the TLS handshake is reset", want: bridge.NotSent, says: "TLS", config: func(t *testing.T) nexconn.Config {
 			return nexconn.Config{BaseURLs: []string{httpsOf(listen(t, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)); reset(conn) }))}}
@@ -106,14 +106,14 @@ func TestTroubleWithTheConnectionHasItsOutcome(t *testing.T) {
 			return nexconn.Config{BaseURLs: []string{"https://provider.test"}, Proxy: throughProxy(closedPort(t))}
 		}},
 		{name: "the proxy is not answering in time", want: bridge.NotSent, says: "deadline exceeded", config: func(t *testing.T) nexconn.Config {
-			return nexconn.Config{BaseURLs: []string{"https://provider.test"}, Proxy: throughProxy(listen(t, untilClosed)), ConnectTimeout: 50 * time.Millisecond}
+			return nexconn.Config{BaseURLs: []string{"https://provider.test"}, Proxy: throughProxy(listen(t, untilClosed)), ConnectTimeout: 200 * time.Millisecond}
 		}},
 		{name: "the proxy cannot reach the provider", want: bridge.NotSent, says: "HTTP 502", config: func(t *testing.T) nexconn.Config {
 			return nexconn.Config{BaseURLs: []string{"https://provider.test"}, Proxy: throughProxy(listen(t, answerOnce("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n")))}
 		}},
 		{
 			name: "writing breaks off", want: bridge.Doubtful, written: true, says: "cannot write the whole request",
-			body: bytes.Repeat([]byte("x"), 16<<20), // more than the system buffers
+			body: bytes.Repeat([]byte("x"), 12<<20), // more than the system buffers
 			config: func(t *testing.T) nexconn.Config {
 				return nexconn.Config{BaseURLs: []string{listen(t, func(conn net.Conn) {
 					_, _ = conn.Read(make([]byte, 1))
@@ -123,7 +123,7 @@ func TestTroubleWithTheConnectionHasItsOutcome(t *testing.T) {
 		},
 		{
 			name: "writing stalls", want: bridge.Doubtful, written: true, says: "cannot write the whole request",
-			body: bytes.Repeat([]byte("x"), 16<<20),
+			body: bytes.Repeat([]byte("x"), 12<<20),
 			config: func(t *testing.T) nexconn.Config {
 				stop := make(chan struct{})
 				base := listen(t, func(net.Conn) { <-stop })

@@ -29,7 +29,7 @@ type Server struct {
 	lastID     int
 	closed     bool
 
-	ctx       context.Context // ends at Close; stops delays and webhooks
+	ctx       context.Context //nolint:containedctx // the server's own life: ends at Close, stops delays and webhooks
 	cancel    context.CancelFunc
 	work      sync.WaitGroup // Serve loops, calls and webhooks
 	listening []*http.Server

@@ -48,7 +48,7 @@ func TestTwoPortsShareOneStateUntilClose(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if resp, err := http.Get(urls[0]); err == nil { //nolint:noctx // must fail at once
+	if resp, err := http.Get(urls[0]); err == nil {
 		_ = resp.Body.Close()
 		t.Error("it still answers after Close")
 	}
