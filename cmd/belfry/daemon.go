@@ -240,12 +240,12 @@ func (d *daemon) removeMissing(rs *mapping.RuleSet) (gone []*running) {
 
 func (d *daemon) begin(ctx context.Context, rules bridge.Rules) (*running, error) {
 	name := rules.App.Name
-	b, err := bridge.New(bridge.Config{
+	b, err := bridge.New(wrapPorts(bridge.Config{
 		Rules: rules, Replica: d.replica,
 		Store: d.js.Store(name), Lease: d.leases.Lease(name), Source: d.js.Source(name), Publisher: d.js.Publisher(),
 		Provider: d.provider, Born: func() string { return randomName(6) }, Logger: d.log,
 		Note: func(condition string, err error) { d.note(condition, name, err) },
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}
