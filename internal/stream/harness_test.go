@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -177,7 +178,9 @@ func (c *client) read(t testing.TB, subjects []string, sources []mapping.Source,
 func (r *reading) end() {
 	r.stop.Do(func() {
 		r.cancel()
-		_ = <-r.done
+		if err := <-r.done; !errors.Is(err, context.Canceled) {
+			r.t.Errorf("reading ended with %v", err)
+		}
 	})
 }
 

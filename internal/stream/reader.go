@@ -143,6 +143,9 @@ func whileConnected(ctx context.Context, status <-chan nats.Status) (conn contex
 // lookFailed decides what a missing stream means: one that the rules name is
 // waited for, one that was found by its subjects may have a successor.
 func (r *reader) lookFailed(err error) error {
+	if isMissing(err) {
+		r.plan.start = startAwaited(r.plan.start, time.Now()) // once: then it is no longer "new"
+	}
 	if isMissing(err) && !r.plan.named {
 		return errReplan
 	}

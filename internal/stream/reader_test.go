@@ -349,23 +349,40 @@ func TestSubjectWithoutAStreamIsACondition(t *testing.T) {
 	r := c.read(t, []string{"SCHOOL.lesson", "fees.due"}, nil, nil)
 	r.untilCaughtUp()
 	c.waitFor(t, "+source.none school")
-	c.addStream(t, "FEES", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"fees.>"} })
-	c.waitFor(t, "-source.none school")
-	r.until("the second stream", func() bool { return len(r.checkpoint) == 2 })
 	c.fill(t, "SCHOOL.lesson", 1, 1)
 	r.untilMessages(1)
-	c.fill(t, "fees.due", 2, 2)
+	c.addStream(t, "FEES", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"fees.>"} })
+	c.fill(t, "fees.due", 2, 3) // before we can know of the stream
+	c.waitFor(t, "-source.none school")
+	r.untilMessages(3)
+	r.wantRun(1, 3)
+}
+
+func TestStreamThatIsReplacedByOneOfAnotherNameIsFollowed(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "OLD", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"school.>"} })
+	r := c.read(t, []string{"school.lesson"}, nil, nil)
+	r.untilCaughtUp()
+	c.fill(t, "school.lesson", 1, 2)
 	r.untilMessages(2)
-	r.wantRun(1, 2)
+	if err := c.js.DeleteStream(within(t, time.Second), "OLD"); err != nil {
+		t.Fatal(err)
+	}
+	c.waitFor(t, "+source.none school")
+	c.addStream(t, "NEW", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"school.>"} })
+	c.fill(t, "school.lesson", 3, 5)
+	r.untilMessages(5)
+	r.wantRun(1, 5)
 }
 
 func TestStreamThatTheRulesNameIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	c := connect(t, startNATS(t).URL(), "a")
-	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r := c.read(t, []string{"SCHOOL.>"}, []mapping.Source{{Stream: "SCHOOL"}}, nil)
 	c.waitFor(t, "+stream.missing SCHOOL")
 	c.addStream(t, "SCHOOL")
-	c.fill(t, "SCHOOL.lesson", 1, 2)
+	c.fill(t, "SCHOOL.lesson", 1, 2) // before we can know of the stream
 	r.untilMessages(2)
 	r.wantRun(1, 2)
 	c.waitFor(t, "-stream.missing SCHOOL")

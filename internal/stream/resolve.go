@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -17,13 +18,38 @@ import (
 type plan map[string]streamPlan
 
 type streamPlan struct {
-	filters []string
-	start   mapping.Start
-	named   bool // by the rules file: waited for while it is missing
+	subjects []string // as the rules have them
+	filters  []string // what the consumer gets: the same without overlaps
+	start    mapping.Start
+	named    bool // by the rules file: waited for while it is missing
 }
 
 func (p plan) equal(other plan) bool {
 	return maps.EqualFunc(p, other, func(a, b streamPlan) bool { return slices.Equal(a.filters, b.filters) })
+}
+
+// awaited makes the plan read streams from when we began to wait for them.
+func (p plan) awaited(since map[string]time.Time) {
+	for name, sp := range p {
+		for _, subject := range sp.subjects {
+			if t, ok := since[subject]; ok {
+				sp.start = startAwaited(sp.start, t)
+			}
+		}
+		p[name] = sp
+	}
+}
+
+// clockMargin covers how far our clock may be ahead of the server's.
+const clockMargin = time.Minute
+
+// startAwaited replaces "what is new" for a stream that was not there when we
+// began: what it stored before we found it is new as well.
+func startAwaited(start mapping.Start, since time.Time) mapping.Start {
+	if start.Mode == mapping.StartNew {
+		start = mapping.Start{Mode: mapping.StartAtTime, Time: since.Add(-clockMargin).UTC()}
+	}
+	return start
 }
 
 // resolve finds the streams to read. Subjects that no stream has at the
@@ -53,7 +79,7 @@ func (s *source) resolve(ctx context.Context, subjects []string, sources []mappi
 func planSources(subjects []string, sources []mapping.Source) plan {
 	p := plan{}
 	for _, source := range sources {
-		p[source.Stream] = streamPlan{filters: disjoint(subjects), start: source.Start, named: true}
+		p[source.Stream] = streamPlan{subjects: subjects, filters: disjoint(subjects), start: source.Start, named: true}
 	}
 	return p
 }
@@ -77,7 +103,7 @@ func (s *source) planSubjects(ctx context.Context, subjects []string) (plan, []s
 	}
 	p := plan{}
 	for name, list := range wanted {
-		p[name] = streamPlan{filters: disjoint(list)}
+		p[name] = streamPlan{subjects: list, filters: disjoint(list)}
 	}
 	return p, missing, nil
 }

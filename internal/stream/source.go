@@ -53,6 +53,7 @@ func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.
 	if positions == nil {
 		positions = map[string]bridge.Checkpoint{}
 	}
+	awaited := map[string]time.Time{}
 	pause := newPause()
 	for {
 		p, missing, err := s.resolve(ctx, subjects, sources)
@@ -60,6 +61,12 @@ func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.
 			return err
 		}
 		s.reportResolved(missing, err)
+		p.awaited(awaited)
+		for _, subject := range missing {
+			if awaited[subject].IsZero() {
+				awaited[subject] = time.Now()
+			}
+		}
 		if err == nil && len(p) > 0 {
 			again := func(ctx context.Context) bool { return s.changed(ctx, p, subjects, sources) }
 			if len(missing) == 0 {
