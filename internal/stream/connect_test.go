@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 func TestNATSThatIsDownAtStartIsWaitedFor(t *testing.T) {
@@ -100,12 +102,17 @@ func TestURLsAreShownWithoutTheirSecrets(t *testing.T) {
 }
 
 // startRestricted runs a server on which user "belfry" may not use what denied names.
-func startRestricted(t *testing.T, denied ...string) string {
+func startRestricted(t *testing.T, denied ...string) (host string) {
+	t.Helper()
+	return startPermitted(t, &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}})
+}
+
+func startPermitted(t *testing.T, p *server.Permissions) (host string) {
 	t.Helper()
 	o := EmbeddedOptions{Dir: t.TempDir(), Logger: quiet()}.serverOptions()
 	o.Users = []*server.User{
 		{Username: "admin", Password: "admin"},
-		{Username: "belfry", Password: "belfry", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}},
+		{Username: "belfry", Password: "belfry", Permissions: p},
 	}
 	return strings.TrimPrefix(startServer(t, o), "nats://")
 }
@@ -168,5 +175,54 @@ func TestWrongPasswordIsWaitedOutAsACondition(t *testing.T) {
 	}
 	if c.nc.IsClosed() {
 		t.Error("the connection was given up")
+	}
+}
+
+func TestPermissionsOfThePackageCommentAreEnoughForEverything(t *testing.T) {
+	t.Parallel()
+	host := startPermitted(t, &server.Permissions{
+		Publish: &server.SubjectPermission{Allow: []string{
+			"belfry.>", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.CREATE.BELFRY",
+			"$JS.API.STREAM.CREATE.BELFRY_RESULTS", "$JS.API.STREAM.MSG.GET.*",
+			"$JS.API.CONSUMER.CREATE.SCHOOL.>", "$JS.API.CONSUMER.DELETE.SCHOOL.*", "$JS.API.CONSUMER.MSG.NEXT.SCHOOL.*",
+		}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"belfry.handover.*", "_INBOX.>"}},
+		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: time.Second},
+	})
+	admin := connect(t, "nats://admin:admin@"+host, "admin")
+	admin.prepare(t, 3)
+	url := "nats://belfry:belfry@" + host
+	one, two := provisioned(t, url, "a"), provisioned(t, url, "b")
+	ctx := within(t, 20*time.Second)
+	if _, err := one.Store("school").Put(ctx, []byte("one"), "a/1/1", 0); err != nil {
+		t.Error(err)
+	}
+	if err := one.Publisher().Publish(ctx, bridge.Publication{ID: "1", Subject: "belfry.deadletter.school"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := one.Source("school").Get(ctx, "SCHOOL", 1); err != nil {
+		t.Error(err)
+	}
+	for _, sources := range [][]mapping.Source{fromStart("SCHOOL"), {{Stream: "SCHOOL", Start: mapping.Start{Mode: mapping.StartAtTime}}}} {
+		r := one.read(t, []string{"SCHOOL.lesson"}, sources, nil)
+		r.untilMessages(3)
+		r.end()
+	}
+	apps := []string{"app1", "app2"}
+	sharing, stop := context.WithCancel(ctx)
+	leasesOne, leasesTwo := one.Leases(apps), two.Leases(apps)
+	first, second := owning(sharing, leasesOne, apps), owning(sharing, leasesTwo, apps)
+	for len(loads(leasesOne.owners())) < 2 {
+		if ctx.Err() != nil {
+			t.Fatal("the apps are not shared")
+		}
+	}
+	stop()
+	first.Wait()
+	second.Wait()
+	for _, c := range []*client{one, two} {
+		if active := c.conditions.Active(); len(active) > 0 {
+			t.Errorf("conditions %v", active)
+		}
 	}
 }

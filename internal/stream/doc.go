@@ -54,11 +54,17 @@
 // # Permissions
 //
 // A user for Belfry needs to publish to belfry.>, to subscribe to
-// belfry.handover.* and to its inbox, and to ask for:
+// belfry.handover.* and _INBOX.>, to answer requests (allow_responses), and to
+// publish to
 //
 //	$JS.API.STREAM.NAMES
 //	$JS.API.STREAM.INFO.*
-//	$JS.API.STREAM.CREATE.BELFRY, ….BELFRY_RESULTS  (unless provisioning is off)
 //	$JS.API.STREAM.MSG.GET.*
-//	$JS.API.CONSUMER.CREATE.>, ….DELETE.>, ….MSG.NEXT.>  of the streams it reads
+//	$JS.API.STREAM.CREATE.BELFRY and ….BELFRY_RESULTS, unless provisioning is off
+//
+// and for each stream that it reads to
+//
+//	$JS.API.CONSUMER.CREATE.<stream>.>
+//	$JS.API.CONSUMER.DELETE.<stream>.*
+//	$JS.API.CONSUMER.MSG.NEXT.<stream>.*
 package stream
