@@ -1,0 +1,17 @@
+# Short names for what docs/CONTRIBUTING.md says in full.
+.PHONY: build test lint demo ci
+
+build:
+	CGO_ENABLED=0 go build -trimpath -tags timetzdata -o dist/belfry ./cmd/belfry
+
+test:
+	go test ./...
+
+lint:
+	golangci-lint run ./...
+
+demo:
+	go run ./cmd/belfry demo
+
+ci:
+	.ci/run
