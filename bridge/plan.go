@@ -82,6 +82,7 @@ func Choose(s Situation) Plan {
 type table struct {
 	Situation
 	limits  quota.Limits
+	worths  worths
 	left    int       // sends left now, over all windows
 	next    time.Time // when a send is left again; now if there is one, zero if never
 	dayLeft int       // sends left in the day's window
@@ -116,7 +117,7 @@ func newTable(s Situation) *table {
 	}
 	t := &table{Situation: s, rows: make([]row, len(s.Digests))}
 	if s.App != nil {
-		t.limits = LimitsFor(s.App.Quota)
+		t.limits, t.worths = LimitsFor(s.App.Quota), flat(s.App.Quota.Worth)
 		day := t.limits.Windows[len(t.limits.Windows)-1]
 		t.left, t.next = t.limits.Left(s.Ledger, s.Now), t.limits.Next(s.Ledger, s.Now)
 		t.day = t.limits.Counting(day, s.Ledger, s.Now)

@@ -19,7 +19,7 @@ const (
 	beyondDay = 16
 	// maxLanes is how many digests and expected digests a plan weighs against
 	// each other; further ones are worth less.
-	maxLanes = 16
+	maxLanes = 12
 )
 
 // ahead is the coming day as the planner sees it. Its grid is now and the half
@@ -28,6 +28,7 @@ type ahead struct {
 	at    time.Time
 	base  int // boundary at or before now, counted from the outlook's beginning
 	grid  []time.Time
+	ages  []float64 // of the grid, in hours from now
 	caps  []limit
 	lanes []lane
 	paths []path
@@ -94,6 +95,10 @@ func (t *table) ahead(at time.Time) *ahead {
 		}
 		a.grid = append(a.grid, b)
 	}
+	a.ages = make([]float64, len(a.grid))
+	for b, at := range a.grid {
+		a.ages[b] = at.Sub(a.at).Hours()
+	}
 	a.caps = t.caps(a.grid)
 	t.layLanes(a, memo)
 	t.layPaths(a, memo, at)
@@ -130,6 +135,9 @@ func (t *table) layLanes(a *ahead, memo *Memo) {
 func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
 	l.share = 1 / float64(max(1, groups))
 	l.pending, l.open = make([]float64, len(a.grid)), make([]bool, len(a.grid))
+	if l.d != nil {
+		l.pending = l.d.curve(&t.worths, a.at, a.ages)
+	}
 	var audience *mapping.Audience
 	if l.d != nil {
 		audience = t.App.Audiences[l.d.Audience]
@@ -139,9 +147,6 @@ func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
 	for b, at := range a.grid {
 		_, quiet := quietUntil(audience, mapping.High, at)
 		l.open[b] = !quiet
-		if l.d != nil && !at.Before(l.d.Ready()) {
-			l.pending[b] = l.d.Worth(t.App.Quota.Worth, at)
-		}
 	}
 }
 
@@ -210,4 +215,4 @@ func (t *table) bursts(a *ahead, memo *Memo, at time.Time) [][]float64 {
 	return out
 }
 
-func (a *ahead) hours(b int) float64 { return a.grid[b].Sub(a.at).Hours() }
+func (a *ahead) hours(b int) float64 { return a.ages[b] }

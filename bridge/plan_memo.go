@@ -120,7 +120,7 @@ func (m *Memo) newValues(key string) *sendValues {
 
 // freshness is the age at which the items of the last slot before a send are
 // counted: a send is placed soon after a burst, not at the end of its half hour.
-const freshness = 10 * time.Minute
+const freshness = 20 * time.Minute
 
 // add counts one priority's arrivals in.
 func (s *sendValues) add(counts []float64, worth float64, l life) {

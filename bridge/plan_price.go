@@ -124,7 +124,7 @@ func (t *table) opening(rows []*row) time.Time {
 }
 
 // candidates is how many digests are priced; the others are worth less now.
-const candidates = 4
+const candidates = 3
 
 // price fills in the figures and returns the digest that should go, if any.
 func (t *table) price(rows []*row, at time.Time) *row {

@@ -56,6 +56,7 @@ type schedule struct {
 	a     *ahead
 	p     *path
 	used  []int   // of each limit
+	full  []bool  // at each instant: no further send fits
 	sends [][]int // of each lane, ascending; a leading 0 may be given
 	best  []offer // of each lane
 	total float64
@@ -127,12 +128,13 @@ func (a *ahead) lane(d *Digest) int {
 // plan chooses the sends of a path with hindsight, after a given lane went
 // now (-1: none): the most gainful one first, then each moved to its best place.
 func (a *ahead) plan(p *path, gone int) *schedule {
-	s := &schedule{a: a, p: p, used: make([]int, len(a.caps))}
+	s := &schedule{a: a, p: p, used: make([]int, len(a.caps)), full: make([]bool, len(a.grid))}
 	s.sends, s.best = make([][]int, len(a.lanes)), make([]offer, len(a.lanes))
 	if gone >= 0 {
 		s.sends[gone] = []int{0}
 		s.count(0, 1)
 	}
+	s.mark()
 	s.fill()
 	for range 2 {
 		if !s.improve(gone) {
@@ -199,19 +201,25 @@ func (s *schedule) offer(lane int) offer {
 	return best
 }
 
-func (s *schedule) fits(b int) bool {
-	for i, c := range s.a.caps {
-		if c.from <= b && b < c.to && s.used[i] >= c.most {
-			return false
-		}
-	}
-	return true
-}
+func (s *schedule) fits(b int) bool { return !s.full[b] }
 
 func (s *schedule) count(b, by int) {
 	for i, c := range s.a.caps {
 		if c.from <= b && b < c.to {
 			s.used[i] += by
+		}
+	}
+	s.mark()
+}
+
+// mark notes where the limits leave no room.
+func (s *schedule) mark() {
+	clear(s.full)
+	for i, c := range s.a.caps {
+		if s.used[i] >= c.most {
+			for b := c.from; b < c.to; b++ {
+				s.full[b] = true
+			}
 		}
 	}
 }

@@ -33,6 +33,8 @@ const (
 	fadeDays = 14
 	// knownAfter is how many complete days make the prior superfluous.
 	knownAfter = 3
+	// otherKind is what a day of the other kind weighs while few of today's are known.
+	otherKind = 0.3
 	// The waking hours, in slots: the prior expects nothing at night.
 	wakes, sleeps = 14, 44
 )
@@ -44,10 +46,19 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 	y, m, d := now.Date()
 	out := Outlook{From: time.Date(y, m, d, 0, 0, 0, 0, now.Location())}
 	today, total := dayNumber(now), 0.0
-	for _, i := range f.alike(today) {
+	few := f.alike(today) < knownAfter
+	for i := range f.Days {
 		day := &f.Days[i]
-		next := f.after(i, isWeekend(today+1))
 		w := math.Exp(-float64(max(0, today-day.Number)) / fadeDays)
+		switch {
+		case day.Number >= today:
+			continue
+		case day.weekend() != isWeekend(today) && few:
+			w *= otherKind
+		case day.weekend() != isWeekend(today):
+			continue
+		}
+		next := f.after(i, isWeekend(today+1))
 		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.join(day, next)})
 		total += w
 	}
@@ -63,24 +74,24 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 
 // Learning reports whether the outlook still leans on what arrived today, and
 // so changes in the course of the day.
-func (f *Forecast) Learning(now time.Time) bool { return len(f.alike(dayNumber(now))) < knownAfter }
+func (f *Forecast) Learning(now time.Time) bool {
+	n, today := 0, dayNumber(now)
+	for _, d := range f.Days {
+		if d.Number < today {
+			n++
+		}
+	}
+	return n < knownAfter
+}
 
-// alike returns the days of today's kind, or all if there are none.
-func (f *Forecast) alike(today int) []int {
-	var same, all []int
-	for i, d := range f.Days {
-		if d.Number >= today {
-			continue
-		}
-		all = append(all, i)
-		if d.weekend() == isWeekend(today) {
-			same = append(same, i)
+// alike counts the days of today's kind.
+func (f *Forecast) alike(today int) (n int) {
+	for _, d := range f.Days {
+		if d.Number < today && d.weekend() == isWeekend(today) {
+			n++
 		}
 	}
-	if len(same) == 0 {
-		return all
-	}
-	return same
+	return n
 }
 
 // after returns the day that followed day i if it is of the wanted kind, else

@@ -2,38 +2,182 @@ package simulate
 
 import (
 	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/simulate/workload"
 	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// The long table takes minutes: go test ./internal/simulate -run ScoreTable -table -update
+var (
+	long      = flag.Bool("table", false, "run the long score table")
+	update    = flag.Bool("update", false, "write the score table into docs/planner.md")
+	tableDays = flag.Int("table.days", 30, "days of each history")
+	tableSeed = flag.Int("table.seeds", 10, "histories of each workload")
 )
 
 // monday is the first day of every made-up history.
 var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
+// contender is one column of the table.
+type contender struct {
+	name  string
+	quota []string
+	fifo  bool
+}
+
+func contenders() []contender {
+	return []contender{
+		{"asap", []string{"policy: asap"}, true},
+		{"priority", []string{"policy: asap"}, false},
+		{"reserve", []string{"policy: asap", "reserve: {high: 1}"}, false},
+		{"slots", []string{"policy: slots", `slots: ["09:00", "13:00", "18:00"]`}, false},
+		{"price", []string{"policy: price"}, false},
+	}
+}
+
 // town compiles a workload's rules.
 func town(t testing.TB, w *workload.Workload, quota ...string) *mapping.RuleSet {
 	t.Helper()
 	rules, problems := mapping.Compile(w.Name, w.Rules(quota...), mapping.Options{})
-	for _, p := range problems {
-		t.Log(p)
-	}
 	if rules == nil {
-		t.Fatalf("cannot compile the rules of %s", w.Name)
+		t.Fatalf("cannot compile the rules of %s: %v", w.Name, problems)
 	}
 	return rules
 }
 
-func TestProbe(t *testing.T) {
-	towns := workload.Towns()
-	w := &towns[0]
-	for _, policy := range []mapping.Policy{"price", "asap"} {
-		start := time.Now()
-		r, err := Run(context.Background(), Config{Rules: town(t, w, "timezone: UTC"), Policy: policy}, w.Messages(1, monday, 30))
-		if err != nil {
-			t.Fatal(err)
+// scored is one cell: a policy on one history.
+func scored(t testing.TB, w *workload.Workload, c contender, seed uint64, days int, bounded bool) Report {
+	t.Helper()
+	config := Config{Rules: town(t, w, append([]string{"timezone: UTC"}, c.quota...)...), SkipBound: !bounded, Keep: 1 << 20}
+	if c.fifo {
+		config.Policy = bridge.PolicyFIFO
+	}
+	r, err := Run(context.Background(), config, w.Messages(seed, monday, days))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Failures) > 0 {
+		t.Fatalf("not rendered: %v", r.Failures)
+	}
+	return r
+}
+
+// line is one row of the table.
+type tableLine struct {
+	Name, About   string
+	Aside         bool
+	Scores        map[string]float64 // mean over the seeds
+	Worst         float64            // of price over the seeds
+	Gap           float64            // of the bound
+	Urgent, Later int                // urgent items delivered with price, and more than five minutes after their arrival
+}
+
+func row(t testing.TB, w *workload.Workload, seeds, days int) tableLine {
+	l := tableLine{Name: w.Name, About: w.About, Aside: w.Aside, Scores: map[string]float64{}, Worst: 1}
+	for seed := range uint64(seeds) {
+		limit := 0.0
+		for i, c := range contenders() {
+			r := scored(t, w, c, seed+1, days, i == 0)
+			if i == 0 {
+				limit = r.Bound
+				l.Gap += (1 - r.Reached/r.Bound) / float64(seeds)
+			}
+			score := r.Earned / limit
+			if score > 1 {
+				t.Errorf("%s, seed %d: %s scores %.3f, more than the bound", w.Name, seed, c.name, score)
+			}
+			l.Scores[c.name] += score / float64(seeds)
+			if c.name == "price" {
+				l.Worst = min(l.Worst, score)
+				l.countUrgent(&r)
+			}
 		}
-		t.Logf("%s earned %.0f bound %.0f score %.3f counts %+v took %s %+v", policy, r.Earned, r.Bound, r.Score, r.Counts, time.Since(start), r.Priorities)
+	}
+	return l
+}
+
+func (l *tableLine) countUrgent(r *Report) {
+	for _, f := range r.Events {
+		if f.Priority == mapping.Urgent && f.Came == Delivered {
+			l.Urgent++
+			if f.Ended.Sub(f.Arrived) > 5*time.Minute {
+				l.Later++
+			}
+		}
+	}
+}
+
+func TestScoreTable(t *testing.T) {
+	if !*long {
+		t.Skip("takes minutes; run it with -table, and with -update to write docs/planner.md")
+	}
+	var lines []tableLine
+	for _, w := range workload.Towns() {
+		l := row(t, &w, *tableSeed, *tableDays)
+		b, _ := json.Marshal(l)
+		fmt.Println(string(b))
+		lines = append(lines, l)
+	}
+	table := markdown(lines, *tableSeed, *tableDays)
+	t.Log("\n" + table)
+	if *update {
+		writeTable(t, "../../docs/planner.md", table)
+	}
+}
+
+func markdown(lines []tableLine, seeds, days int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d days and %d seeds each; 2 sends an hour, 3 a day (UTC). The bound is at most \"gap\" too high.\n\n", days, seeds)
+	b.WriteString("| workload | asap | priority | reserve | slots | price | price, worst seed | gap | urgent within 5 min |\n|---|---|---|---|---|---|---|---|---|\n")
+	for _, aside := range []bool{false, true} {
+		mean, n := map[string]float64{}, 0.0
+		for _, l := range lines {
+			if l.Aside != aside {
+				continue
+			}
+			urgent := "–"
+			if l.Urgent > 0 {
+				urgent = fmt.Sprintf("%d of %d", l.Urgent-l.Later, l.Urgent)
+			}
+			fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | **%.2f** | %.2f | %.3f | %s |\n", l.Name, l.Scores["asap"],
+				l.Scores["priority"], l.Scores["reserve"], l.Scores["slots"], l.Scores["price"], l.Worst, l.Gap, urgent)
+			n++
+			for k, v := range l.Scores {
+				mean[k] += v
+			}
+		}
+		name := "*mean of those looked at while building*"
+		if aside {
+			name = "*mean of those kept aside*"
+		}
+		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | **%.2f** | | | |\n", name, mean["asap"]/n, mean["priority"]/n,
+			mean["reserve"]/n, mean["slots"]/n, mean["price"]/n)
+	}
+	return b.String()
+}
+
+// writeTable replaces what stands between the markers.
+func writeTable(t testing.TB, file, table string) {
+	t.Helper()
+	const begin, end = "<!-- score table: generated, see internal/simulate/table_test.go -->\n", "<!-- end of score table -->"
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(old), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("cannot find the markers of the score table in %s", file)
+	}
+	if err := os.WriteFile(file, []byte(before+begin+table+end+after), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,0 +1,179 @@
+package forecast
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
+// habitual observes n items at ten o'clock of every one of some days.
+func habitual(days, n int) *Forecast {
+	var f Forecast
+	for day := range days {
+		for i := range n {
+			f.Observe(monday.AddDate(0, 0, day).Add(10*time.Hour+time.Duration(i)*time.Second), "town/news", 1)
+		}
+		f.Observe(monday.AddDate(0, 0, day), "town/midnight", 0)
+	}
+	return &f
+}
+
+func expected(o Outlook, key string, slot int) float64 {
+	sum := 0.0
+	for _, p := range o.Paths {
+		for _, r := range p.Rows {
+			if r.Key == key {
+				sum += p.Weight * r.Counts[slot]
+			}
+		}
+	}
+	return sum
+}
+
+func TestADayLikeAllDaysIsExpectedAgain(t *testing.T) {
+	f := habitual(12, 6)
+	o := f.Outlook(monday.AddDate(0, 0, 11).Add(8 * time.Hour)) // a Friday
+	if got := expected(o, "town/news", 20); math.Abs(got-6) > 1e-9 {
+		t.Errorf("expects %v items at ten, want 6", got)
+	}
+	if got := expected(o, "town/news", 30); got != 0 {
+		t.Errorf("expects %v items at three, want none", got)
+	}
+	if got := expected(o, "town/news", PerDay+20); math.Abs(got-6) > 1e-9 {
+		t.Errorf("expects %v items at ten tomorrow, want 6", got)
+	}
+}
+
+func TestWeightsAddUpToOne(t *testing.T) {
+	for _, days := range []int{0, 1, 2, 5, 9, 30} {
+		sum := 0.0
+		f := habitual(days, 2)
+		for _, p := range f.Outlook(monday.AddDate(0, 0, days)).Paths {
+			sum += p.Weight
+		}
+		if math.Abs(sum-1) > 1e-9 {
+			t.Errorf("after %d days the weights add up to %v", days, sum)
+		}
+	}
+}
+
+func TestOnTheFirstDayThingsAreExpectedToGoOn(t *testing.T) {
+	var f Forecast
+	for i := range 8 {
+		f.Observe(monday.Add(9*time.Hour+time.Duration(i)*15*time.Minute), "town/news", 1)
+	}
+	o := f.Outlook(monday.Add(11 * time.Hour))
+	if got := expected(o, "town/news", 24); got < 1 || got > 2 {
+		t.Errorf("expects %v items in the next half hour, want between 1 and 2", got)
+	}
+	if got := expected(o, "town/news", 2); got != 0 {
+		t.Errorf("expects %v items at one in the night, want none", got)
+	}
+	if !f.Learning(monday.Add(11 * time.Hour)) {
+		t.Error("does not say that it is still learning")
+	}
+}
+
+func TestWeekendsAreExpectedToBeLikeWeekends(t *testing.T) {
+	var f Forecast
+	for day := range 28 {
+		at := monday.AddDate(0, 0, day)
+		f.Observe(at, "town/midnight", 0)
+		if w := at.Weekday(); w == time.Saturday || w == time.Sunday {
+			f.Observe(at.Add(12*time.Hour), "town/market", 1)
+		}
+	}
+	friday, saturday := monday.AddDate(0, 0, 32), monday.AddDate(0, 0, 33)
+	f.Observe(friday, "town/midnight", 0)
+	if got := expected(f.Outlook(friday), "town/market", 24); got != 0 {
+		t.Errorf("expects %v at noon of a Friday, want none", got)
+	}
+	if got := expected(f.Outlook(friday), "town/market", PerDay+24); math.Abs(got-1) > 1e-9 {
+		t.Errorf("expects %v at noon of the Saturday after, want 1", got)
+	}
+	f.Observe(saturday, "town/midnight", 0)
+	if got := expected(f.Outlook(saturday), "town/market", 24); math.Abs(got-1) > 1e-9 {
+		t.Errorf("expects %v at noon of a Saturday, want 1", got)
+	}
+}
+
+func TestABurstIsExpectedToEchoWhereBurstsHave(t *testing.T) {
+	var f Forecast
+	for day := range 10 {
+		f.Observe(monday.AddDate(0, 0, day), "town/midnight", 0)
+		start := monday.AddDate(0, 0, day).Add(time.Duration(6+day) * time.Hour)
+		for i := range 12 {
+			f.Observe(start.Add(time.Duration(i)*5*time.Minute), "town/incidents", 2)
+		}
+		f.Observe(start.Add(2*time.Hour), "town/single", 2)
+	}
+	now := monday.AddDate(0, 0, 10).Add(3 * time.Hour)
+	for i := range 4 {
+		f.Observe(now.Add(time.Duration(i-4)*time.Minute), "town/incidents", 2)
+	}
+	bursts := f.Bursts(now)
+	if len(bursts) != 1 || bursts[0].Key != "town/incidents" || bursts[0].PerHour < 2 || bursts[0].Lasts <= 0 {
+		t.Errorf("got %+v", bursts)
+	}
+}
+
+func TestCountsAreRoundedLittle(t *testing.T) {
+	for _, n := range []uint32{0, 1, 31, 32, 33, 100, 999, 100_000} {
+		if got := unsqueeze(squeeze(n)); math.Abs(got-float64(n)) > 0.022*float64(n) {
+			t.Errorf("%d becomes %v", n, got)
+		}
+	}
+}
+
+func TestAForecastStaysSmallAndSurvivesJSON(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var f, back Forecast
+		at := monday
+		for range rapid.IntRange(1, 300).Draw(rt, "items") {
+			at = at.Add(time.Duration(rapid.IntRange(0, 20*3600).Draw(rt, "pause")) * time.Second)
+			f.Observe(at, fmt.Sprint("town/", rapid.IntRange(0, 60).Draw(rt, "key")), rapid.IntRange(0, 3).Draw(rt, "priority"))
+		}
+		b, err := json.Marshal(&f)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if len(b) > 60<<10 {
+			rt.Fatalf("the forecast takes %d bytes", len(b))
+		}
+		if err := json.Unmarshal(b, &back); err != nil {
+			rt.Fatal(err)
+		}
+		if diff := cmp.Diff(f.Outlook(at), back.Outlook(at)); diff != "" {
+			rt.Fatal(diff)
+		}
+		if diff := cmp.Diff(f.Bursts(at), back.Bursts(at)); diff != "" {
+			rt.Fatal(diff)
+		}
+	})
+}
+
+func TestAFullForecastStaysWithinItsBound(t *testing.T) {
+	var f Forecast
+	for day := range 40 {
+		for slot := range PerDay {
+			for key := range 60 {
+				f.Observe(monday.AddDate(0, 0, day).Add(time.Duration(slot)*Slot), fmt.Sprintf("audience-%02d/template-%02d", key, key), key%4)
+			}
+		}
+	}
+	b, err := json.Marshal(&f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes", len(b))
+	if len(b) > 48<<10 {
+		t.Errorf("a full forecast takes %d bytes", len(b))
+	}
+}
