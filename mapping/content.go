@@ -133,6 +133,20 @@ func (l *leaf) native() any {
 	return list
 }
 
+// eachText visits all strings with the names that lead to them.
+func (l *leaf) eachText(path string, visit func(path string, l *leaf)) {
+	if l.program != nil {
+		visit(path, l)
+	}
+	for i, sub := range l.leaves {
+		name := path
+		if l.isMap {
+			name += "." + l.names[i]
+		}
+		sub.eachText(name, visit)
+	}
+}
+
 // longest is the string that is cut first when a document is too long.
 func (l *leaf) longest() *leaf {
 	if l.program != nil {

@@ -26,6 +26,9 @@ func cutBytes(s string, limit int) string {
 // cutBy keeps whole graphemes while there is room for them and, when any had
 // to go, for an ellipsis.
 func cutBy(s string, limit int, size func(string) int, mark int) string {
+	if len(s) <= limit { // no unit is less than a byte
+		return s
+	}
 	rest, state, used, keep := s, -1, 0, 0
 	for rest != "" {
 		var g string

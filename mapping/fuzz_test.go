@@ -59,7 +59,9 @@ func FuzzParseTests(f *testing.F) {
 // oneRule compiles a file with one rule; nil when it has errors.
 func oneRule(t testing.TB, when, item, title string) *mapping.App {
 	t.Helper()
-	quote := func(s string) string { return "'" + strings.ReplaceAll(strings.ReplaceAll(s, "'", "''"), "\n", "\n\n      ") + "'" }
+	quote := func(s string) string {
+		return "'" + strings.ReplaceAll(strings.ReplaceAll(s, "'", "''"), "\n", "\n\n      ") + "'"
+	}
 	src := `version: 1
 apps:
   a: {app_key: k, app_secret: "${S:-s}", region: singapore, sender: s, packages: [p]}

@@ -15,6 +15,7 @@ const (
 	MaxTags    = 20      // in tag and in tagOr
 	MaxUsers   = 1000    // in userId
 	MaxBody    = 100_000 // bytes of the whole request, unless the app says otherwise
+	MaxSetting = 4000    // bytes of any other text of a notification: push services carry no more
 )
 
 // compiledTemplate is a template ready to render.
@@ -116,7 +117,7 @@ func (r *renderer) common(n map[string]any, t *compiledTemplate) error {
 		if err != nil {
 			return fmt.Errorf("alert: %w", err)
 		}
-		n["alert"] = alert
+		n["alert"] = r.setting(alert, "notification.alert")
 	}
 	if t.forceShow != nil {
 		n["forceShowPushContent"] = map[bool]int{true: 1}[*t.forceShow]
@@ -130,6 +131,7 @@ func (r *renderer) settings(n map[string]any, p *part, name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	l.eachText("notification."+name, func(field string, s *leaf) { s.text = r.setting(s.text, field) })
 	m, _ := l.native().(map[string]any)
 	mergeInto(n, m)
 	return nil
@@ -155,59 +157,49 @@ func (r *renderer) title(s, field string) string {
 	return s
 }
 
+func (r *renderer) setting(s, field string) string {
+	if len(s) > MaxSetting {
+		r.cut(field, len(s), MaxSetting)
+		return cutBytes(s, MaxSetting)
+	}
+	return s
+}
+
 func (r *renderer) content(t *compiledTemplate, maxBody int) error {
 	l, err := t.content.render(r.dot, r.zone)
 	if err != nil {
 		return fmt.Errorf("content: %w", err)
 	}
-	whole := l.clone().content(maxInt)
-	msg := &r.out.Request.Message
-	msg.Content = l.clone().content(MaxContent)
-	if len(whole) > MaxContent {
-		r.cut("message.content", len(whole), MaxContent)
-	}
-	if err := r.fit(l, len(whole), maxBody); err != nil {
+	was := len(l.clone().content(maxInt))
+	limit, err := r.fit(l, maxBody)
+	if err != nil {
 		return err
 	}
-	if err := checkContent(t.messageType, msg.Content); err != nil {
-		return err
+	if was > limit {
+		r.cut("message.content", was, limit)
 	}
-	return nil
+	return checkContent(t.messageType, r.out.Request.Message.Content)
 }
 
 const maxInt = int(^uint(0) >> 1)
 
-// fit cuts content until the whole body has room: the longest content that
-// still fits is found by halving.
-func (r *renderer) fit(l *leaf, was, maxBody int) error {
-	size := func(limit int) int {
-		r.out.Request.Message.Content = l.clone().content(limit)
+// fit cuts content until the whole body has room. How much longer a piece of
+// content is inside the body depends on what it says, so this comes near in
+// a few steps.
+func (r *renderer) fit(l *leaf, maxBody int) (limit int, err error) {
+	for limit = MaxContent; ; {
+		content := l.clone().content(limit)
+		r.out.Request.Message.Content = content
 		body, err := r.out.Request.Body()
-		if err != nil {
-			return maxInt
+		excess := len(body) - maxBody
+		if err != nil || excess <= 0 {
+			return limit, err
 		}
-		return len(body)
-	}
-	body, err := r.out.Request.Body()
-	if err != nil {
-		return err
-	}
-	if len(body) <= maxBody {
-		return nil
-	}
-	low, high := 0, len(r.out.Request.Message.Content)
-	for low+1 < high {
-		if mid := (low + high) / 2; size(mid) <= maxBody {
-			low = mid
-		} else {
-			high = mid
+		if limit = min(limit, len(content)); limit == 0 {
+			return 0, fmt.Errorf("cannot fit the request into %d bytes even with its content cut", maxBody)
 		}
+		limit -= min(limit, max(1, excess*limit/len(body)))
 	}
-	if size(low) > maxBody {
-		return fmt.Errorf("cannot fit the request into %d bytes even with its content cut", maxBody)
-	}
-	r.cut("message.content", was, low)
-	return nil
 }
 
 // digestView is a digest as templates see it, with data decoded.

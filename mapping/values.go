@@ -42,8 +42,11 @@ func wantScalar(d *decoder, n *node, name string) bool {
 		return true
 	}
 	hint := ""
-	if n.kind == mapNode && len(n.fields) == 0 || n.kind == mapNode && strings.HasPrefix(d.src.line(n.at.line)[min(n.at.col-1, len(d.src.line(n.at.line))):], "{") {
+	switch {
+	case n.kind == mapNode && strings.HasPrefix(fromColumn(d.src.line(n.at.line), n.at.col), "{"):
 		hint = "text that starts with { must be put into quotes"
+	case n.kind == mapNode && len(n.fields) == 1 && n.at == n.fields[0].key.at:
+		hint = "text that contains a colon must be put into quotes"
 	}
 	d.hintf(n.at, hint, "cannot use %s as %s: want a single value", n.kind, name)
 	return false

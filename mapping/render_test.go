@@ -1,0 +1,212 @@
+package mapping_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rivo/uniseg"
+	"pgregory.net/rapid"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+func viewOf(texts ...string) mapping.View {
+	now := time.Date(2026, 11, 2, 1, 0, 0, 0, time.UTC)
+	v := mapping.View{ID: "d1", App: "campus", Audience: "students", Template: "changes", Count: len(texts), Now: now}
+	for i, text := range texts {
+		v.Items = append(v.Items, mapping.Item{Key: fmt.Sprint(i), Text: text, Data: json.RawMessage(`{"n":1234567,"f":0.5,"s":"x","none":null}`), Time: now, Priority: mapping.High})
+	}
+	v.First, v.Last = v.Items[0], v.Items[len(texts)-1]
+	return v
+}
+
+func TestTemplatesSeeTheDigest(t *testing.T) {
+	for _, c := range []struct{ name, template, want string }{
+		{"the count in words", `{{ plural .Count "change" "changes" }}`, "2 changes"},
+		{"one in words", `{{ plural 1 "change" "changes" }}`, "1 change"},
+		{"items in order", `{{ range $i, $x := .Items }}{{ $i }}={{ $x.Text }} {{ end }}`, "0=a 1=bb "},
+		{"first and last", `{{ .First.Text }}{{ .Last.Text }}`, "abb"},
+		{"a large number as it was written", `{{ .Last.Data.n }} {{ .Last.Data.f }}`, "1234567 0.5"},
+		{"null as nothing", `[{{ .Last.Data.none }}]{{ if .Last.Data.none }}x{{ end }}`, "[]"},
+		{"a field that may be missing", `{{ get .Last.Data "room" "nowhere" }}`, "nowhere"},
+		{"a fallback for what is empty", `{{ .Group | default "all" }}`, "all"},
+		{"a time in the audience's zone", `{{ date "Mon 15:04" .Now }}`, "Mon 09:00"},
+		{"numbers compare across types", `{{ if gt .Last.Data.n 0.5 }}yes{{ end }}{{ if eq .Count 2.0 }}!{{ end }}`, "yes!"},
+		{"priorities are words", `{{ if eq .Last.Priority "high" }}{{ upper .Last.Priority }}{{ end }}`, "HIGH"},
+		{"truncated text", `{{ truncate 3 "ab👨‍👩‍👧cd" }}`, "ab…"},
+		{"JSON of data", `{{ json .Last.Data.s }}`, `"x"`},
+		{"what was not kept", `{{ .More }}`, "0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			app := school{template: "keep: 3"}.withAlert(c.template).compile(t)
+			got, err := app.Render(viewOf("a", "bb"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if alert := got.Request.Notification["alert"]; alert != c.want {
+				t.Errorf("alert = %q, want %q", alert, c.want)
+			}
+		})
+	}
+}
+
+// withAlert replaces the notification's alert.
+func (s school) withAlert(template string) compiler {
+	return s.with("{alert: news}", "{alert: '"+template+"'}")
+}
+
+type compiler struct{ src string }
+
+func (s school) with(old, replacement string) compiler {
+	return compiler{strings.Replace(s.source(), old, replacement, 1)}
+}
+
+func (c compiler) compile(t testing.TB) *mapping.App {
+	t.Helper()
+	set, problems := mapping.Compile("rules.yaml", []byte(c.src), mapping.Options{LookupEnv: campusEnv()})
+	if problems.HasErrors() {
+		t.Fatalf("%s\n%s", problems.Text(), c.src)
+	}
+	return set.Apps["campus"]
+}
+
+func TestTemplatesThatGoTooFarFail(t *testing.T) {
+	for _, c := range []struct{ name, template, want string }{
+		{"a loop without end", `{{ range 100000000 }}{{ end }}`, "the template goes through its loops too often"},
+		{"text that doubles", `{{ $s := "xxxxxxxx" }}{{ range 60 }}{{ $s = print $s $s }}{{ end }}`, "the template's functions make too much text"},
+		{"a missing field", `{{ .Last.Data.room }}`, `cannot read .Last.Data.room: there is no field "room"`},
+		{"a width of thousands", `{{ printf "%9999d" 1 }}`, "cannot print with a width of more than 999"},
+		{"a text that is no time", `{{ date "15:04" .Last.Text }}`, `cannot read "bb" as a time`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := school{}.withAlert(c.template).compile(t).Render(viewOf("a", "bb"))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("err = %v, want %q in it", err, c.want)
+			}
+		})
+	}
+}
+
+func TestEndlessTextIsCutAndNotRefused(t *testing.T) {
+	app := school{}.withAlert(`{{ range 90000 }}0123456789{{ end }}`).compile(t)
+	got, err := app.Render(viewOf("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(got.Request.Notification["alert"].(string)); n == 0 || n > 256<<10 {
+		t.Errorf("alert of %d bytes", n)
+	}
+}
+
+// Whatever the items say, the request stays within the provider's limits,
+// its content stays a JSON document, and no character is torn apart.
+func TestRenderedRequestsRespectTheLimits(t *testing.T) {
+	app := school{}.with("{alert: news}", `{title: "{{ .Last.Text }}", alert: news}`).compile(t)
+	rapid.Check(t, func(t *rapid.T) {
+		piece := rapid.SampledFrom([]string{"a", "é", "👨‍👩‍👧", "\"", "\n", "<", "e\u0301", "漢", "\u0001", "🇸🇬"})
+		texts := make([]string, rapid.IntRange(1, 20).Draw(t, "items"))
+		for i := range texts {
+			texts[i] = strings.Repeat(piece.Draw(t, "piece"), rapid.IntRange(0, 12_000).Draw(t, "length"))
+		}
+		got, err := app.Render(viewOf(texts...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := got.Request.Body()
+		if err != nil || len(body) > mapping.MaxBody {
+			t.Fatalf("body of %d bytes, err = %v", len(body), err)
+		}
+		var content struct{ Content string }
+		if err := json.Unmarshal([]byte(got.Request.Message.Content), &content); err != nil || len(got.Request.Message.Content) > mapping.MaxContent {
+			t.Fatalf("content of %d bytes, err = %v", len(got.Request.Message.Content), err)
+		}
+		whole := ""
+		for _, s := range texts {
+			whole += "[" + s + "]"
+		}
+		if !isCutOf(content.Content, whole) {
+			t.Fatalf("%.80q is no beginning of %.80q", content.Content, whole)
+		}
+		title := got.Request.Notification["title"].(string)
+		if utf8.RuneCountInString(title) > mapping.MaxTitle || !isCutOf(title, texts[len(texts)-1]) {
+			t.Fatalf("title = %q", title)
+		}
+		if cut := content.Content != whole || title != texts[len(texts)-1]; cut != (len(got.Cuts) > 0) {
+			t.Fatalf("cut = %v, reported %v", cut, got.Cuts)
+		}
+	})
+}
+
+// isCutOf reports whether s is whole, or its beginning with an ellipsis, cut
+// between two characters as people see them.
+func isCutOf(s, whole string) bool {
+	if s == whole {
+		return true
+	}
+	begin, cut := strings.CutSuffix(s, "…")
+	if !cut || !strings.HasPrefix(whole, begin) {
+		return false
+	}
+	return uniseg.GraphemeClusterCount(begin)+uniseg.GraphemeClusterCount(whole[len(begin):]) == uniseg.GraphemeClusterCount(whole)
+}
+
+func TestNotificationsNameOnlyTheAudiencesPlatforms(t *testing.T) {
+	app := school{audience: "platforms: [harmonyos, ios]"}.with("{alert: news}", `
+      alert: news
+      force_show: true
+      ios: {badge: 1, extras: {digest: "{{ .ID }}"}}
+      android: {hw: {channelId: x}}
+      extra_settings: {ios: {new: true}, beta: [1, "{{ .Count }}"]}`).compile(t)
+	got, err := app.Render(viewOf("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(got.Request.Notification)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"alert":"news","beta":[1,"1"],"forceShowPushContent":1,"ios":{"badge":1,"extras":{"digest":"d1"},"new":true}}`
+	if string(raw) != want {
+		t.Errorf("notification = %s\nwant %s", raw, want)
+	}
+	if diff := cmp.Diff([]string{"harmonyOS", "ios"}, got.Request.Platform); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUserAudiencesSendToTheirUsersOnly(t *testing.T) {
+	app := school{audience: "users: event.data.users"}.compile(t)
+	v := viewOf("a")
+	v.Users = []string{"u1", "u2"}
+	got, err := app.Render(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := mapping.RequestAudience{UserID: v.Users, PackageName: "com.example.student"}
+	if diff := cmp.Diff(want, got.Request.Audience); diff != "" {
+		t.Error(diff)
+	}
+	v.Users = nil
+	if _, err := app.Render(v); err == nil {
+		t.Error("a user audience without users was rendered: it would reach everyone with the package")
+	}
+}
+
+func TestRenderingFailsWhenANameIsGone(t *testing.T) {
+	app := school{}.compile(t)
+	for _, change := range []func(*mapping.View){
+		func(v *mapping.View) { v.Audience = "teachers" },
+		func(v *mapping.View) { v.Template = "old" },
+	} {
+		v := viewOf("a")
+		change(&v)
+		if _, err := app.Render(v); err == nil {
+			t.Errorf("rendered %+v", v)
+		}
+	}
+}
