@@ -34,6 +34,10 @@ type Digest struct {
 	Users    []string       `json:"users,omitempty"`   // of a user audience, in order of arrival
 	Missing  bool           `json:"missing,omitempty"` // text or data was left out for want of room
 	Trace    string         `json:"trace,omitempty"`   // traceparent of the first event that had one
+
+	users      map[string]bool // of Users, made when it is needed
+	userBytes  int             // that Users take in the encoded state, of the first usersSized
+	usersSized int
 }
 
 // Bucket counts items whose text and data were not kept.
@@ -43,6 +47,8 @@ type Bucket struct {
 	Expires  time.Time        `json:"expires"`  // the latest of its items
 	Count    int              `json:"count"`
 	IDs      []string         `json:"ids,omitempty"` // event ids, the first ones
+
+	idBytes int // that IDs take in the encoded state; Digest.size would count them for every event
 }
 
 // Ready is when the gathering window closes: the digest may be sent from then on.
@@ -239,6 +245,7 @@ func (b *Bucket) add(it *mapping.Item, idRoom int) {
 	b.ReadyBy = later(b.ReadyBy, it.ReadyBy)
 	if idRoom > 0 && it.EventID != "" {
 		b.IDs = append(b.IDs, it.EventID)
+		b.idBytes += idSize(it.EventID)
 	}
 }
 
@@ -258,7 +265,10 @@ func (d *Digest) uncountOldest() {
 	}
 	b := &d.Rest[0]
 	b.Count--
-	b.IDs = b.IDs[min(1, len(b.IDs)):]
+	if len(b.IDs) > 0 {
+		b.idBytes -= idSize(b.IDs[0])
+		b.IDs = b.IDs[1:]
+	}
 	if b.Count == 0 {
 		d.Rest = slices.Delete(d.Rest, 0, 1)
 	}
@@ -357,6 +367,7 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 		into.Count += b.Count
 		into.ReadyBy = later(into.ReadyBy, b.ReadyBy)
 		into.IDs = append(into.IDs, b.IDs[:max(0, min(len(b.IDs), d.idRoom()))]...)
+		into.measure()
 	}
 	d.Last = newerLast
 	d.Keys.Merge(&old.Keys)
@@ -376,11 +387,7 @@ func (d *Digest) inherit(old *Digest) {
 	for rule, n := range old.Rules {
 		d.Rules[rule] += n
 	}
-	for _, u := range old.Users {
-		if !slices.Contains(d.Users, u) && len(d.Users) < maxUsers {
-			d.Users = append(d.Users, u)
-		}
-	}
+	d.addUsers(old.Users) // restore has seen to it that they fit
 }
 
 type digestKey struct {

@@ -103,11 +103,11 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 			s.drop(dropOverflowed, &Digest{ID: s.Born + "-overflow", Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
 			return
 		}
-		var have []string
+		var d *Digest
 		if ok {
-			have = s.Digests[i].Users
+			d = s.Digests[i]
 		}
-		fits, rest := splitUsers(have, users)
+		fits, rest := d.splitUsers(users)
 		if len(fits) == 0 && len(rest) > 0 {
 			s.Counts.Items--
 			k.part++
@@ -119,38 +119,17 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 	}
 }
 
-// splitUsers says which of the users have a place beside those that a digest has.
-func splitUsers(have, users []string) (fits, rest []string) {
-	n := len(have)
-	for _, u := range users {
-		known := slices.Contains(have, u) || slices.Contains(fits, u)
-		if !known && n >= maxUsers {
-			rest = append(rest, u)
-			continue
-		}
-		if !known {
-			n++
-		}
-		fits = append(fits, u)
-	}
-	return fits, rest
-}
-
 func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users []string, m *mapping.Message) {
 	d := s.digest(k)
+	it := match.Item
+	keep := s.fit(d, &it, keepOf(app, k.template))
 	s.change(d, func() {
-		it := match.Item
-		keep := s.fit(d, &it, keepOf(app, k.template))
 		if d.put(it, keep) {
 			s.Counts.Replaced++
 		}
 		d.Rules[it.Rule]++
 		d.gather(&it, match.Gather)
-		for _, u := range users {
-			if !slices.Contains(d.Users, u) {
-				d.Users = append(d.Users, u)
-			}
-		}
+		d.addUsers(users)
 		if d.Trace == "" {
 			d.Trace = header(m.Header, "traceparent")
 		}

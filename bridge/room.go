@@ -1,6 +1,10 @@
 package bridge
 
-import "github.com/belfry-bridge/belfry/mapping"
+import (
+	"slices"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
 
 // The state must fit one message, whatever comes (architecture, section 4):
 // 700 KiB at most. The bounds below keep even its uncompressed form there.
@@ -29,15 +33,21 @@ func (d *Digest) size() int {
 		n += itemSize(d.Last)
 	}
 	for i := range d.Rest {
-		n += 140
-		for _, id := range d.Rest[i].IDs {
-			n += len(id) + 3
-		}
+		n += 140 + d.Rest[i].idBytes
 	}
-	for _, u := range d.Users {
-		n += len(u) + 3
+	for ; d.usersSized < len(d.Users); d.usersSized++ {
+		d.userBytes += idSize(d.Users[d.usersSized])
 	}
-	return n
+	return n + d.userBytes
+}
+
+func idSize(id string) int { return len(id) + 3 }
+
+func (b *Bucket) measure() {
+	b.idBytes = 0
+	for _, id := range b.IDs {
+		b.idBytes += idSize(id)
+	}
 }
 
 // spare is how many bytes of digests the state still has room for.
@@ -81,13 +91,32 @@ func (s *State) tighten() {
 	}
 	s.tight = true
 	for _, d := range s.Digests {
-		s.change(d, func() { d.Keys.Shrink(minKeys) })
+		s.used -= d.size()
+		d.Keys.Shrink(minKeys)
+		s.used += d.size()
 	}
+}
+
+// all lists every digest of the state, whatever has become of it.
+func (s *State) all() []*Digest {
+	list := slices.Clone(s.Digests)
+	for _, b := range s.Held {
+		list = append(list, b.Digest)
+	}
+	if s.Sending != nil {
+		list = append(list, s.Sending.Digest)
+	}
+	return list
 }
 
 // measure works out afresh what the digests take, after decoding.
 func (s *State) measure() {
 	s.used = 0
+	for _, d := range s.all() {
+		for i := range d.Rest {
+			d.Rest[i].measure()
+		}
+	}
 	for _, d := range s.Digests {
 		s.used += d.size()
 		s.tight = s.tight || d.Keys.limit() == minKeys

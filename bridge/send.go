@@ -100,7 +100,7 @@ func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, now 
 func (s *State) restore(app *mapping.App, old *Digest) {
 	k := old.key()
 	for i, ok := s.find(k); ok && len(old.Users) > 0; i, ok = s.find(k) {
-		if _, rest := splitUsers(s.Digests[i].Users, old.Users); len(rest) == 0 {
+		if _, rest := s.Digests[i].splitUsers(old.Users); len(rest) == 0 {
 			break
 		}
 		k.part++ // nobody's id is lost: it becomes a part of its own

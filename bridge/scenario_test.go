@@ -1,0 +1,457 @@
+package bridge_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/bridge/bridgetest"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+const scenarioRules = `version: 1
+apps:
+  campus:
+    app_key: ${K}
+    app_secret: ${S}
+    base_urls: ["https://api.example.com"]
+    sender: office
+    packages: [com.example.student]
+    quota: {policy: asap}
+audiences:
+  students: {app: campus, package: com.example.student, platforms: [ios]}
+templates:
+  lessons:
+    gather: {idle: 2m, at_most: 15m}
+    keep: 5
+    expires_after: 6h
+    message: {type: RC:TxtMsg, content: {content: "{{ range .Items }}[{{ .Text }}]{{ end }}+{{ .More }}"}}
+    notification: {title: "{{ .Count }}", alert: "x"}
+    when_in_doubt: hold
+rules:
+  - {name: cancelled, on: lesson.cancelled, audience: students, template: lessons, key: event.data.id, item: "{{ .data.id }}"}
+  - {name: restored, on: lesson.restored, cancels: [cancelled], key: event.data.id}
+`
+
+func compile(t testing.TB, text string) bridge.Rules {
+	t.Helper()
+	rs, problems := mapping.Compile("rules.yaml", []byte(text), mapping.Options{LookupEnv: func(string) (string, bool) { return "value-of-variable", true }})
+	if problems.HasErrors() {
+		t.Fatal(problems)
+	}
+	return bridge.Rules{App: rs.Apps["campus"], Sources: rs.Sources}
+}
+
+// world is one app with everything around it in memory and its own clock.
+type world struct {
+	t         *testing.T
+	store     *bridgetest.Store
+	lease     *bridgetest.Lease
+	source    *bridgetest.Source
+	publisher *bridgetest.Publisher
+	provider  *bridgetest.Provider
+	rules     bridge.Rules
+
+	bridge *bridge.Bridge
+	stop   context.CancelFunc
+	done   chan error
+	starts int
+}
+
+// inWorld runs a scenario in virtual time, beginning with one running bridge.
+func inWorld(t *testing.T, scenario func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			t: t, store: &bridgetest.Store{}, lease: &bridgetest.Lease{}, source: bridgetest.NewSource("SCHOOL", time.Now()),
+			publisher: &bridgetest.Publisher{}, provider: &bridgetest.Provider{}, rules: compile(t, scenarioRules),
+		}
+		w.start()
+		defer func() { w.end() }()
+		scenario(w)
+	})
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	w.starts++
+	b, err := bridge.New(bridge.Config{
+		Rules: w.rules, Replica: fmt.Sprint("replica-", w.starts), Store: w.store, Lease: w.lease, Source: w.source,
+		Publisher: w.publisher, Provider: func(*mapping.App) (bridge.Provider, error) { return w.provider, nil },
+		Born: func() string { return "born" }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w.bridge, w.stop, w.done = b, cancel, make(chan error, 1)
+	done := w.done
+	go func() { done <- b.Run(ctx) }()
+	w.settle()
+}
+
+// end stops the bridge in good order.
+func (w *world) end() {
+	w.t.Helper()
+	w.stop()
+	if err := <-w.done; err != nil {
+		w.t.Errorf("the bridge ended with %v", err)
+	}
+}
+
+// settle lets everything happen that needs no time.
+func (w *world) settle() { synctest.Wait() }
+
+func (w *world) pass(d time.Duration) {
+	time.Sleep(d) // of the bubble's clock: costs nothing
+	synctest.Wait()
+}
+
+func (w *world) cancelled(ids ...string) {
+	for _, id := range ids {
+		w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"` + id + `"}`)})
+	}
+	w.settle()
+}
+
+func (w *world) restored(id string) {
+	w.source.Append(time.Now(), mapping.Message{Subject: "lesson.restored", Data: []byte(`{"id":"` + id + `"}`)})
+	w.settle()
+}
+
+// said is what the n-th send told people, from 1.
+func (w *world) said(n int) string {
+	w.t.Helper()
+	sends := w.provider.Sends()
+	if n > len(sends) {
+		w.t.Fatalf("only %d sends, want at least %d", len(sends), n)
+	}
+	var body mapping.Request
+	if err := json.Unmarshal(sends[n-1].Body, &body); err != nil {
+		w.t.Fatal(err)
+	}
+	var content struct{ Content string }
+	if err := json.Unmarshal([]byte(body.Message.Content), &content); err != nil {
+		w.t.Fatal(err)
+	}
+	return content.Content
+}
+
+func (w *world) wantSends(n int) {
+	w.t.Helper()
+	if got := len(w.provider.Sends()); got != n {
+		w.t.Fatalf("%d sends, want %d", got, n)
+	}
+}
+
+// results lists the states of all published results.
+func (w *world) results() []string {
+	var out []string
+	for _, p := range w.publisher.Published() {
+		var e struct{ Data bridge.Result }
+		if err := json.Unmarshal(p.Data, &e); err == nil && e.Data.State != "" {
+			out = append(out, string(e.Data.State))
+			continue
+		}
+		out = append(out, p.Subject)
+	}
+	return out
+}
+
+func (w *world) wantResults(want ...string) {
+	w.t.Helper()
+	if got := w.results(); !slices.Equal(got, want) {
+		w.t.Fatalf("results %v, want %v", got, want)
+	}
+}
+
+func TestADigestLeavesWhenItsWindowCloses(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths", "music")
+		w.pass(time.Minute)
+		w.cancelled("maths")
+		w.pass(119 * time.Second)
+		w.wantSends(0)
+		w.pass(2 * time.Second)
+		w.wantSends(1)
+		if got := w.said(1); got != "[music][maths]+0" {
+			t.Errorf("said %q", got)
+		}
+		w.wantResults("sent")
+	})
+}
+
+func TestASteadyTrickleCannotPutADigestOff(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i := range 16 {
+			w.cancelled(fmt.Sprint("lesson", i))
+			w.pass(time.Minute)
+		}
+		w.wantSends(1)
+		if got := w.said(1); got != "[lesson0][lesson1][lesson2][lesson3][lesson4]+10" && got != "[lesson0][lesson1][lesson2][lesson3][lesson4]+11" {
+			t.Errorf("said %q after 15 minutes of one event a minute", got)
+		}
+	})
+}
+
+func TestWhatIsCancelledInTimeIsNeverSaid(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(time.Minute)
+		w.restored("maths")
+		w.pass(time.Hour)
+		w.wantSends(0)
+		w.wantResults("cancelled")
+	})
+}
+
+func TestADayKeepsTheQuotaAndForgetsNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i := range 24 {
+			w.cancelled(fmt.Sprint("lesson", i))
+			w.pass(30 * time.Minute)
+		}
+		if n := len(w.provider.Sends()); n != 3 {
+			t.Errorf("%d sends in 12 hours, want the 3 of a day", n)
+		}
+		w.pass(26 * time.Hour)
+		s := w.bridge.Status()
+		if got := s.Counts.Sent + s.Counts.Expired; got != 24 || s.Waiting != 0 {
+			t.Errorf("of 24 events %d were sent, %d expired, %d wait", s.Counts.Sent, s.Counts.Expired, s.Waiting)
+		}
+	})
+}
+
+func TestAThrottledDigestComesBackAndGoesLater(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.provider.Answer = func(_ context.Context, n int, s bridge.Send) bridge.Outcome {
+			if n == 1 {
+				return bridge.Outcome{Kind: bridge.Throttled, Message: "too many", RetryAfter: time.Now().Add(40 * time.Minute), At: time.Now()}
+			}
+			return bridge.Outcome{Kind: bridge.Accepted, ProviderID: "p", At: time.Now()}
+		}
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.wantResults("throttled")
+		w.cancelled("music")
+		w.pass(30 * time.Minute)
+		w.wantSends(1)
+		w.pass(15 * time.Minute)
+		w.wantSends(2)
+		if got := w.said(2); got != "[maths][music]+0" {
+			t.Errorf("said %q; want both, the older first", got)
+		}
+		w.wantResults("throttled", "sent")
+		if s := w.bridge.Status(); s.Quota[0].Used != 1 {
+			t.Errorf("%d sends are charged, want 1", s.Quota[0].Used)
+		}
+	})
+}
+
+func TestABlockedAppWaitsForAnOperator(t *testing.T) {
+	inWorld(t, func(w *world) {
+		blocked := true
+		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
+			if blocked {
+				return bridge.Outcome{Kind: bridge.Blocked, Code: 1009, Message: "service not enabled", At: time.Now()}
+			}
+			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+		}
+		w.cancelled("maths")
+		w.pass(3 * time.Hour)
+		w.wantSends(1)
+		w.wantResults("not_sent", "blocked")
+		if s := w.bridge.Status(); s.Paused == nil || s.Paused.Code != 1009 || s.Quota[0].Used != 0 {
+			t.Errorf("status %+v; want paused by 1009, and the send refunded", s)
+		}
+		blocked = false
+		if err := w.bridge.Do(w.t.Context(), func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Second)
+		w.wantSends(2)
+		w.wantResults("not_sent", "blocked", "sent")
+	})
+}
+
+func TestARestartGoesOnWhereItStopped(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(time.Minute)
+		w.end()
+		w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"music"}`)})
+		w.pass(30 * time.Second)
+		w.start()
+		w.pass(2 * time.Minute)
+		w.wantSends(1)
+		if got := w.said(1); got != "[maths][music]+0" {
+			t.Errorf("said %q; want what was gathered before and during the stop", got)
+		}
+		w.end()
+		w.start()
+		w.pass(24 * time.Hour)
+		w.wantSends(1)
+		w.wantResults("sent")
+	})
+}
+
+func TestASendThatWasInterruptedIsInDoubtAndNeverRepeated(t *testing.T) {
+	inWorld(t, func(w *world) {
+		stuck := make(chan struct{})
+		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
+			<-stuck
+			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+		}
+		w.cancelled("maths")
+		w.pass(3 * time.Minute) // sent, no answer yet
+		w.wantSends(1)
+		first := w.done
+		w.stop() // it waits for its answer, and meanwhile …
+		w.start()
+		w.pass(24 * time.Hour)
+		close(stuck)
+		if err := <-first; err != nil {
+			t.Errorf("the old owner ended with %v", err)
+		}
+		w.settle()
+		w.wantSends(1)
+		w.wantResults("in_doubt")
+		s := w.bridge.Status()
+		if len(s.InDoubt) != 1 || s.Counts.Sent != 0 || s.Waiting != 1 {
+			t.Errorf("status %+v; want one broadcast held in doubt", s)
+		}
+	})
+}
+
+func TestAnOwnerThatLostTheAppStopsAtOnce(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(10 * time.Second)
+		rec := w.store.Record()
+		w.store.Set(rec.Data, "another/9/9")
+		w.cancelled("music")
+		w.pass(time.Second)
+		acquired := w.lease.Acquired
+		if acquired < 2 {
+			t.Errorf("the lease was acquired %d times; want the app left and waited for again", acquired)
+		}
+		w.pass(3 * time.Minute)
+		w.wantSends(1) // as the next owner, from the stored state
+		if got := w.said(1); got != "[maths][music]+0" {
+			t.Errorf("said %q; want everything once", got)
+		}
+	})
+}
+
+func TestNothingIsSentBeforeTheBacklogIsRead(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(time.Second)
+		w.end()
+		w.pass(5 * time.Hour) // the window has long closed …
+		for i := range 100 {
+			w.source.Append(time.Now(), mapping.Message{Subject: "other", Data: fmt.Append(nil, i)})
+		}
+		w.source.Append(time.Now(), mapping.Message{Subject: "lesson.restored", Data: []byte(`{"id":"maths"}`)}) // … and it was restored
+		w.start()
+		w.pass(time.Hour)
+		w.wantSends(0)
+		w.wantResults("cancelled")
+	})
+}
+
+func TestUndecodableEventsBecomeDeadLettersWithTheirBytesAndCannotFloodTheState(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const n = 3000
+		for i := range n {
+			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: fmt.Appendf(nil, "not json %d", i), Header: map[string][]string{"X": {"y"}}})
+		}
+		w.pass(time.Minute)
+		all := w.publisher.Published()
+		if len(all) != n {
+			t.Fatalf("%d dead letters, want %d", len(all), n)
+		}
+		for i, p := range all {
+			if p.Subject != "belfry.deadletter.undecodable" || string(p.Data) != fmt.Sprintf("not json %d", i) || p.Header["X"][0] != "y" || p.Header["Belfry-Sequence"][0] != fmt.Sprint(i+1) {
+				t.Fatalf("dead letter %d is %+v", i, p)
+			}
+		}
+		if s := w.bridge.Status(); s.Counts.Dead != n || s.Outbox != 0 {
+			t.Errorf("counts %+v, outbox %d", s.Counts, s.Outbox)
+		}
+	})
+}
+
+func TestResultsWaitForTheirStreamAndThenComeOnce(t *testing.T) {
+	inWorld(t, func(w *world) {
+		down := true
+		w.publisher.Fail = func(bridge.Publication) error {
+			if down {
+				return fmt.Errorf("no stream")
+			}
+			return nil
+		}
+		w.cancelled("maths")
+		w.pass(time.Hour)
+		w.wantSends(1)
+		w.wantResults()
+		w.end()
+		down = false
+		w.start()
+		w.pass(time.Minute)
+		w.wantResults("sent")
+		w.wantSends(1)
+	})
+}
+
+func TestAReloadKeepsWhatWasGathered(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(time.Minute)
+		w.bridge.Reload(w.rules)
+		w.settle()
+		w.cancelled("music")
+		w.pass(119 * time.Second)
+		w.wantSends(0)
+		w.pass(2 * time.Second)
+		if got := w.said(1); got != "[maths][music]+0" {
+			t.Errorf("said %q", got)
+		}
+		if got := w.source.Reads(); got != 2 {
+			t.Errorf("reading began %d times, want again after the reload", got)
+		}
+	})
+}
+
+func TestEveryCommitMayBreakAndTheDayEndsTheSame(t *testing.T) {
+	for _, fault := range []bridgetest.Fault{bridgetest.NotWritten, bridgetest.Written, bridgetest.Late} {
+		t.Run(fmt.Sprint("fault ", fault), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.store.Fault = func(put int) bridgetest.Fault {
+					if put%2 == 0 {
+						return fault
+					}
+					return bridgetest.None
+				}
+				for i := range 20 {
+					w.cancelled(fmt.Sprint("lesson", i))
+					w.pass(10 * time.Minute)
+				}
+				w.pass(10 * time.Hour)
+				if s := w.bridge.Status(); s.Counts.Sent+s.Counts.Expired != 20 || len(s.InDoubt) != 0 {
+					t.Errorf("counts %+v; want all 20 sent or expired, none in doubt", s.Counts)
+				}
+				if n := len(w.provider.Sends()); n != 3 {
+					t.Errorf("%d sends, want 3", n)
+				}
+			})
+		})
+	}
+}
