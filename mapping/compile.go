@@ -109,7 +109,11 @@ func (c *compiler) template(s scalar, dot shape) *program {
 
 func (c *compiler) faults(s scalar, faults []fault) {
 	for _, f := range faults {
-		c.hintf(s.place(f.offset), f.hint, "%s", f.msg)
+		sev := SeverityError
+		if f.warn {
+			sev = SeverityWarning
+		}
+		c.add(s.place(f.offset), sev, f.hint, "%s", f.msg)
 	}
 }
 

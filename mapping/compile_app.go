@@ -1,7 +1,7 @@
 package mapping
 
 import (
-	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -122,7 +122,7 @@ func (c *compiler) baseURL(t text) string {
 // isLocal: hosts of a test set-up, which no message leaves the machine or the
 // container network for.
 func isLocal(host string) bool {
-	if ip := net.ParseIP(host); ip != nil {
+	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.IsLoopback()
 	}
 	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".test")

@@ -30,15 +30,15 @@ type RuleExplanation struct {
 	Dead     string          `json:"dead,omitempty"`     // the reason of the dead letter, if there is one
 	When     *Operand        `json:"when,omitempty"`     // the condition, taken apart
 	Audience string          `json:"audience,omitempty"` // with Template and Group: the digest it would join
-	Template string          `json:"template,omitempty"` //
-	Group    string          `json:"group,omitempty"`    //
-	Cancels  []string        `json:"cancels,omitempty"`  // rules whose item with Key would be removed
-	Key      string          `json:"key,omitempty"`      //
-	Text     string          `json:"text,omitempty"`     //
-	Data     json.RawMessage `json:"data,omitempty"`     //
-	Users    []string        `json:"users,omitempty"`    //
-	Priority string          `json:"priority,omitempty"` //
-	Match    *Match          `json:"-"`                  // the whole of it, if it matched
+	Template string          `json:"template,omitempty"`
+	Group    string          `json:"group,omitempty"`
+	Cancels  []string        `json:"cancels,omitempty"` // rules whose item with Key would be removed
+	Key      string          `json:"key,omitempty"`
+	Text     string          `json:"text,omitempty"`
+	Data     json.RawMessage `json:"data,omitempty"`
+	Users    []string        `json:"users,omitempty"`
+	Priority string          `json:"priority,omitempty"`
+	Match    *Match          `json:"-"` // the whole of it, if it matched
 }
 
 // Operand is one part of a condition and its value on the event.

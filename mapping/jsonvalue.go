@@ -41,7 +41,7 @@ func celNumber(raw []byte) ref.Val {
 	if i, ok := smallInt(raw); ok {
 		return types.Int(i)
 	}
-	if bytes.IndexAny(raw, ".eE") < 0 {
+	if !bytes.ContainsAny(raw, ".eE") {
 		if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 			return types.Int(i)
 		}

@@ -131,7 +131,7 @@ func (s scalar) placeInFlow(offset int) pos {
 	}
 	for done := 0; done < offset; {
 		if rest == "" { // the line is folded into the next
-			blank := 0
+			var blank int
 			at, rest, blank = s.nextLine(at)
 			if rest == "" {
 				return s.at

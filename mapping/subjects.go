@@ -104,20 +104,6 @@ func covers(a, b string) bool {
 	return len(as) == len(bs)
 }
 
-// overlap reports whether some subject matches both.
-func overlap(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(as), len(bs)) {
-		switch {
-		case as[i] == ">" || bs[i] == ">":
-			return true
-		case as[i] != "*" && bs[i] != "*" && as[i] != bs[i]:
-			return false
-		}
-	}
-	return len(as) == len(bs)
-}
-
 // withoutCovered sorts subjects and leaves out those that another one covers.
 // Wide patterns are few, so only they are compared with all.
 func withoutCovered(subjects []string) []string {

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -104,14 +103,14 @@ func parseTemplate(src scalar, dot shape) (*program, []fault) {
 		}
 	}
 	c.list(tree.Root, dot)
-	if len(c.faults) > 0 {
+	if slices.ContainsFunc(c.faults, func(f fault) bool { return !f.warn }) {
 		return nil, c.faults
 	}
 	p.tree, p.uses = tree, c.uses
 	if tree.Root == nil {
 		p.tree = nil
 	}
-	return p, nil
+	return p, c.faults
 }
 
 var parseErrorAt = regexp.MustCompile(`^template: template:(\d+)(?::\d+)?: `)
@@ -207,183 +206,3 @@ const (
 	itemsShape  shape = "items"
 	eventShape  shape = "an event"
 )
-
-func fieldsOf(s shape) map[string]shape {
-	switch s {
-	case digestShape:
-		return map[string]shape{
-			"ID": anyShape, "App": anyShape, "Audience": anyShape, "Template": anyShape, "Group": anyShape, "Count": anyShape,
-			"More": anyShape, "Items": itemsShape, "First": itemShape, "Last": itemShape, "Now": anyShape,
-		}
-	case itemShape:
-		return map[string]shape{"Key": anyShape, "Text": anyShape, "Data": anyShape, "Rule": anyShape, "Type": anyShape, "Time": anyShape, "Priority": anyShape}
-	case eventShape:
-		return map[string]shape{"id": anyShape, "type": anyShape, "source": anyShape, "subject": anyShape, "time": anyShape, "data": anyShape, "nats": anyShape}
-	}
-	return nil
-}
-
-// templateChecker walks a template: it finds unknown fields and functions and
-// puts a tick into every loop.
-type templateChecker struct {
-	vars   map[string]shape
-	faults []fault
-	uses   eventUse
-}
-
-// eventUse says which parts of an event a template reads, so that no others
-// are decoded.
-type eventUse struct {
-	all     bool            // the dot as a whole
-	fields  map[string]bool // .id, .data …
-	data    map[string]bool // .data.x
-	allData bool            // .data as a whole
-}
-
-func (u *eventUse) readsData() bool { return u.all || u.fields["data"] }
-
-// note records a path that starts at the event.
-func (u *eventUse) note(path []string) {
-	if len(path) == 0 {
-		u.all = true
-		return
-	}
-	if u.fields == nil {
-		u.fields, u.data = map[string]bool{}, map[string]bool{}
-	}
-	u.fields[path[0]] = true
-	switch {
-	case path[0] == "data" && len(path) == 1:
-		u.allData = true
-	case path[0] == "data":
-		u.data[path[1]] = true
-	}
-}
-
-func (c *templateChecker) faultf(at parse.Pos, hint, format string, args ...any) {
-	c.faults = append(c.faults, fault{int(at), fmt.Sprintf(format, args...), hint})
-}
-
-func (c *templateChecker) list(l *parse.ListNode, dot shape) {
-	if l == nil {
-		return
-	}
-	for _, n := range l.Nodes {
-		c.node(n, dot)
-	}
-}
-
-func (c *templateChecker) node(n parse.Node, dot shape) {
-	switch n := n.(type) {
-	case *parse.ActionNode:
-		c.pipe(n.Pipe, dot)
-	case *parse.IfNode:
-		c.pipe(n.Pipe, dot)
-		c.list(n.List, dot)
-		c.list(n.ElseList, dot)
-	case *parse.WithNode:
-		c.list(n.List, c.pipe(n.Pipe, dot))
-		c.list(n.ElseList, dot)
-	case *parse.RangeNode:
-		c.loop(n, dot)
-	case *parse.TemplateNode:
-		c.faultf(n.Pos, "", "cannot call another template")
-	}
-}
-
-func (c *templateChecker) loop(n *parse.RangeNode, dot shape) {
-	over := anyShape
-	if c.pipe(n.Pipe, dot) == itemsShape {
-		over = itemShape
-	}
-	if d := n.Pipe.Decl; len(d) > 0 {
-		c.vars[d[len(d)-1].Ident[0]] = over
-		if len(d) == 2 {
-			c.vars[d[0].Ident[0]] = anyShape
-		}
-	}
-	c.list(n.List, over)
-	c.list(n.ElseList, dot)
-	tick := parse.New("template")
-	tick.Mode = parse.SkipFuncCheck
-	if _, err := tick.Parse("{{"+tickName+"}}", "", "", map[string]*parse.Tree{}); err == nil {
-		n.List.Nodes = append([]parse.Node{tick.Root.Nodes[0]}, n.List.Nodes...)
-	}
-}
-
-// pipe returns the shape of the result, as far as it is known.
-func (c *templateChecker) pipe(p *parse.PipeNode, dot shape) shape {
-	result := anyShape
-	for _, cmd := range p.Cmds {
-		for _, arg := range cmd.Args {
-			result = c.arg(arg, dot)
-		}
-		if len(cmd.Args) != 1 {
-			result = anyShape
-		}
-	}
-	if len(p.Cmds) != 1 {
-		result = anyShape
-	}
-	for _, v := range p.Decl {
-		c.vars[v.Ident[0]] = result
-	}
-	return result
-}
-
-func (c *templateChecker) arg(n parse.Node, dot shape) shape {
-	switch n := n.(type) {
-	case *parse.DotNode:
-		if dot == eventShape {
-			c.uses.note(nil)
-		}
-		return dot
-	case *parse.FieldNode:
-		return c.fields(dot, n.Ident, n.Pos)
-	case *parse.VariableNode:
-		return c.fields(c.vars[n.Ident[0]], n.Ident[1:], n.Pos+parse.Pos(len(n.Ident[0])))
-	case *parse.ChainNode:
-		return c.fields(c.arg(n.Node, dot), n.Field, n.Pos)
-	case *parse.PipeNode:
-		return c.pipe(n, dot)
-	case *parse.IdentifierNode:
-		if !slices.Contains(functionNames(), n.Ident) {
-			c.faultf(n.Pos, cmp.Or(suggest(n.Ident, functionNames()), "templates know "+strings.Join(functionNames(), ", ")), "unknown function %q", n.Ident)
-		}
-	}
-	return anyShape
-}
-
-func (c *templateChecker) fields(of shape, names []string, at parse.Pos) shape {
-	if of == eventShape {
-		c.uses.note(names)
-	}
-	for _, name := range names {
-		known := fieldsOf(of)
-		if known == nil {
-			return anyShape
-		}
-		next, ok := known[name]
-		if !ok && !(of == eventShape && isExtensionName(name)) {
-			c.faultf(at, suggestField(of, name, known), "unknown field .%s of %s", name, of)
-			return anyShape
-		}
-		of, at = next, at+parse.Pos(len(name)+1)
-	}
-	return of
-}
-
-func suggestField(of shape, name string, known map[string]shape) string {
-	names := make([]string, 0, len(known))
-	for k := range known {
-		names = append(names, "."+k)
-	}
-	slices.Sort(names)
-	if best := nearest("."+name, names); best != "" {
-		return fmt.Sprintf("did you mean %s?", best)
-	}
-	if of == eventShape {
-		return "what the event carries is in .data"
-	}
-	return "want " + oneOf(names)
-}

@@ -1,0 +1,142 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+)
+
+// unlikelyNames finds extension attributes that look like misspelt fields.
+func unlikelyNames(src string, a *ast.AST) []fault {
+	var faults []fault
+	visit(a.Expr(), func(e ast.Expr) {
+		if e.Kind() != ast.SelectKind || e.AsSelect().Operand().Kind() != ast.IdentKind || e.AsSelect().Operand().AsIdent() != eventType {
+			return
+		}
+		at := a.SourceInfo().GetStartLocation(e.ID())
+		offset := offsetOf(src, at.Line(), at.Column())
+		name := e.AsSelect().FieldName()
+		offset += max(0, strings.Index(src[offset:], name))
+		faults = append(faults, unlikelyName(offset, "event.", name)...)
+	})
+	return faults
+}
+
+// unlikelyName warns of an extension attribute that looks like a misspelt field.
+func unlikelyName(offset int, prefix, name string) []fault {
+	known := []string{"id", "type", "source", "subject", "time", "data", "nats"}
+	best := nearest(name, known)
+	if slices.Contains(known, name) || best == "" || len(name) < 3 {
+		return nil
+	}
+	return []fault{{offset, fmt.Sprintf("%s%s reads an extension attribute", prefix, name), fmt.Sprintf("did you mean %s%s?", prefix, best), true}}
+}
+
+// refused finds functions of the string extension whose result can be far
+// larger than their operands: the cost is only known when it is too late.
+func refused(src string, a *ast.AST) []fault {
+	var faults []fault
+	visit(a.Expr(), func(e ast.Expr) {
+		if e.Kind() == ast.CallKind && slices.Contains([]string{"replace", "join", "format"}, e.AsCall().FunctionName()) {
+			at := a.SourceInfo().GetStartLocation(e.ID())
+			faults = append(faults, fault{offset: offsetOf(src, at.Line(), at.Column()), msg: fmt.Sprintf("cannot use %s in an expression", e.AsCall().FunctionName()), hint: "use a template for text"})
+		}
+	})
+	return faults
+}
+
+// explainIssues says in an operator's words what CEL found.
+func (x *expressions) explainIssues(src string, issues *cel.Issues) []fault {
+	var faults []fault
+	for _, e := range issues.Errors() {
+		f := fault{offset: offsetOf(src, e.Location.Line(), e.Location.Column()), msg: e.Message}
+		if strings.HasPrefix(e.Message, "Syntax error") || strings.HasPrefix(e.Message, "unsupported syntax") {
+			return []fault{syntaxFault(src, f)}
+		}
+		if m := undeclared.FindStringSubmatch(e.Message); m != nil {
+			f.msg, f.hint = x.unknownName(m[1])
+		}
+		if m := undefined.FindStringSubmatch(e.Message); m != nil {
+			f.msg, f.hint = x.unknownField(src, f.offset, m[1])
+			f.offset = min(len(src), f.offset+max(0, strings.Index(src[f.offset:], m[1])))
+		}
+		if m := overload.FindStringSubmatch(e.Message); m != nil {
+			f.msg = fmt.Sprintf("cannot apply %s to %s", operatorName(m[1]), m[2])
+		}
+		faults = append(faults, f)
+	}
+	return faults
+}
+
+func syntaxFault(src string, f fault) fault {
+	f.msg = "cannot read this as an expression: " + strings.TrimPrefix(f.msg, "Syntax error: ")
+	if i := strings.Index(f.msg, " expecting {"); i >= 0 {
+		f.msg = f.msg[:i]
+	}
+	outside := blankStrings(src)
+	if m := oneEquals.FindStringIndex(outside); m != nil {
+		return fault{offset: m[0] + 1, msg: "cannot use = in an expression", hint: "write == to compare"}
+	}
+	if m := wordAnd.FindStringSubmatchIndex(outside); m != nil {
+		word := strings.TrimSpace(strings.ToLower(src[m[0]:m[1]]))
+		at := m[0] + strings.Index(strings.ToLower(src[m[0]:m[1]]), word)
+		sign := map[string]string{"and": "&&", "or": "||", "not": "!"}[word]
+		return fault{offset: at, msg: fmt.Sprintf("cannot use the word %q in an expression", word), hint: "write " + sign}
+	}
+	if strings.Contains(src, "{{") {
+		f.hint = "an expression needs no {{ }}"
+	} else if strings.Count(src, `"`)%2 == 1 || strings.Count(src, `'`)%2 == 1 {
+		f.hint = "a closing quote is missing"
+	} else if strings.Count(outside, "(") != strings.Count(outside, ")") {
+		f.hint = "count the parentheses"
+	}
+	return f
+}
+
+// blankStrings replaces what stands in quotes, so that words in it are not taken for operators.
+func blankStrings(src string) string {
+	out := []byte(src)
+	quote := byte(0)
+	for i, c := range out {
+		switch {
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case c == quote:
+			quote = 0
+		case quote != 0:
+			out[i] = '_'
+		}
+	}
+	return string(out)
+}
+
+func (x *expressions) unknownName(name string) (msg, hint string) {
+	known := []string{eventType, natsType, "size", "has", "matches", "contains", "startsWith", "endsWith", "int", "double", "string", "timestamp", "duration", "exists", "all"}
+	if best := nearest(name, known); best != "" {
+		return fmt.Sprintf("unknown name %q", name), fmt.Sprintf("did you mean %q?", best)
+	}
+	if name == "data" {
+		return `unknown name "data"`, "write event.data"
+	}
+	return fmt.Sprintf("unknown name %q", name), fmt.Sprintf("fields of the event start with event., and text needs quotes: %q", name)
+}
+
+func (x *expressions) unknownField(src string, offset int, field string) (msg, hint string) {
+	owner := eventType
+	if before := src[:min(len(src), offset+1)]; strings.LastIndex(before, natsType) > strings.LastIndex(before, eventType) {
+		owner = natsType
+	}
+	names, _ := x.types.FindStructFieldNames(owner)
+	hint = suggest(field, names)
+	if owner == eventType && nearest(field, names) == "" {
+		hint = "what the event carries is in event.data"
+	}
+	return fmt.Sprintf("unknown field %q of %s", field, owner), hint
+}
+
+func operatorName(f string) string {
+	return strings.Trim(f, "_@")
+}
