@@ -1,0 +1,294 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/sandbox"
+)
+
+// fence is a block of a page between three backquotes.
+type fence struct {
+	page string
+	line int
+	info string // what stands behind the backquotes: "sh", "text demo"
+	body string
+}
+
+func (f fence) String() string { return fmt.Sprintf("%s:%d", f.page, f.line) }
+
+// fences lists the blocks of a page; those in a list are indented.
+func fences(t testing.TB, page string) (all []fence) {
+	t.Helper()
+	var open *fence
+	number := 0
+	for line := range strings.Lines(string(readRepository(t, page))) {
+		number++
+		info, isFence := strings.CutPrefix(strings.TrimSpace(line), "```")
+		switch {
+		case isFence && open == nil:
+			open = &fence{page: page, line: number, info: info}
+		case isFence:
+			all, open = append(all, *open), nil
+		case open != nil:
+			open.body += line
+		}
+	}
+	if open != nil {
+		t.Fatalf("%s: never closed", open)
+	}
+	return all
+}
+
+// ownPages are the pages that this file answers for.
+var ownPages = []string{"README.md", "docs/README.md", "docs/operations.md", "docs/CONTRIBUTING.md", "CHANGELOG.md"}
+
+func TestEverySampleOfThePagesIsOfAKindThatIsChecked(t *testing.T) {
+	for _, page := range ownPages {
+		for _, f := range fences(t, page) {
+			if !slices.Contains([]string{"sh", "text demo", "yaml", "mermaid", "nats"}, f.info) {
+				t.Errorf("%s: nothing checks samples of the kind %q", f, f.info)
+			}
+		}
+	}
+}
+
+// TestEveryCommandOfThePagesExists parses verbs and flags with the real
+// commands. `go run ./cmd/belfry demo` runs in TestTheReadmeShowsWhatTheDemoPrints,
+// `docker compose` has tests of its own, and .ci/run runs the other command.
+func TestEveryCommandOfThePagesExists(t *testing.T) {
+	ci := string(readRepository(t, ".ci/run"))
+	quoted := regexp.MustCompile(`"[^"]*"|\S+`)
+	seen := 0
+	for _, page := range ownPages {
+		for _, f := range fences(t, page) {
+			if f.info != "sh" {
+				continue
+			}
+			for line := range strings.Lines(f.body) {
+				words := quoted.FindAllString(line, -1)
+				for len(words) > 0 && strings.Contains(words[0], "=") {
+					words = words[1:]
+				}
+				command := strings.Join(words, " ")
+				switch {
+				case command == "go test ./..." || command == "go run ./cmd/belfry demo":
+					if !strings.Contains(ci, command) {
+						t.Errorf("%s: .ci/run does not run %q", f, command)
+					}
+				case strings.HasPrefix(command, "docker compose up"):
+				case len(words) > 2 && strings.HasPrefix(command, "go run ./cmd/belfry "):
+					parseCommand(t, words[3:], noEnv)
+				case len(words) > 0 && words[0] == "belfry":
+					parseCommand(t, words[1:], noEnv)
+				default:
+					t.Errorf("%s: nothing checks the command %q", f, command)
+				}
+				seen++
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d commands were found", seen)
+	}
+}
+
+func noEnv(string) (string, bool) { return "", false }
+
+func TestEveryTargetOfTheMakefileIsDocumented(t *testing.T) {
+	contributing := string(readRepository(t, "docs/CONTRIBUTING.md"))
+	targets := regexp.MustCompile(`(?m)^\.PHONY: (.*)$`).FindSubmatch(readRepository(t, "Makefile"))
+	if targets == nil || !strings.Contains(contributing, string(targets[1])) {
+		t.Errorf("docs/CONTRIBUTING.md does not list the targets %q", targets)
+	}
+}
+
+func TestTheReadmesRuleIsTheExamples(t *testing.T) {
+	example := string(readRepository(t, "rules.yaml"))
+	for _, f := range fences(t, "README.md") {
+		if f.info == "yaml" && !strings.Contains(example, f.body) {
+			t.Errorf("%s: not in rules.yaml", f)
+		}
+	}
+}
+
+func TestEveryLinkOfThePagesLeadsToAFile(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[a-z0-9-]+)?\)`)
+	pages := append(slices.Clone(ownPages), "docs/adr/README.md")
+	for _, page := range pages {
+		for _, m := range link.FindAllSubmatch(readRepository(t, page), -1) {
+			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(page), string(m[1]))); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+// TestTheReadmeShowsWhatTheDemoPrints compares without numbers, days and
+// times: those are different every time.
+func TestTheReadmeShowsWhatTheDemoPrints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the demo takes its time")
+	}
+	p := start(t, nil, built(t, "belfry"), "demo")
+	if code := p.exit(60 * time.Second); code != exitOK {
+		t.Fatalf("the demo exits with %d", code)
+	}
+	printed, excerpts := map[string]bool{}, 0
+	for line := range strings.Lines(p.log.String()) {
+		printed[timeless(line)] = true
+	}
+	for _, f := range fences(t, "README.md") {
+		if f.info != "text demo" {
+			continue
+		}
+		for line := range strings.Lines(f.body) {
+			excerpts++
+			if !printed[timeless(line)] {
+				t.Errorf("%s: the demo does not print %q", f, line)
+			}
+		}
+	}
+	if excerpts == 0 {
+		t.Error("the README has no excerpt of the demo")
+	}
+}
+
+func timeless(line string) string {
+	line = regexp.MustCompile(`\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b`).ReplaceAllString(line, "Day")
+	line = regexp.MustCompile(`\d+`).ReplaceAllString(line, "0")
+	return strings.Join(strings.Fields(line), " ")
+}
+
+// conditionNames finds every name of a trouble in the code, where it is
+// declared or noted.
+func conditionNames(t testing.TB) []string {
+	t.Helper()
+	var names []string
+	name := regexp.MustCompile(`(?:ConditionName = |Note\()"([a-z]+\.[a-z]+)"`)
+	for _, folder := range []string{"internal/stream", "bridge", "cmd/belfry"} {
+		for _, text := range sources(t, folder) {
+			for _, m := range name.FindAllStringSubmatch(text, -1) {
+				names = append(names, m[1])
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func sources(t testing.TB, folder string) (texts []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository, folder, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no code in %s (%v)", folder, err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(b))
+	}
+	return texts
+}
+
+func metricNames(t testing.TB) []string {
+	t.Helper()
+	var names []string
+	for _, text := range sources(t, "internal/web") {
+		for _, m := range regexp.MustCompile(`"(belfry_[a-z_]+)"`).FindAllStringSubmatch(text, -1) {
+			names = append(names, m[1])
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func TestEveryTroubleAndEveryMetricIsExplainedToOperators(t *testing.T) {
+	page := string(readRepository(t, "docs/operations.md"))
+	conditions, metrics := conditionNames(t), metricNames(t)
+	if len(conditions) < 10 || len(metrics) < 10 {
+		t.Fatalf("found only %q and %q in the code", conditions, metrics)
+	}
+	for _, name := range conditions {
+		if !strings.Contains(page, "\n| `"+name+"` | ") {
+			t.Errorf("docs/operations.md does not say what to do about %s", name)
+		}
+	}
+	for _, name := range metrics {
+		if !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("docs/operations.md does not explain %s", name)
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z]+\\.[a-z]+)` \\|").FindAllStringSubmatch(page, -1) {
+		if !slices.Contains(conditions, m[1]) {
+			t.Errorf("docs/operations.md explains %s, which the code does not know", m[1])
+		}
+	}
+	for _, file := range []string{"docs/operations.md", "docs/monitoring/alerts.yml", "docs/monitoring/grafana/belfry.json"} {
+		for _, name := range regexp.MustCompile(`\bbelfry_[a-z_]+`).FindAllString(string(readRepository(t, file)), -1) {
+			if !slices.Contains(metrics, name) {
+				t.Errorf("%s mentions %s, which is no metric", file, name)
+			}
+		}
+	}
+}
+
+// TestThePermissionsOfThePageAreEnough runs the daemon as a user who may do
+// what docs/operations.md lists, and no more.
+func TestThePermissionsOfThePageAreEnough(t *testing.T) {
+	var permissions string
+	for _, f := range fences(t, "docs/operations.md") {
+		if f.info == "nats" {
+			permissions = f.body
+		}
+	}
+	port := freePort(t)
+	config := writeFile(t, "nats.conf", fmt.Sprintf(`
+listen: "127.0.0.1:%d"
+jetstream: { store_dir: %q }
+authorization: { users: [
+  { user: admin, password: admin }
+  { user: belfry, password: belfry, permissions: {
+%s
+  } }
+] }`, port, t.TempDir(), permissions))
+	start(t, nil, built(t, "nats-server"), "-c", config)
+	admin := fmt.Sprintf("nats://admin:admin@127.0.0.1:%d", port)
+	awaitNATS(t, admin)
+	provider := startSandbox(t, sandbox.Config{})
+	_, js := connect(t, admin)
+	createSchool(t, js)
+	natsURL := fmt.Sprintf("nats://127.0.0.1:%d", port)
+	rules := writeFile(t, "rules.yaml", e2eRules)
+	_, page := startBelfry(t, provider, natsURL, rules, "--nats-user", "belfry", "--nats-password", "belfry")
+	lesson(t, js, 7, "Maths", 30)
+	if _, err := js.Publish(t.Context(), "school.lesson.cancelled", []byte(`{"lesson_id":`)); err != nil {
+		t.Fatal(err)
+	}
+	results, err := js.Stream(t.Context(), "BELFRY_RESULTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a result and a dead letter are published", func() bool {
+		info, err := results.Info(t.Context())
+		return err == nil && info.State.Msgs == 2
+	})
+	status := start(t, nil, built(t, "belfry"), "status", "--nats", natsURL, "--nats-user", "belfry", "--nats-password", "belfry")
+	if code := status.exit(patience); code != exitOK || !strings.Contains(status.log.String(), "campus") {
+		t.Errorf("status exits with %d:\n%s", code, status.log)
+	}
+	if _, body := get(page + "/metrics"); strings.Contains(body, "belfry_condition{") {
+		t.Errorf("there is trouble:\n%s", body)
+	}
+}
