@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -58,13 +59,17 @@ func (x *expressions) explainIssues(src string, issues *cel.Issues) []fault {
 		}
 		if m := undeclared.FindStringSubmatch(e.Message); m != nil {
 			f.msg, f.hint = x.unknownName(m[1])
+			if strings.HasPrefix(src[f.offset:], "(") {
+				f.offset = max(0, strings.LastIndex(src[:f.offset], m[1]))
+				f.msg, f.hint = fmt.Sprintf("unknown function %q", m[1]), suggest(m[1], celFunctions())
+			}
 		}
 		if m := undefined.FindStringSubmatch(e.Message); m != nil {
 			f.msg, f.hint = x.unknownField(src, f.offset, m[1])
 			f.offset = min(len(src), f.offset+max(0, strings.Index(src[f.offset:], m[1])))
 		}
 		if m := overload.FindStringSubmatch(e.Message); m != nil {
-			f.msg = fmt.Sprintf("cannot apply %s to %s", operatorName(m[1]), m[2])
+			f.msg, f.hint = fmt.Sprintf("cannot apply %s to %s", operatorName(m[1]), m[2]), overloadHint(m[2])
 		}
 		faults = append(faults, f)
 	}
@@ -86,6 +91,12 @@ func syntaxFault(src string, f fault) fault {
 		sign := map[string]string{"and": "&&", "or": "||", "not": "!"}[word]
 		return fault{offset: at, msg: fmt.Sprintf("cannot use the word %q in an expression", word), hint: "write " + sign}
 	}
+	for _, h := range foreign {
+		if m := h.sign.FindStringIndex(outside); m != nil {
+			f.offset, f.hint = m[0]+len(outside[m[0]:m[1]])-len(strings.TrimLeft(outside[m[0]:m[1]], " ")), h.hint
+			return f
+		}
+	}
 	if strings.Contains(src, "{{") {
 		f.hint = "an expression needs no {{ }}"
 	} else if strings.Count(src, `"`)%2 == 1 || strings.Count(src, `'`)%2 == 1 {
@@ -94,6 +105,36 @@ func syntaxFault(src string, f fault) fault {
 		f.hint = "count the parentheses"
 	}
 	return f
+}
+
+// foreign are signs and words of other languages.
+var foreign = []struct {
+	sign *regexp.Regexp
+	hint string
+}{
+	{regexp.MustCompile(`<>`), "write != for \"differs from\""},
+	{regexp.MustCompile(`===`), "write == to compare"},
+	{regexp.MustCompile(`[“”‘’„]`), `put text into straight quotes: "…"`},
+	{regexp.MustCompile(`(?i)\sis\s`), "write == to compare"},
+	{regexp.MustCompile(`(?i)\slike\s`), "write startsWith, endsWith, contains or matches"},
+}
+
+func celFunctions() []string {
+	return []string{
+		"size", "has", "matches", "contains", "startsWith", "endsWith", "int", "double", "string", "timestamp", "duration", "exists", "all", "filter", "map",
+		"lowerAscii", "upperAscii", "trim", "split", "getHours", "getMinutes", "getDayOfWeek", "getDayOfMonth", "getMonth", "getFullYear",
+	}
+}
+
+// overloadHint says how operands of different types can be made alike.
+func overloadHint(operands string) string {
+	switch {
+	case strings.Contains(operands, "timestamp") && strings.Contains(operands, "string"):
+		return `write timestamp("2026-11-02T10:00:00Z")`
+	case operands == "(string, int)", operands == "(int, string)", operands == "(string, double)", operands == "(double, string)":
+		return "compare text with text in quotes, or convert with int() or string()"
+	}
+	return ""
 }
 
 // blankStrings replaces what stands in quotes, so that words in it are not taken for operators.
@@ -114,7 +155,7 @@ func blankStrings(src string) string {
 }
 
 func (x *expressions) unknownName(name string) (msg, hint string) {
-	known := []string{eventType, natsType, "size", "has", "matches", "contains", "startsWith", "endsWith", "int", "double", "string", "timestamp", "duration", "exists", "all"}
+	known := append([]string{eventType, natsType}, celFunctions()...)
 	if best := nearest(name, known); best != "" {
 		return fmt.Sprintf("unknown name %q", name), fmt.Sprintf("did you mean %q?", best)
 	}

@@ -54,6 +54,14 @@ func (m *matcher) evaluation() *evaluation {
 	return newEvaluation()
 }
 
+// release forgets the message, whose memory belongs to its reader.
+func (m *matcher) release(e *evaluation) {
+	clear(e.env.body)
+	clear(e.env.members)
+	e.env, e.dataValue = envelope{body: e.env.body[:0], members: e.env.members[:0]}, nil
+	m.evaluations.Put(e)
+}
+
 // Map decides what a message means for the app. It never fails: what cannot
 // be decoded or evaluated is part of the decision.
 //
@@ -61,7 +69,7 @@ func (m *matcher) evaluation() *evaluation {
 // decide about it.
 func (a *App) Map(m *Message) Decision {
 	e := a.matcher.evaluation()
-	defer a.matcher.evaluations.Put(e)
+	defer a.matcher.release(e)
 	e.rules = a.matcher.subjects.match(m.Subject, e.rules[:0])
 	if len(e.rules) == 0 {
 		return Decision{}
