@@ -20,6 +20,8 @@ const (
 	// maxLanes is how many digests and expected digests a plan weighs against
 	// each other; further ones are worth less.
 	maxLanes = 12
+	// tollShare is the part of a send's mean worth that a day's delay costs.
+	tollShare = 0.8
 )
 
 // ahead is the coming day as the planner sees it. Its grid is now and the half
@@ -30,6 +32,7 @@ type ahead struct {
 	grid  []time.Time
 	ages  []float64 // of the grid, in hours from now
 	caps  []limit
+	toll  []float64 // what a send at each instant costs, for coming back later under a rolling day
 	lanes []lane
 	paths []path
 }
@@ -99,10 +102,38 @@ func (t *table) ahead(at time.Time) *ahead {
 	for b, at := range a.grid {
 		a.ages[b] = at.Sub(a.at).Hours()
 	}
-	a.caps = t.caps(a.grid)
+	a.caps, a.toll = t.caps(a.grid), make([]float64, len(a.grid))
 	t.layLanes(a, memo)
 	t.layPaths(a, memo, at)
+	if t.App.Quota.Location == nil {
+		a.charge()
+	}
 	return a
+}
+
+// charge puts a toll on later sends. Under a rolling day a send comes back a
+// day after it was made, so one that is put off by an hour is missed for an
+// hour tomorrow: at a share of what sends earn in an hour of their day.
+func (a *ahead) charge() {
+	sum, sends := 0.0, 0.0
+	for p := range a.paths {
+		s := a.plan(&a.paths[p], -1)
+		sum += a.paths[p].weight * s.total
+		for _, lane := range s.sends {
+			sends += a.paths[p].weight * float64(len(lane))
+		}
+	}
+	if sends == 0 {
+		return
+	}
+	for b := range a.toll {
+		a.toll[b] = tollShare * sum / sends * a.ages[b] / longestDay.Hours()
+	}
+	for p := range a.paths {
+		for i := range a.lanes {
+			a.paths[p].offers[i] = a.paths[p].lanes[i].best(a, &a.lanes[i])
+		}
+	}
 }
 
 // layLanes takes the digests that may still be sent, and the keys of which
@@ -175,16 +206,16 @@ func (t *table) layPaths(a *ahead, memo *Memo, at time.Time) {
 				}
 				v.first[b] = l.pending[b] + v.fresh[b]
 			}
-			out.offers[i] = v.best(l)
+			out.offers[i] = v.best(a, l)
 		}
 	}
 }
 
 // best is a lane's best single send after now, whatever the quota.
-func (v *laneValues) best(l *lane) offer {
+func (v *laneValues) best(a *ahead, l *lane) offer {
 	var best offer
 	for b := 1; b < len(v.first); b++ {
-		if g := v.first[b]; l.open[b] && g > leastGain && g > best.gain {
+		if g := v.first[b] - a.toll[b]; l.open[b] && g > leastGain && g > best.gain {
 			best = offer{b, g, true}
 		}
 	}

@@ -190,7 +190,7 @@ func (s *schedule) offer(lane int) offer {
 		if !open[b] || (k < len(sends) && sends[k] == b) || !s.fits(b) {
 			continue
 		}
-		gain := v.between(prev, b)
+		gain := v.between(prev, b) - s.a.toll[b]
 		if k < len(sends) {
 			gain += v.between(b, sends[k]) - v.between(prev, sends[k])
 		}
@@ -269,7 +269,7 @@ func (s *schedule) remove(lane, k int) (loss float64) {
 	if k > 0 {
 		prev = sends[k-1]
 	}
-	loss = v.between(prev, b)
+	loss = v.between(prev, b) - s.a.toll[b]
 	if k+1 < len(sends) {
 		loss += v.between(b, sends[k+1]) - v.between(prev, sends[k+1])
 	}

@@ -63,11 +63,11 @@ func (t *tally) marks(loc *time.Location) (arrivals, expiries []mark) {
 
 // The picture, in pixels: a row for each day, 24 hours from left to right.
 const (
-	leftEdge  = 92.0
+	leftEdge  = 98.0
 	hourWidth = 33.0
 	rowHeight = 30.0
 	topEdge   = 26.0
-	sideWidth = 190.0
+	sideWidth = 200.0
 	barHeight = 17.0
 )
 
@@ -156,7 +156,9 @@ func (r *Report) picture() string {
 		fmt.Fprintf(&b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="hour"/><text x="%.1f" y="16" class="axis">%02d:00</text>`,
 			x, topEdge-4, x, height-8, x, h%24)
 	}
-	fmt.Fprintf(&b, `<text x="%.1f" y="16" class="side">sends · earned · expired</text>`, leftEdge+24*hourWidth+12)
+	for i, title := range []string{"sends", "earned", "expired"} {
+		fmt.Fprintf(&b, `<text x="%.1f" y="16" class="side">%s</text>`, leftEdge+24*hourWidth+[]float64{24, 92, 144}[i], title)
+	}
 	row := map[string]float64{}
 	for i, d := range r.Days {
 		y := topEdge + float64(i)*rowHeight
@@ -179,8 +181,8 @@ func (r *Report) drawDay(b *strings.Builder, d Day, y float64) {
 		}
 	}
 	fmt.Fprintf(b, `<rect x="0" y="%.1f" width="%.1f" height="%.1f" class="%s"/>`, y, leftEdge+24*hourWidth, rowHeight-2, class)
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="label">%s</text>`, leftEdge-8, y+19, template.HTMLEscapeString(label))
-	x := leftEdge + 24*hourWidth + 18
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="label">%s</text>`, leftEdge-14, y+19, template.HTMLEscapeString(label))
+	x := leftEdge + 24*hourWidth + 24
 	for i := range max(r.quota.PerDay, d.Broadcasts) {
 		used := "free"
 		if i < d.Broadcasts {
@@ -190,7 +192,7 @@ func (r *Report) drawDay(b *strings.Builder, d Day, y float64) {
 			fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="10" height="10" class="%s"/>`, x+float64(i)*13, y+9, used)
 		}
 	}
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="side">%.0f</text>`, x+82, y+19, d.Earned)
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="side">%.0f</text>`, x+76, y+19, d.Earned)
 	if d.Expired > 0 {
 		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="lost">%d</text>`, x+130, y+19, d.Expired)
 	}

@@ -1,0 +1,273 @@
+package simulate
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/internal/simulate/workload"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+func named(t testing.TB, name string) *workload.Workload {
+	t.Helper()
+	for _, w := range workload.Towns() {
+		if w.Name == name {
+			return &w
+		}
+	}
+	t.Fatalf("there is no workload %q", name)
+	return nil
+}
+
+const smallRules = `version: 1
+apps:
+  town:
+    app_key: key
+    app_secret: secret-of-the-town
+    base_urls: ["https://provider.example.com"]
+    sender: town
+    packages: [com.example.town]
+    quota: {per_hour: 2, per_day: 3, timezone: UTC, policy: asap}
+audiences:
+  all: {app: town, package: com.example.town, platforms: [ios], tags: {all: [all]}}
+templates:
+  news:
+    gather: {at_most: 10m}
+    expires_after: 2h
+    message: {type: "RC:TxtMsg", content: {content: "{{ .Count }} new"}}
+    notification: {title: news, alert: "{{ .Count }} new"}
+rules:
+  - {name: news, on: town.news, audience: all, template: news, item: "{{ .data.text }}", key: event.data.id}
+  - {name: taken-back, on: town.taken-back, cancels: [news], key: event.data.id}
+`
+
+const smallHistory = `{"at":"2026-03-02T09:00:00Z","subject":"town.news","id":"e1","data":{"id":1,"text":"one"}}
+{"at":"2026-03-02T09:01:00Z","subject":"town.news","id":"e2","data":{"id":2,"text":"two"}}
+{"at":"2026-03-02T09:02:00Z","subject":"town.news","id":"e3","data":{"id":1,"text":"one again"}}
+{"at":"2026-03-02T09:03:00Z","subject":"town.taken-back","id":"e4","data":{"id":2}}
+{"at":"2026-03-02T09:04:00Z","subject":"town.other","id":"e5","data":{}}
+
+{"at":"2026-03-02T09:20:00Z","subject":"town.news","id":"e6","data":{"id":6,"text":"six"}}
+{"at":"2026-03-02T09:40:00Z","subject":"town.news","id":"e7","data":{"id":7,"text":"seven"}}
+`
+
+func small(t testing.TB) *mapping.RuleSet {
+	t.Helper()
+	rules, problems := mapping.Compile("small.yaml", []byte(smallRules), mapping.Options{})
+	if rules == nil {
+		t.Fatal(problems)
+	}
+	return rules
+}
+
+func TestARunTellsWhatEveryEventCameTo(t *testing.T) {
+	r, err := Run(context.Background(), Config{Rules: small(t)}, ReadLines(strings.NewReader(smallHistory), "TOWN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	came := map[string]string{}
+	for _, f := range r.Events {
+		came[f.Event] = f.Came
+	}
+	want := map[string]string{"e1": Replaced, "e2": Cancelled, "e3": Delivered, "e6": Delivered, "e7": Delivered}
+	if diff := cmp.Diff(want, came); diff != "" {
+		t.Error(diff)
+	}
+	var sent []string
+	for _, b := range r.Broadcasts {
+		sent = append(sent, b.At.Format("15:04 ")+strings.Join(b.EventIDs, " "))
+	}
+	if diff := cmp.Diff([]string{"09:10 e3", "09:30 e6", "10:10 e7"}, sent); diff != "" {
+		t.Error(diff) // the third waits for the hour, and for the guard of five seconds
+	}
+	if r.Score <= 0 || r.Score > 1 || r.Earned > r.Bound {
+		t.Errorf("earned %v of %v, score %v", r.Earned, r.Bound, r.Score)
+	}
+}
+
+func TestAReportIsAnObjectWithBroadcastsEarnedBoundAndScore(t *testing.T) {
+	r, err := Run(context.Background(), Config{Rules: small(t)}, ReadLines(strings.NewReader(smallHistory), "TOWN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(&r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Broadcasts []struct {
+			At       time.Time
+			Audience string
+			Template string
+			EventIDs []string `json:"event_ids"`
+		}
+		Earned, Bound, Score *float64
+		Priorities           []struct {
+			Median int `json:"median_delay_seconds"`
+		}
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Broadcasts) != 3 || got.Broadcasts[0].Audience != "all" || got.Earned == nil || got.Bound == nil || got.Score == nil {
+		t.Errorf("got %s", b)
+	}
+	if len(got.Priorities) != 1 || got.Priorities[0].Median < 400 {
+		t.Errorf("got priorities %+v", got.Priorities)
+	}
+}
+
+func TestAHistoryThatCannotBeReadNamesTheLine(t *testing.T) {
+	tests := []struct{ name, lines, want string }{
+		{"not JSON", "{\n", "line 1"},
+		{"no time", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"subject":"a"}`, "line 2"},
+		{"out of order", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"at":"2026-03-02T08:00:00Z","subject":"a"}`, "order of time"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Run(context.Background(), Config{Rules: small(t)}, ReadLines(strings.NewReader(tt.lines), "TOWN"))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want a word on %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestASimulationNeverExceedsAWindow(t *testing.T) {
+	for _, name := range []string{"school bursts", "night shift"} {
+		w := named(t, name)
+		for _, zone := range []string{"timezone: UTC", "timezone: Asia/Singapore", "policy: price"} {
+			rules := town(t, w, zone)
+			r, err := Run(context.Background(), Config{Rules: rules, SkipBound: true}, w.Messages(3, monday, 10))
+			if err != nil {
+				t.Fatal(err)
+			}
+			limits := bridge.LimitsFor(rules.Apps["town"].Quota)
+			var led quota.Ledger
+			for _, b := range r.Broadcasts {
+				if limits.Left(&led, b.At) == 0 {
+					t.Fatalf("%s, %s: the send at %s is one too many", name, zone, b.At)
+				}
+				led.External("", b.At, "")
+			}
+			if len(r.Broadcasts) < 15 {
+				t.Errorf("%s, %s: only %d broadcasts in ten days", name, zone, len(r.Broadcasts))
+			}
+		}
+	}
+}
+
+func TestTheSameHistoryGivesTheSameReport(t *testing.T) {
+	w := named(t, "mixture")
+	a, b := scored(t, w, contenders()[4], 7, 5, true), scored(t, w, contenders()[4], 7, 5, true)
+	aj, _ := json.Marshal(a)
+	bj, _ := json.Marshal(b)
+	if !bytes.Equal(aj, bj) {
+		t.Error("two runs differ")
+	}
+}
+
+func TestPriceEarnsMoreThanTheOtherPolicies(t *testing.T) {
+	for _, name := range []string{"steady shop", "school bursts", "weekend market"} {
+		w := named(t, name)
+		var earned []float64
+		for _, c := range contenders() {
+			earned = append(earned, scored(t, w, c, 1, 14, false).Earned)
+		}
+		if price := earned[len(earned)-1]; slices.Max(earned) != price {
+			t.Errorf("%s: price earns %.0f, the policies %.0f", name, price, earned)
+		}
+	}
+}
+
+func TestTuningPutsTheRulesAsTheyAreFirst(t *testing.T) {
+	w := named(t, "steady shop")
+	tuning := Tuning{
+		Policies: []mapping.Policy{mapping.PolicyASAP}, Slots: [][]time.Duration{{9 * time.Hour, 18 * time.Hour}},
+		Reserves: []map[mapping.Priority]int{{mapping.Urgent: 1}}, Windows: []float64{0.5, 2},
+		Worths: []map[mapping.Priority]float64{{mapping.High: 30}},
+	}
+	trials, err := Tune(context.Background(), Config{Rules: town(t, w, "timezone: UTC")}, tuning,
+		func() History { return w.Messages(1, monday, 5) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range trials {
+		names = append(names, r.Name)
+		if r.Earned <= 0 || r.Score <= 0 || r.Score > 1 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if names[0] != "as it is" {
+		t.Errorf("the first trial is %s", names[0])
+	}
+	slices.Sort(names)
+	want := []string{"as it is", "gathering windows × 0.5", "gathering windows × 2", "policy: asap",
+		"policy: slots, at 09:00 18:00", "reserve: {urgent: 1}", "worth: {high: 30}"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+	var b bytes.Buffer
+	if err := WriteTrials(&b, trials); err != nil || !strings.Contains(b.String(), "policy: asap") {
+		t.Errorf("got %q, %v", b.String(), err)
+	}
+}
+
+func TestTheReportsAreWritten(t *testing.T) {
+	w := named(t, "school bursts")
+	r := scored(t, w, contenders()[4], 1, 30, true)
+	var page, text, both bytes.Buffer
+	if err := r.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if file := os.Getenv("BELFRY_REPORT"); file != "" {
+		if err := os.WriteFile(file, page.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"<svg", "students/lessons", "Mon 2 Mar", "of at most"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(page.String(), "http://") || strings.Contains(page.String(), "src=") {
+		t.Error("the page is not self-contained")
+	}
+	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "score 0.") {
+		t.Errorf("got %q, %v", text.String(), err)
+	}
+	c := Compare("now", r, "then", scored(t, w, contenders()[0], 1, 30, true))
+	if err := c.WriteText(&both); err != nil || !strings.Contains(both.String(), "urgent worst delay") {
+		t.Errorf("got %q, %v", both.String(), err)
+	}
+}
+
+// BenchmarkNinetyDays is the promise that 90 days with 100,000 events take
+// less than 10 seconds, the bound included.
+func BenchmarkNinetyDays(b *testing.B) {
+	w := named(b, "low flood")
+	for i := range w.Streams {
+		if starts := w.Streams[i].Starts; i == 0 {
+			w.Streams[i].Starts = func(d time.Weekday, h int) float64 { return 1.85 * starts(d, h) }
+		}
+	}
+	for b.Loop() {
+		r, err := Run(context.Background(), Config{Rules: town(b, w, "timezone: UTC")}, w.Messages(1, monday, 90))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(r.Counts.Read), "events")
+		b.ReportMetric(r.Score, "score")
+	}
+}
