@@ -202,32 +202,46 @@ func sources(t testing.TB, folder string) (texts []string) {
 	return texts
 }
 
-func metricNames(t testing.TB) []string {
+// metrics finds every metric in the code, with its labels in order.
+func metrics(t testing.TB) map[string][]string {
 	t.Helper()
-	var names []string
+	all := map[string][]string{}
+	call := regexp.MustCompile(`s\.(?:gauge|counter)\("(belfry_[a-z_]+)", "[^"]*", (.*)\)\n`)
+	label := regexp.MustCompile(`"([a-z]+)"`)
 	for _, text := range sources(t, "internal/web") {
+		for _, m := range call.FindAllStringSubmatch(text, -1) {
+			all[m[1]] = []string{}
+			for _, l := range label.FindAllStringSubmatch(m[2], -1) {
+				all[m[1]] = append(all[m[1]], l[1])
+			}
+		}
 		for _, m := range regexp.MustCompile(`"(belfry_[a-z_]+)"`).FindAllStringSubmatch(text, -1) {
-			names = append(names, m[1])
+			if all[m[1]] == nil {
+				t.Fatalf("cannot find the labels of %s: teach this test", m[1])
+			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return all
 }
 
 func TestEveryTroubleAndEveryMetricIsExplainedToOperators(t *testing.T) {
 	page := string(readRepository(t, "docs/operations.md"))
-	conditions, metrics := conditionNames(t), metricNames(t)
-	if len(conditions) < 10 || len(metrics) < 10 {
-		t.Fatalf("found only %q and %q in the code", conditions, metrics)
+	conditions, known := conditionNames(t), metrics(t)
+	if len(conditions) < 10 || len(known) < 10 {
+		t.Fatalf("found only %q and %q in the code", conditions, known)
 	}
 	for _, name := range conditions {
 		if !strings.Contains(page, "\n| `"+name+"` | ") {
 			t.Errorf("docs/operations.md does not say what to do about %s", name)
 		}
 	}
-	for _, name := range metrics {
-		if !strings.Contains(page, "`"+name+"`") {
-			t.Errorf("docs/operations.md does not explain %s", name)
+	for name, labels := range known {
+		row := "`" + name + "`[^|]*\\| "
+		if len(labels) > 0 {
+			row += "`" + strings.Join(labels, "`, `") + "` "
+		}
+		if !regexp.MustCompile(row + "\\| [a-z0-9]").MatchString(page) {
+			t.Errorf("docs/operations.md does not explain %s with its labels %q", name, labels)
 		}
 	}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z]+\\.[a-z]+)` \\|").FindAllStringSubmatch(page, -1) {
@@ -237,7 +251,7 @@ func TestEveryTroubleAndEveryMetricIsExplainedToOperators(t *testing.T) {
 	}
 	for _, file := range []string{"docs/operations.md", "docs/monitoring/alerts.yml", "docs/monitoring/grafana/belfry.json"} {
 		for _, name := range regexp.MustCompile(`\bbelfry_[a-z_]+`).FindAllString(string(readRepository(t, file)), -1) {
-			if !slices.Contains(metrics, name) {
+			if known[name] == nil {
 				t.Errorf("%s mentions %s, which is no metric", file, name)
 			}
 		}
