@@ -101,7 +101,7 @@ func (c *natsCluster) wait(what string, f func() error) {
 // Each node is stopped in turn while the reader reads and states are put.
 func TestClusterThatLosesEachNodeInTurnLosesNoEventAndNoState(t *testing.T) {
 	t.Parallel()
-	const each = 500
+	const each = 100
 	cluster := startCluster(t)
 	cluster.start(0, 1, 2)
 	c := connect(t, cluster.url(), "a", func(cfg *Config) { cfg.Replicas = 3 })

@@ -84,6 +84,19 @@ func (c *Conditions) Set(name ConditionName, about, message string) {
 	}
 }
 
+// setIfNew is Set, but leaves the message of a condition that holds already.
+func (c *Conditions) setIfNew(name ConditionName, about, message string) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	if _, held := c.Find(name, about); held {
+		return
+	}
+	news, fresh := c.set(name, about, message)
+	if fresh {
+		c.listen(news, true)
+	}
+}
+
 func (c *Conditions) set(name ConditionName, about, message string) (Condition, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -59,7 +59,8 @@ func Connect(o Options) (*nats.Conn, error) {
 		return nil, fmt.Errorf("cannot connect to %s: %w: %w", redactURLs(o.URL), err, ErrPermanent)
 	}
 	if !nc.IsConnected() {
-		o.Conditions.Set(Disconnected, "", "waiting for NATS at "+redactURLs(o.URL))
+		// A handler may know the reason already.
+		o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+redactURLs(o.URL))
 	}
 	if nc.IsConnected() { // the connect handler may have run before the line above
 		o.Conditions.Clear(Disconnected, "")
@@ -163,9 +164,13 @@ func (o Options) notYetConnected(_ *nats.Conn, err error) {
 }
 
 // asyncError is where a denied publish shows: its request only times out.
-func (o Options) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
+func (o Options) asyncError(nc *nats.Conn, _ *nats.Subscription, err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		o.Conditions.Set(Permissions, deniedAbout(err.Error()), err.Error())
+		return
+	}
+	if !nc.IsConnected() { // refused credentials, most of the time
+		o.notYetConnected(nc, err)
 		return
 	}
 	o.Logger.Warn("NATS reports an error", "error", err)

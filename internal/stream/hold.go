@@ -85,29 +85,29 @@ func (h *hold) renewSince(ctx context.Context, good time.Time) (time.Time, error
 	return good, nil
 }
 
-// renew tries once. After a failure the leader says who changed the subject:
-// it may have been an earlier try of ours whose answer was lost, or the
-// stream is a new one.
+// renew tries until the renewal is stored, in three steps at most: into a
+// stream that is missing (it is made again by looking), into one that is new
+// and empty, and then for good. After every failure the leader says who has
+// the subject: it may be an earlier try of ours whose answer was lost.
 func (h *hold) renew(ctx context.Context) (ours bool, err error) {
-	sequence, err := h.lease.write(ctx, h.record, h.sequence)
-	if err == nil {
-		h.sequence = sequence
-		return true, nil
+	for range 3 {
+		var sequence uint64
+		if sequence, err = h.lease.write(ctx, h.record, h.sequence); err == nil {
+			h.sequence = sequence
+			return true, nil
+		}
+		s, lookErr := h.lease.look(ctx)
+		switch {
+		case isMissing(lookErr):
+			continue
+		case lookErr != nil:
+			return true, errors.Join(err, lookErr)
+		case !h.owns(s):
+			return false, nil
+		}
+		h.sequence = s.sequence
 	}
-	s, lookErr := h.lease.look(ctx)
-	switch {
-	case lookErr != nil:
-		return true, errors.Join(err, lookErr)
-	case !h.owns(s):
-		return false, nil
-	case s.sequence == h.sequence:
-		return true, err // it did not land, yet
-	}
-	h.sequence = s.sequence
-	if s.sequence == 0 {
-		return true, err // nothing of ours is stored until the next renewal
-	}
-	return true, nil
+	return true, err
 }
 
 // owns reports whether nobody else has written what was seen.

@@ -182,6 +182,8 @@ func TestLeaseSurvivesAnEmptyNATS(t *testing.T) {
 	n := startNATS(t)
 	c := provisioned(t, n.URL(), "a")
 	l := c.Lease("school")
+	l.times = quick()
+	l.times.patience = 15 * time.Second
 	acquired(t, l)
 	s := c.Store("school")
 	ctx := within(t, 20*time.Second)

@@ -250,7 +250,7 @@ func (c *client) purge(t *testing.T, stream string, upTo uint64) {
 // The reader is held up by its receiver, so that the purge overtakes it.
 func TestStreamTruncatedAheadOfARunningReaderIsAGapToo(t *testing.T) {
 	t.Parallel()
-	const events = 60_000
+	const events = 30_000
 	c := connect(t, startNATS(t).URL(), "a")
 	c.prepare(t, events)
 	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
