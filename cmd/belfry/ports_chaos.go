@@ -85,12 +85,17 @@ func (f *failpoint) reach(name string) {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "failpoint", name, f.signal)
+	before := time.Now()
 	_ = syscall.Kill(os.Getpid(), f.signal)
 	if f.signal == syscall.SIGKILL {
 		select {} // the signal is on its way
 	}
-	// This thread may run on for a moment before all are stopped.
-	time.Sleep(50 * time.Millisecond)
+	// This thread may run on for a moment before all are stopped, and must
+	// go on at once when they are not any more: so it looks for the jump.
+	for now := time.Now(); now.Sub(before) < time.Second; now = time.Now() {
+		before = now
+		time.Sleep(100 * time.Microsecond)
+	}
 }
 
 type failingStore struct {
