@@ -63,6 +63,11 @@ func BenchmarkMap(b *testing.B) {
 			})
 		}
 	}
+	b.Run("compiling 10000 rules", func(b *testing.B) {
+		for b.Loop() {
+			manyRules(b, 10_000, 5, "event.data.notice_minutes < 120")
+		}
+	})
 	b.Run("encoding json into a map", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -62,6 +62,9 @@ func (x *expressions) explainIssues(src string, issues *cel.Issues) []fault {
 			if strings.HasPrefix(src[f.offset:], "(") {
 				f.offset = max(0, strings.LastIndex(src[:f.offset], m[1]))
 				f.msg, f.hint = fmt.Sprintf("unknown function %q", m[1]), suggest(m[1], celFunctions())
+				if nearest(m[1], []string{"length", "len", "count"}) != "" {
+					f.hint = `did you mean "size"?`
+				}
 			}
 		}
 		if m := undefined.FindStringSubmatch(e.Message); m != nil {
