@@ -106,6 +106,9 @@ func (c *compiler) telling(r *compiledRule) {
 	if r.group == nil {
 		r.group = c.templates[r.Template].groupBy
 	}
+	if r.group != nil {
+		r.GroupBy = r.group.source
+	}
 	r.users = r.audience.users
 	r.needs = readsAny(append([]*expression{r.when, r.key, r.group, r.users, r.with}, r.withVals...)...) || r.item != nil && r.item.uses.readsData()
 	if app := c.set.Apps[r.audience.App]; app != nil {

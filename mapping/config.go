@@ -143,6 +143,7 @@ type Rule struct {
 	Audience     string
 	Template     string
 	Cancels      []string
+	GroupBy      string // CEL, the rule's own or the template's; empty: one digest
 	Priority     Priority
 	Gather       Gather // effective: the template's with the rule's overrides
 	ExpiresAfter time.Duration
