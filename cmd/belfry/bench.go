@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type benchOptions struct {
 	match  string
 	rounds int
 	json   bool
+
+	profile string
 }
 
 // benchRow is what one way of reading reached.
@@ -60,6 +63,7 @@ it starts a NATS server as a process of its own, in a temporary folder.`,
 	f.StringVar(&o.match, "match", "1/40", "share of the events that match their rule")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds; the best of each way counts")
 	f.BoolVar(&o.json, "json", false, "print JSON")
+	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the folds to this file")
 	o.nats.flags(f)
 	server := &cobra.Command{
 		Use: "server FOLDER", Hidden: true, Args: cobra.ExactArgs(1),
@@ -134,6 +138,17 @@ func runBench(ctx context.Context, o benchOptions, std stdio) error {
 		return err
 	}
 	defer b.close()
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
+		if err != nil {
+			return fmt.Errorf("cannot write the profile: %w", err)
+		}
+		defer func() { _ = f.Close() }()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return fmt.Errorf("cannot profile: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
 	rows := []benchRow{{Reader: "bare reader"}, {Reader: "fold"}}
 	for range o.rounds {
 		for i, read := range []func(context.Context) (time.Duration, error){b.bare, b.fold} {

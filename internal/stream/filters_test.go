@@ -70,3 +70,58 @@ func TestDisjointFiltersCoverEverySubjectOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestManyFiltersBecomeAFewThatCoverThem(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		subjects string
+		limit    int
+		want     string
+	}{
+		"within the limit nothing changes":         {"a.b a.c", 2, "a.b a.c"},
+		"brothers become their parent's":           {"s.a s.b s.c t.x", 2, "s.* t.x"},
+		"the largest family is widened first":      {"s.a s.b t.x t.y t.z", 3, "s.a s.b t.*"},
+		"no brothers: the deepest gives way first": {"a.x.y b.c.d.e", 1, ">"},
+		"all of it if need be":                     {"a b.c c.d.e", 1, ">"},
+	} {
+		got := few(strings.Fields(c.subjects), c.limit)
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %q gives %q, want %q", name, c.subjects, got, c.want)
+		}
+		if len(got) > c.limit {
+			t.Errorf("%s: %q gives %q, more than %d", name, c.subjects, got, c.limit)
+		}
+	}
+}
+
+func TestFewFiltersLoseNothingAndStayDisjoint(t *testing.T) {
+	t.Parallel()
+	token := rapid.SampledFrom([]string{"a", "b", "c", "d", "*"})
+	rapid.Check(t, func(t *rapid.T) {
+		pattern := rapid.Custom(func(t *rapid.T) string {
+			tokens := rapid.SliceOfN(token, 1, 4).Draw(t, "tokens")
+			if rapid.IntRange(0, 5).Draw(t, "open") == 0 {
+				tokens = append(tokens, ">")
+			}
+			return strings.Join(tokens, ".")
+		})
+		subjects := rapid.SliceOfN(pattern, 0, 20).Draw(t, "subjects")
+		limit := rapid.IntRange(1, 5).Draw(t, "limit")
+		event := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}), 1, 5).Draw(t, "event")
+		filters := few(subjects, limit)
+		if len(filters) > limit {
+			t.Fatalf("%d filters, want at most %d", len(filters), limit)
+		}
+		through := func(list []string) (n int) {
+			for _, p := range list {
+				if matches(strings.Split(p, "."), event) {
+					n++
+				}
+			}
+			return n
+		}
+		if n := through(filters); n > 1 || n == 0 && through(subjects) > 0 {
+			t.Fatalf("%v is let through %d times by %v, made of %v", event, n, filters, subjects)
+		}
+	})
+}

@@ -79,7 +79,7 @@ func (s *source) resolve(ctx context.Context, subjects []string, sources []mappi
 func planSources(subjects []string, sources []mapping.Source) plan {
 	p := plan{}
 	for _, source := range sources {
-		p[source.Stream] = streamPlan{subjects: subjects, filters: disjoint(subjects), start: source.Start, named: true}
+		p[source.Stream] = streamPlan{subjects: subjects, filters: few(subjects, maxFilters), start: source.Start, named: true}
 	}
 	return p
 }
@@ -103,7 +103,7 @@ func (s *source) planSubjects(ctx context.Context, subjects []string) (plan, []s
 	}
 	p := plan{}
 	for name, list := range wanted {
-		p[name] = streamPlan{subjects: list, filters: disjoint(list)}
+		p[name] = streamPlan{subjects: list, filters: few(list, maxFilters)}
 	}
 	return p, missing, nil
 }
