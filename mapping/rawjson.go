@@ -10,7 +10,7 @@ import (
 
 // This file finds its way in raw JSON: it checks a text once and cuts it into
 // the raw values of its members, which are decoded only when a rule asks. It
-// accepts exactly what encoding/json accepts.
+// accepts exactly what encoding/json accepts, except for very deep nesting.
 
 // member is one name and value of an object.
 type member struct {
@@ -18,7 +18,9 @@ type member struct {
 	value []byte // without surrounding space
 }
 
-const maxJSONDepth = 10_000 // as encoding/json
+// maxJSONDepth bounds nesting: each level that is looked into is scanned once
+// more, so deep nesting would make a small event expensive.
+const maxJSONDepth = 128
 
 // objectMembers cuts an object. It reports false for anything that is not one valid object.
 func objectMembers(data []byte, into []member) ([]member, bool) {

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -20,6 +21,9 @@ func FuzzTheScannerAgreesWithEncodingJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxJSONDepth {
+			return // nested too deep, perhaps
+		}
 		if got, want := validJSON(data), json.Valid(data); got != want {
 			t.Fatalf("validJSON(%q) = %v, encoding/json says %v", data, got, want)
 		}
@@ -38,6 +42,13 @@ func FuzzTheScannerAgreesWithEncodingJSON(f *testing.F) {
 			t.Fatalf("arrayElements(%q) = %q, %v; encoding/json says %q, %v", data, elements, ok, list, err)
 		}
 	})
+}
+
+func TestNestingHasALimit(t *testing.T) {
+	nested := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
+	if !validJSON(nested(maxJSONDepth)) || validJSON(nested(maxJSONDepth+1)) {
+		t.Errorf("the limit is not %d", maxJSONDepth)
+	}
 }
 
 func compareMembers(t *testing.T, members []member, want map[string]json.RawMessage) {
