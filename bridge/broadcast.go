@@ -46,6 +46,7 @@ const (
 	NotSent         OutcomeKind = "not_sent"  // certainly not sent; worth another try
 	Throttled       OutcomeKind = "throttled" // certainly not sent; the provider counts more than we know
 	Blocked         OutcomeKind = "blocked"   // certainly not sent; nothing will be until an operator acts
+	DryRun          OutcomeKind = "dry_run"   // certainly not sent, on purpose: belfry run --dry-run
 	Doubtful        OutcomeKind = "in_doubt"  // a byte may have left and no clear answer came
 )
 

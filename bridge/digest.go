@@ -34,7 +34,9 @@ type Digest struct {
 	Users    []string       `json:"users,omitempty"`   // of a user audience, in order of arrival
 	Missing  bool           `json:"missing,omitempty"` // text or data was left out for want of room
 	Trace    string         `json:"trace,omitempty"`   // traceparent of the first event that had one
+	Warned   bool           `json:"warned,omitempty"`  // will_miss was reported
 
+	foreseen   time.Time       // the Latest at which will_miss was last looked into
 	users      map[string]bool // of Users, made when it is needed
 	userBytes  int             // that Users take in the encoded state, of the first usersSized
 	usersSized int
@@ -383,6 +385,7 @@ func (d *Digest) inherit(old *Digest) {
 	d.Latest = later(d.Latest, old.Latest)
 	d.Full = d.Full || old.Full
 	d.Missing = d.Missing || old.Missing
+	d.Warned = d.Warned || old.Warned
 	d.Trace = cmp.Or(old.Trace, d.Trace)
 	for rule, n := range old.Rules {
 		d.Rules[rule] += n

@@ -17,7 +17,8 @@ func (s *State) Fold(app *mapping.App, m *mapping.Message) (changed bool) {
 
 // FoldDecision is Fold with what the app's rules make of the message.
 func (s *State) FoldDecision(app *mapping.App, m *mapping.Message, decision mapping.Decision) (changed bool) {
-	s.Counts.Read++
+	s.countRead(m)
+	items, cancels := s.Counts.Items, false
 	for i := range decision.Failures {
 		s.countFailure(decision.Failures[i])
 	}
@@ -26,15 +27,9 @@ func (s *State) FoldDecision(app *mapping.App, m *mapping.Message, decision mapp
 	}
 	for i := range decision.Matches {
 		s.match(app, &decision.Matches[i], m)
+		cancels = cancels || len(decision.Matches[i].Cancels) > 0
 	}
-	switch {
-	case len(decision.Matches) > 0:
-		s.Counts.Matched++
-	case len(decision.Dead) > 0:
-		s.Counts.Dead++
-	default:
-		s.Counts.Unmatched++
-	}
+	s.Counts.file(s.Counts.Items-items, cancels, len(decision.Dead) > 0)
 	return len(decision.Matches) > 0 || len(decision.Dead) > 0
 }
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,7 @@ type OutboxEntry struct {
 // bytes stay where they are, in the stream, and are fetched to be published:
 // so a megabyte of nonsense costs the state a few hundred bytes.
 type DeadLetter struct {
+	App      string    `json:"app"`
 	Stream   string    `json:"stream"`
 	Sequence uint64    `json:"sequence"`
 	Subject  string    `json:"subject"`
@@ -47,6 +49,7 @@ type Drop struct {
 	Digest Digest   `json:"digest"` // its names only
 	Events int      `json:"events"`
 	IDs    []string `json:"ids,omitempty"`
+	Reason string   `json:"reason,omitempty"` // the planner's last word on the digest
 }
 
 func (s *State) drop(kind dropKind, d *Digest, events int, ids []string) {
@@ -61,16 +64,26 @@ func (s *State) drop(kind dropKind, d *Digest, events int, ids []string) {
 			return
 		}
 	}
-	name := Digest{ID: d.ID, Audience: d.Audience, Template: d.Template, Group: d.Group, Part: d.Part, Opened: d.Opened, Trace: d.Trace}
+	name := Digest{ID: d.ID, Audience: d.Audience, Template: d.Template, Group: d.Group, Part: d.Part, Opened: d.Opened, ReadyBy: d.Ready(), Trace: d.Trace, Rules: maps.Clone(d.Rules)}
 	s.Drops = append(s.Drops, Drop{Kind: kind, Digest: name, Events: events, IDs: ids[:min(len(ids), maxIDs)]})
+}
+
+// ExplainDrops adds the planner's last word on a digest to what it has lost.
+func (s *State) ExplainDrops(why func(digest string) string) {
+	for i := range s.Drops {
+		if d := &s.Drops[i]; d.Reason == "" && d.Kind != dropCancelled {
+			d.Reason = why(d.Digest.ID)
+		}
+	}
 }
 
 func (s *State) deadLetter(m *mapping.Message, d *mapping.DeadLetter) {
 	text := d.Err.Error()
+	s.Counts.DeadLetters++
 	s.Outbox = append(s.Outbox, OutboxEntry{
 		ID: deadLetterID(s.App, m, d.Rule),
 		Dead: &DeadLetter{
-			Stream: m.Stream, Sequence: m.Sequence, Subject: m.Subject,
+			App: s.App, Stream: m.Stream, Sequence: m.Sequence, Subject: m.Subject,
 			Reason: d.Reason, Rule: d.Rule, Error: text[:min(len(text), 500)], At: m.Time,
 		},
 	})

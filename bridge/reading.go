@@ -20,6 +20,8 @@ func (t *tenure) startReading(ctx context.Context) {
 		from[stream] = c
 	}
 	subjects, sources := t.rules.App.Subjects(), t.rules.Sources
+	t.subjects = subjects
+	t.state.countUnder(subjects)
 	done, failed := make(chan struct{}), make(chan error, 1)
 	t.readFailed, t.readAgain = failed, time.Time{}
 	go func() {

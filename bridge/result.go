@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -15,30 +16,57 @@ import (
 // ResultState names what a result reports: the last token of its subject.
 type ResultState string
 
-// The states that results report. Those of broadcasts first.
+// The states that results report: of broadcasts, of items that leave a digest
+// without one, of digests, and of whole apps. docs/results.md tells which are final.
 const (
 	ResultSent       ResultState = "sent"
 	ResultRejected   ResultState = "rejected"
 	ResultInDoubt    ResultState = "in_doubt"
 	ResultNotSent    ResultState = "not_sent"
 	ResultThrottled  ResultState = "throttled"
+	ResultDryRun     ResultState = "dry_run"
 	ResultExpired    ResultState = "expired"
 	ResultMuted      ResultState = "muted"
 	ResultCancelled  ResultState = "cancelled"
 	ResultOverflowed ResultState = "overflowed"
+	ResultWillMiss   ResultState = "will_miss"
 	ResultBlocked    ResultState = "blocked"
 	ResultGap        ResultState = "gap"
+	ResultQuotaLow   ResultState = "quota_low"
 )
 
-// resultTypes are the CloudEvents types, part of the contract with subscribers.
-func resultType(s ResultState) string {
+// ResultStates lists them all.
+func ResultStates() []ResultState {
+	return []ResultState{
+		ResultSent, ResultRejected, ResultInDoubt, ResultNotSent, ResultThrottled, ResultDryRun,
+		ResultExpired, ResultMuted, ResultCancelled, ResultOverflowed, ResultWillMiss,
+		ResultBlocked, ResultGap, ResultQuotaLow,
+	}
+}
+
+// Final reports whether the state is an end: the events that the result tells
+// of are in no other final result. After the others more follows, or they
+// are about no events.
+func (s ResultState) Final() bool {
 	switch s {
-	case ResultExpired, ResultMuted, ResultCancelled, ResultOverflowed:
+	case ResultSent, ResultRejected, ResultDryRun, ResultExpired, ResultMuted, ResultCancelled, ResultOverflowed:
+		return true
+	}
+	return false
+}
+
+// Type is the CloudEvents type of results with the state, part of the
+// contract with subscribers.
+func (s ResultState) Type() string {
+	switch s {
+	case ResultExpired, ResultMuted, ResultCancelled, ResultOverflowed, ResultWillMiss:
 		return "dev.belfry.digest." + string(s) + ".v1"
 	case ResultBlocked:
 		return "dev.belfry.app.blocked.v1"
 	case ResultGap:
 		return "dev.belfry.source.gap.v1"
+	case ResultQuotaLow:
+		return "dev.belfry.quota.low.v1"
 	}
 	return "dev.belfry.broadcast." + string(s) + ".v1"
 }
@@ -113,7 +141,7 @@ func (r *Result) Subject() string {
 // Publication is the result as it goes to subscribers.
 func (r *Result) Publication(id string) (Publication, error) {
 	event := cloudEvent{
-		SpecVersion: "1.0", ID: id, Source: "/belfry/" + r.App, Type: resultType(r.State),
+		SpecVersion: "1.0", ID: id, Source: "/belfry/" + r.App, Type: r.State.Type(),
 		Subject: cmp.Or(r.Broadcast, r.Digest), Time: r.Times.Reported,
 		DataContentType: "application/json", TraceParent: r.Trace, Data: r,
 	}
@@ -143,6 +171,7 @@ func (d *DeadLetter) Publication(id string, m *mapping.Message) Publication {
 	} else {
 		h["Belfry-Gone"] = []string{"the stream no longer had the event's bytes"}
 	}
+	h["Belfry-App"] = []string{d.App}
 	h["Belfry-Stream"] = []string{d.Stream}
 	h["Belfry-Sequence"] = []string{strconv.FormatUint(d.Sequence, 10)}
 	h["Belfry-Subject"] = []string{d.Subject}
@@ -176,7 +205,7 @@ func (s *State) resultOf(b *Broadcast, state ResultState) Result {
 	ids := d.EventIDs(maxIDs)
 	r := Result{
 		State: state, Audience: d.Audience, Template: d.Template, Group: d.Group, Package: b.Package,
-		Broadcast: b.ID, Digest: d.ID, RequestHash: b.RequestHash, Rules: d.Rules, Items: d.Count(),
+		Broadcast: b.ID, Digest: d.ID, RequestHash: b.RequestHash, Rules: maps.Clone(d.Rules), Items: d.Count(),
 		Approximate: d.Approximate(), Incomplete: d.Missing,
 		Events: d.Events, EventIDs: ids, EventIDsLeftOut: d.Events - len(ids),
 		Cuts: b.Cuts, Reason: b.Reason, Trace: d.Trace,
@@ -190,14 +219,19 @@ func (s *State) resultOf(b *Broadcast, state ResultState) Result {
 }
 
 // reportDrops turns what left digests since the last commit into results.
-func (s *State) reportDrops(now time.Time) {
+func (s *State) reportDrops(app *mapping.App, now time.Time) {
+	if len(s.Drops) == 0 {
+		return
+	}
+	usage := LimitsFor(app.Quota).Usage(&s.Ledger, now)
 	for _, d := range s.Drops {
 		id := fmt.Sprintf("%s.%s.%d", d.Digest.ID, d.Kind, s.Commit)
 		s.report(id, Result{
 			State: ResultState(d.Kind), Audience: d.Digest.Audience, Template: d.Digest.Template,
 			Group: d.Digest.Group, Digest: d.Digest.ID, Events: d.Events, Items: d.Events,
 			EventIDs: d.IDs, EventIDsLeftOut: d.Events - len(d.IDs), Trace: d.Digest.Trace,
-			Times: ResultTimes{FirstEvent: d.Digest.Opened},
+			Package: packageOf(app, d.Digest.Audience), Rules: d.Digest.Rules, Quota: usage, Reason: d.Reason,
+			Times: ResultTimes{FirstEvent: d.Digest.Opened, WindowClosed: d.Digest.ReadyBy},
 		}, now)
 	}
 	s.Drops = nil
@@ -206,6 +240,7 @@ func (s *State) reportDrops(now time.Time) {
 // ReportGap counts and reports a stretch of a stream that could not be read.
 func (s *State) ReportGap(g Gap, now time.Time) {
 	s.Counts.Gaps++
+	delete(s.Folded, g.Stream) // the stretch without a gap begins anew
 	id := fmt.Sprintf("%s.gap.%s.%d", s.Born, g.Stream, s.NextID)
 	s.NextID++
 	s.report(id, Result{State: ResultGap, Gap: &g, Message: g.Why}, now)

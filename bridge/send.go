@@ -61,6 +61,8 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 			s.Ledger.Refund(b.ID)
 		}
 		s.finish(app, b, ResultRejected, now)
+	case DryRun:
+		s.finish(app, b, ResultDryRun, now)
 	case NotSent:
 		s.takeBack(app, b, ResultNotSent, now)
 		s.backOff(false, o, now)
@@ -77,11 +79,15 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 
 func (s *State) finish(app *mapping.App, b *Broadcast, state ResultState, now time.Time) {
 	events := uint64(b.Digest.Events)
-	if state == ResultSent {
+	switch state {
+	case ResultSent:
 		b.State = Sent
 		s.Counts.Sent += events
 		s.Counts.Broadcasts++
-	} else {
+	case ResultDryRun:
+		b.State = Sent // as far as a dry run goes
+		s.Counts.DryRun += events
+	default:
 		b.State = Rejected
 		s.Counts.Rejected += events
 	}
@@ -147,7 +153,7 @@ func (s *State) block(o Outcome, now time.Time) {
 	s.Paused = &Pause{Since: now, Code: o.Code, Why: o.Message}
 	s.NextID++
 	s.report(fmt.Sprintf("%s-%d.blocked", s.Born, s.NextID),
-		Result{State: ResultBlocked, HTTPStatus: o.HTTPStatus, Code: o.Code, Message: o.Message}, now)
+		Result{State: ResultBlocked, HTTPStatus: o.HTTPStatus, Code: o.Code, Message: o.Message, Attempts: o.Attempts}, now)
 }
 
 // doubt keeps the charge, and the digest for a human, unless the template

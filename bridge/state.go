@@ -22,7 +22,9 @@ type State struct {
 	NextID uint64 `json:"next_id"`
 
 	Sources  map[string]Checkpoint `json:"sources"`
-	Digests  []*Digest             `json:"digests"` // in the order of their keys
+	Folded   map[string]*Span      `json:"folded,omitempty"`   // by stream; see accounting.go
+	Subjects string                `json:"subjects,omitempty"` // under which Folded was counted, as a hash
+	Digests  []*Digest             `json:"digests"`            // in the order of their keys
 	Ledger   quota.Ledger          `json:"ledger"`
 	Forecast forecast.Forecast     `json:"forecast"`
 	Mutes    []Mute                `json:"muted,omitempty"`
@@ -35,31 +37,11 @@ type State struct {
 	Counts   Counts                `json:"counts"`
 	Failed   map[string]int        `json:"failed,omitempty"` // events on which a rule's expression failed, by rule
 	Host     string                `json:"host,omitempty"`   // base URL to try first
+	Low      int                   `json:"low,omitempty"`    // how low the quota was when last looked at: 0, 1 or 2
 
 	used    int               // bytes that the digests take, about; see room.go
 	samples []mapping.Failure // for the log
 	tight   bool              // key sets were shrunk to save room
-}
-
-// Counts says what became of events and items. Once everything has been
-// folded, Read = Unmatched + Dead + Matched, and
-// Items = Sent + Replaced + Cancelled + Expired + Muted + Rejected + Overflowed
-// + those that wait in digests, are being sent or are in doubt.
-type Counts struct {
-	Read       uint64 `json:"read"`
-	Unmatched  uint64 `json:"unmatched"`
-	Matched    uint64 `json:"matched"` // by at least one rule, cancelling ones included
-	Dead       uint64 `json:"dead"`    // dead letters of events that matched nothing
-	Items      uint64 `json:"items"`   // an event may become an item of several digests
-	Sent       uint64 `json:"sent"`
-	Replaced   uint64 `json:"replaced"`
-	Cancelled  uint64 `json:"cancelled"`
-	Expired    uint64 `json:"expired"`
-	Muted      uint64 `json:"muted"` // expired while muted
-	Rejected   uint64 `json:"rejected"`
-	Overflowed uint64 `json:"overflowed"` // no room for another digest of a user audience
-	Broadcasts uint64 `json:"broadcasts"` // accepted by the provider
-	Gaps       uint64 `json:"gaps"`
 }
 
 // Mute keeps digests from being sent for a while. Empty fields match all.

@@ -45,7 +45,9 @@ type Status struct {
 	Backoff   *Backoff                `json:"backoff,omitempty"`
 	Mutes     []Mute                  `json:"mutes,omitempty"`
 	Counts    Counts                  `json:"counts"`
-	Waiting   int                     `json:"waiting"` // items that are not yet at an end
+	Waiting   int                     `json:"waiting"`            // items that are not yet at an end
+	Folded    map[string]Span         `json:"folded,omitempty"`   // what was counted of each stream, for reconciling
+	Subjects  []string                `json:"subjects,omitempty"` // that the rules read
 	Failed    map[string]int          `json:"failed,omitempty"`
 	Outbox    int                     `json:"outbox"`
 	Host      string                  `json:"host,omitempty"`
@@ -118,6 +120,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), Outbox: len(st.Outbox),
 		Host: st.Host, Skew: t.skew,
 	}
+	s.Subjects, s.Folded = t.subjects, st.spans()
 	if st.Ledger.ThrottledUntil.After(now) {
 		s.Throttled = st.Ledger.ThrottledUntil
 	}

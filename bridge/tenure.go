@@ -46,6 +46,7 @@ type tenure struct {
 	readAgain   time.Time  // after a failure; zero: reading goes on
 	wasReloaded bool
 	reading     map[string]*reading
+	subjects    []string // that are being read
 	readFrom    time.Time
 	wasCaughtUp bool
 
@@ -116,6 +117,7 @@ func (t *tenure) run(ctx context.Context) (err error) {
 func (t *tenure) turn(ctx context.Context) error {
 	now := time.Now()
 	if next := t.state.NextExpiry(); !next.IsZero() && !next.After(now) && t.state.Expire(now) {
+		t.state.ExplainDrops(t.lastWord)
 		t.touch()
 	}
 	if !t.readAgain.IsZero() && !now.Before(t.readAgain) {
@@ -230,10 +232,23 @@ func (t *tenure) situation(now time.Time) Situation {
 func (t *tenure) decide(ctx context.Context, now time.Time) error {
 	t.changed, t.lastPlan = false, now
 	t.plan = Decide(t.situation(now))
+	if t.wasCaughtUp && t.state.Foresee(t.rules.App, now) {
+		t.dirty = true
+	}
 	if t.plan.Send == nil {
 		return nil
 	}
 	return t.start(ctx, t.plan.Send, t.plan.Reason, now)
+}
+
+// lastWord is the planner's latest explanation of a digest.
+func (t *tenure) lastWord(digest string) string {
+	for _, e := range t.plan.Explanations {
+		if e.Digest == digest {
+			return e.Why
+		}
+	}
+	return ""
 }
 
 func (t *tenure) commitDue(now time.Time) bool {
