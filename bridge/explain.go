@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // explain says for every digest where it stands. The first of those that wait
@@ -27,12 +30,27 @@ func (t *table) nameNext() {
 	if t.send != nil {
 		return
 	}
+	var next *row
 	for _, r := range t.order {
-		if r.state == StateWaitingQuota && !r.until.IsZero() {
-			r.state = StateNext
+		switch {
+		case r.state == StateNext:
 			return
+		case next != nil && (r.hold == nil || next.hold == nil || !sooner(r.hold, next.hold)):
+		case r.state == StateWaitingQuota && !r.until.IsZero(), r.state == StateHeld:
+			next = r
 		}
 	}
+	if next != nil {
+		next.state = StateNext
+	}
+}
+
+// sooner compares two digests that are held for a better moment.
+func sooner(a, b *hold) bool {
+	if a.when.IsZero() || b.when.IsZero() {
+		return !a.when.IsZero()
+	}
+	return a.when.Before(b.when)
 }
 
 func (t *table) figures(r *row) map[string]float64 {
@@ -73,8 +91,11 @@ func (t *table) stands(r *row) string {
 	case StateWaitingQuota:
 		return t.waiting(r, "waiting for a send")
 	case StateNext:
-		if t.send == r {
+		switch {
+		case t.send == r:
 			return fmt.Sprintf("goes now: %s.", r.why)
+		case r.hold != nil || r.why != "" || t.left > 0 && !r.until.IsZero() && t.sendLeft(r.top).Equal(t.Now):
+			return "next, " + t.heldBecause(r)
 		}
 		return t.waiting(r, "next")
 	case StateReady:
@@ -113,13 +134,47 @@ func (t *table) waiting(r *row, how string) string {
 }
 
 func (t *table) heldBecause(r *row) string {
-	if r.why != "" {
+	switch {
+	case r.why != "":
 		return "held: " + r.why + "."
-	}
-	if r.until.IsZero() {
+	case t.App.Quota.Policy == mapping.PolicySlots && r.until.IsZero():
 		return "held: no slot is set."
+	case t.App.Quota.Policy == mapping.PolicySlots:
+		return fmt.Sprintf("held: goes only at its slots, the next is at %s.", t.clock(r, r.until))
+	case r.hold == nil:
+		return fmt.Sprintf("held: worth %s now, less than others that a send could carry; %s.", number(r.worth), t.sendsLeft(r))
 	}
-	return fmt.Sprintf("held: goes only at its slots, the next is at %s.", t.clock(r, r.until))
+	h := r.hold
+	switch {
+	case r.worth >= h.price:
+		return fmt.Sprintf("held: worth %s now, and a send would earn %s elsewhere, so it goes when sends are weighed again at %s.",
+			number(r.worth), number(max(0, h.price)), t.clock(r, r.until))
+	case h.when.IsZero():
+		return fmt.Sprintf("held: worth %s now, and a send is expected to earn %s elsewhere; %s.",
+			number(r.worth), number(h.price), t.sendsLeft(r))
+	}
+	return fmt.Sprintf("held: worth %s now; with what usually joins it, it is expected to be worth %s at about %s, and %s.",
+		number(r.worth), number(h.later), t.clock(r, h.when), t.sendsLeft(r))
+}
+
+// sendsLeft says what there is to spend, and until when.
+func (t *table) sendsLeft(r *row) string {
+	n, verb := t.dayLeft, isAre(t.dayLeft)
+	day := t.limits.Windows[len(t.limits.Windows)-1]
+	switch {
+	case day.Calendar != quota.None:
+		return fmt.Sprintf("%s %s left until %s", plural(t.dayLeft, "send", "sends"), isAre(t.dayLeft), t.clock(r, t.limits.Frees(t.Now)))
+	case len(t.day) > 0:
+		return fmt.Sprintf("%s %s left, the next comes back at %s", plural(n, "send", "sends"), verb, t.clock(r, t.day[0].At))
+	}
+	return fmt.Sprintf("%s %s left", plural(n, "send", "sends"), verb)
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 func (t *table) holds(r *row) string {

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/quota"
@@ -77,13 +76,15 @@ const echoFor = 30 * time.Minute
 // the same kind has just been sent, and never for long.
 func (t *table) echoes(r *row) time.Time {
 	kind := forecastKey(r.d)
-	gone := slices.ContainsFunc(t.Ledger.Spends, func(s quota.Spend) bool {
-		return s.Origin == quota.Own && s.Why == kind && t.Now.Sub(s.At) < echoFor
-	})
-	if !gone {
+	var until, first time.Time
+	for _, s := range t.Ledger.Spends {
+		if s.Origin == quota.Own && s.Why == kind {
+			until = later(until, s.At.Add(echoFor))
+		}
+	}
+	if !until.After(t.Now) {
 		return time.Time{}
 	}
-	var first time.Time
 	for i := range r.d.Items {
 		if it := &r.d.Items[i]; it.Priority == mapping.Urgent {
 			first = earlier(first, it.Arrived)
@@ -92,7 +93,7 @@ func (t *table) echoes(r *row) time.Time {
 	if first.IsZero() {
 		return time.Time{}
 	}
-	return first.Add(urgentWithin)
+	return earlier(until, first.Add(urgentWithin))
 }
 
 // market asks of each digest whether it is worth its price.
@@ -108,6 +109,9 @@ func (t *table) market(rows []*row) {
 		return
 	}
 	best := t.price(rows, opened)
+	if best != nil && (t.Busy || t.send != nil) {
+		best.state = StateReady
+	}
 	if best != nil && open {
 		t.start(best, fmt.Sprintf("worth %s now, and a send is expected to earn %s elsewhere",
 			number(best.worth), number(max(0, best.hold.price))))

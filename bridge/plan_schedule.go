@@ -12,24 +12,25 @@ import (
 // limit allows so many sends between two instants of the grid.
 type limit struct{ from, to, most int }
 
-// caps turns the ledger into limits on the coming sends.
+// caps turns the ledger, as it was at the first instant of the grid, into
+// limits on the coming sends.
 func (t *table) caps(grid []time.Time) []limit {
-	n := len(grid)
+	n, now := len(grid), grid[0]
 	at := func(when time.Time) int {
 		b, _ := slices.BinarySearchFunc(grid, when, time.Time.Compare)
 		return b
 	}
 	var caps []limit
 	for _, w := range t.limits.Windows {
-		counting := t.limits.Counting(w, t.Ledger, t.Now)
+		counting := t.limits.Counting(w, t.Ledger, now)
 		left := max(0, w.Max-len(counting))
 		if w.Calendar != quota.None {
-			end := at(t.limits.Frees(t.Now))
+			end := at(t.limits.Frees(now))
 			caps = append(caps, limit{0, end, left}, limit{end, n, w.Max})
 			continue
 		}
 		if w.Rolling <= time.Hour {
-			caps = append(caps, limit{0, at(t.Now.Add(w.Rolling)), left})
+			caps = append(caps, limit{0, at(now.Add(w.Rolling)), left})
 			continue
 		}
 		for _, r := range counting {

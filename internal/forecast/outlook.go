@@ -213,14 +213,3 @@ func (f *Forecast) habit(key, priority, slot int) (usual, lasts float64) {
 	share := min(0.9, max(0, both/alone))
 	return 2 * mean[slot], share * share
 }
-
-// Since returns how many arrivals of a key and priority have been seen in
-// about the last half hour, earlier ones counting less.
-func (f *Forecast) Since(now time.Time, key string, priority int) float64 {
-	for _, r := range f.Recent {
-		if f.Keys[r.Key] == key && r.Priority == priority {
-			return r.faded(now)
-		}
-	}
-	return 0
-}

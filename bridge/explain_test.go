@@ -1,0 +1,183 @@
+package bridge
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/internal/forecast"
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// waiting is a digest whose items arrived at the given time.
+func waiting(audience, template string, at time.Time, lives time.Duration, priorities ...mapping.Priority) *Digest {
+	d := &Digest{ID: audience + "-" + template, Audience: audience, Template: template, Opened: at, Latest: at, ReadyBy: at.Add(15 * time.Minute)}
+	for _, p := range priorities {
+		d.Items = append(d.Items, mapping.Item{Arrived: at, ReadyBy: d.ReadyBy, Expires: at.Add(lives), Priority: p})
+	}
+	return d
+}
+
+func TestEveryStateIsExplainedInWords(t *testing.T) {
+	noon := planStart.Add(12 * time.Hour)
+	spent := func(n int) *quota.Ledger {
+		var led quota.Ledger
+		for i := range n {
+			led.External("", noon.Add(-time.Duration(i+2)*time.Hour), "")
+		}
+		return &led
+	}
+	ready := waiting("east", "news", noon.Add(-30*time.Minute), 4*time.Hour, mapping.Normal)
+	tests := []struct {
+		name   string
+		change func(*Situation)
+		state  string
+		why    []string
+	}{
+		{"goes now", func(*Situation) {}, StateNext, []string{"goes now", "expired by 15:30"}},
+		{"gathering", func(s *Situation) { s.Now = noon.Add(-20 * time.Minute) }, StateGathering, []string{"1 item until 11:45"}},
+		{"paused", func(s *Situation) { s.Paused = true }, StatePaused, []string{"until an operator resumes"}},
+		{"under way", func(s *Situation) { s.Busy = true }, StateReady, []string{"another send is under way"}},
+		{"muted", func(s *Situation) {
+			s.Muted = func(*Digest) (time.Time, bool) { return noon.Add(2 * time.Hour), true }
+		}, StateMuted, []string{"until 14:00"}},
+		{"orphaned", func(s *Situation) { delete(s.App.Audiences, "east") }, StateOrphaned, []string{`audience "east"`}},
+		{"quiet", func(s *Situation) {
+			s.App.Audiences["east"].QuietHours = &mapping.QuietHours{From: 11 * time.Hour, To: 13 * time.Hour}
+		}, StateQuiet, []string{"until 13:00"}},
+		{"no send left", func(s *Situation) { s.Ledger = spent(3) }, StateNext, []string{"none is left now", "tomorrow 00:00"}},
+		{"reserved", func(s *Situation) {
+			s.Ledger, s.App.Quota.Reserve = spent(2), map[mapping.Priority]int{mapping.Urgent: 1}
+		}, StateNext, []string{"reserved for more pressing", "tomorrow 00:00"}},
+		{"no quota at all", func(s *Situation) { s.App.Quota.PerDay = 0 }, StateWaitingQuota, []string{"leaves no send"}},
+		{"not its slot", func(s *Situation) { s.App.Quota.Policy = mapping.PolicySlots }, StateNext, []string{"held: goes only at its slots, the next is at 18:00"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := Situation{Now: noon, App: planApp(mapping.PolicyASAP), Digests: []*Digest{ready}, Ledger: &quota.Ledger{}}
+			tt.change(&s)
+			e := Decide(s).Explanations[0]
+			if e.State != tt.state {
+				t.Errorf("state is %s, want %s: %s", e.State, tt.state, e.Why)
+			}
+			for _, word := range tt.why {
+				if !strings.Contains(e.Why, word) {
+					t.Errorf("%q lacks %q", e.Why, word)
+				}
+			}
+		})
+	}
+}
+
+func TestAHeldDigestNamesTheMomentThatItWaitsFor(t *testing.T) {
+	app := planApp(mapping.PolicyPrice)
+	var f forecast.Forecast
+	for day := range 14 {
+		f.Observe(planStart.AddDate(0, 0, day-14), "port/news", 0)
+		for i := range 10 {
+			f.Observe(planStart.AddDate(0, 0, day-14).Add(15*time.Hour+time.Duration(i)*time.Minute), "east/news", int(mapping.High))
+		}
+	}
+	now := planStart.Add(13*time.Hour + 30*time.Minute)
+	led := &quota.Ledger{}
+	led.External("a", now.Add(-6*time.Hour), "")
+	led.External("b", now.Add(-4*time.Hour), "")
+	d := waiting("east", "news", now.Add(-20*time.Minute), 4*time.Hour, mapping.Normal, mapping.Normal)
+	p := Decide(Situation{Now: now, App: app, Digests: []*Digest{d}, Ledger: led, Forecast: &f})
+	if p.Send != nil {
+		t.Fatalf("it goes: %s", p.Reason)
+	}
+	e := p.Explanations[0]
+	t.Log(e.Why)
+	if e.State != StateNext || !strings.Contains(e.Why, "worth 5.9 now") || !strings.Contains(e.Why, "15:30") || !strings.Contains(e.Why, "1 send is left until tomorrow 00:00") {
+		t.Errorf("%+v", e)
+	}
+	if e.Figures["worth_later"] < 80 || e.Figures["price"] < 50 || e.Figures["sends_left_today"] != 1 {
+		t.Errorf("figures %v", e.Figures)
+	}
+}
+
+func TestADigestIsExpectedToMissWhenNoSendComesBackInTime(t *testing.T) {
+	noon := planStart.Add(12 * time.Hour)
+	app := planApp(mapping.PolicyASAP)
+	var led quota.Ledger
+	d := waiting("east", "news", noon, 4*time.Hour, mapping.Normal)
+	if why, miss := WillMiss(app, d, &led, noon); miss {
+		t.Errorf("misses with all sends left: %s", why)
+	}
+	for i := range 3 {
+		led.External("", noon.Add(-time.Duration(i+2)*time.Hour), "")
+	}
+	if why, miss := WillMiss(app, d, &led, noon); !miss || !strings.Contains(why, "tomorrow 00:00") {
+		t.Errorf("got %q, %v", why, miss)
+	}
+	longer := waiting("east", "news", noon, 20*time.Hour, mapping.Normal)
+	if why, miss := WillMiss(app, longer, &led, noon); miss {
+		t.Errorf("misses though it lives until tomorrow: %s", why)
+	}
+	app.Audiences["east"].QuietHours = &mapping.QuietHours{From: 22 * time.Hour, To: 9 * time.Hour}
+	if why, miss := WillMiss(app, longer, &led, noon); !miss || !strings.Contains(why, "disturbed") {
+		t.Errorf("got %q, %v", why, miss)
+	}
+}
+
+func TestTheReserveIsForMorePressingDigestsOnly(t *testing.T) {
+	noon := planStart.Add(12 * time.Hour)
+	app := planApp(mapping.PolicyASAP)
+	app.Quota.Reserve = map[mapping.Priority]int{mapping.Urgent: 1}
+	tests := []struct {
+		name    string
+		charged []mapping.Priority
+		normal  bool
+		urgent  bool
+	}{
+		{"two of three are free for all", nil, true, true},
+		{"one is kept", []mapping.Priority{mapping.Normal, mapping.Normal}, false, true},
+		{"a reserve that was used is no longer kept", []mapping.Priority{mapping.Normal, mapping.Urgent}, true, true},
+		{"nothing is left", []mapping.Priority{mapping.Normal, mapping.Normal, mapping.Urgent}, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var led quota.Ledger
+			for i, p := range tt.charged {
+				led.ChargeAs(string(rune('a'+i)), noon.Add(-time.Duration(i+2)*time.Hour), uint8(p), "")
+			}
+			for p, want := range map[mapping.Priority]bool{mapping.Normal: tt.normal, mapping.Urgent: tt.urgent} {
+				d := waiting("east", "news", noon.Add(-time.Hour), 4*time.Hour, p)
+				plan := Decide(Situation{Now: noon, App: app, Digests: []*Digest{d}, Ledger: &led})
+				if got := plan.Send != nil; got != want {
+					t.Errorf("%s goes: %v, want %v: %s", p, got, want, plan.Explanations[0].Why)
+				}
+			}
+		})
+	}
+}
+
+func TestTiesGoByPriorityThenExpiryThenWait(t *testing.T) {
+	noon := planStart.Add(12 * time.Hour)
+	pressing := waiting("west", "news", noon.Add(-20*time.Minute), 4*time.Hour, mapping.High)
+	sooner := waiting("port", "news", noon.Add(-30*time.Minute), 2*time.Hour, mapping.Normal)
+	longest := waiting("east", "alarms", noon.Add(-50*time.Minute), 4*time.Hour, mapping.Normal)
+	digests := []*Digest{longest, sooner, pressing}
+	app, led := planApp(mapping.PolicyASAP), &quota.Ledger{}
+	app.Quota.PerHour = 3
+	for _, want := range []*Digest{pressing, sooner, longest} {
+		p := Decide(Situation{Now: noon, App: app, Digests: digests, Ledger: led})
+		if p.Send != want {
+			t.Fatalf("%s goes, want %s", p.Send.ID, want.ID)
+		}
+		led.Charge(p.Send.ID, noon)
+		var rest []*Digest
+		for _, d := range digests {
+			if d != p.Send {
+				rest = append(rest, d)
+			}
+		}
+		digests = rest
+	}
+	p := Choose(Situation{Now: noon, App: planApp(PolicyFIFO), Digests: []*Digest{sooner, pressing, longest}, Ledger: &quota.Ledger{}})
+	if p.Send != longest {
+		t.Errorf("first in, first out sends %s", p.Send.ID)
+	}
+}
