@@ -244,7 +244,9 @@ func (c *chaos) read() {
 		if err := json.Unmarshal(m.Data, &e); err != nil || !strings.HasPrefix(m.Subject, "belfry.result.") {
 			c.t.Fatalf("cannot use what was published on %s: %v\n%s", m.Subject, err, m.Data)
 		}
-		c.results[e.ID] = e.Data
+		if !isWarning(e.Data.State) {
+			c.results[e.ID] = e.Data
+		}
 	}
 }
 

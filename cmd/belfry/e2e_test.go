@@ -67,7 +67,8 @@ func createSchool(t testing.TB, js jetstream.JetStream) {
 	}
 }
 
-// follow collects the results that are published from now on.
+// follow collects the results that are published from now on, without the
+// warnings, which tell of nothing that has happened.
 func follow(t testing.TB, nc *nats.Conn) func() []bridge.Result {
 	t.Helper()
 	sub, err := nc.SubscribeSync("belfry.result.>")
@@ -92,9 +93,15 @@ func follow(t testing.TB, nc *nats.Conn) func() []bridge.Result {
 			if err := json.Unmarshal(m.Data, &e); err != nil || e.SpecVersion != "1.0" {
 				t.Fatalf("result %s is no CloudEvent 1.0: %v\n%s", m.Subject, err, m.Data)
 			}
-			all = append(all, e.Data)
+			if !isWarning(e.Data.State) {
+				all = append(all, e.Data)
+			}
 		}
 	}
+}
+
+func isWarning(s bridge.ResultState) bool {
+	return s == bridge.ResultQuotaLow || s == bridge.ResultWillMiss
 }
 
 func TestThreeEventsBecomeOneBroadcastAndOneResultAcrossARestart(t *testing.T) {

@@ -132,6 +132,10 @@ func (s *show) result(m *nats.Msg) {
 	}
 	r := event.Data
 	s.counts[string(r.State)]++
+	if r.State == bridge.ResultQuotaLow {
+		s.print(inkResult, "result", m.Subject+": "+r.Message)
+		return
+	}
 	text := fmt.Sprintf("%s: %s, %s", m.Subject, plural(r.Items, "item", "items"), plural(r.Events, "event", "events"))
 	for _, q := range r.Quota {
 		text += fmt.Sprintf(", %d left this %s", q.Left, q.Window)

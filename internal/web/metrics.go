@@ -63,7 +63,7 @@ func (s series) app(a *bridge.Status) {
 	}
 	for fate, n := range map[string]uint64{
 		"sent": c.Sent, "replaced": c.Replaced, "cancelled": c.Cancelled, "expired": c.Expired,
-		"muted": c.Muted, "rejected": c.Rejected, "overflowed": c.Overflowed,
+		"muted": c.Muted, "rejected": c.Rejected, "overflowed": c.Overflowed, "dry_run": c.DryRun,
 	} {
 		s.counter("belfry_items_total", "Items at their end, by what became of them.", n, "app", a.App, "fate", fate)
 	}
