@@ -33,6 +33,10 @@ type Lease interface {
 	// Acquire waits until this replica may claim the app. The returned
 	// channel is closed when the lease was lost or must be given up.
 	Acquire(ctx context.Context) (lost <-chan struct{}, err error)
+	// Holds reports whether the lease is ours at this very moment. It reads
+	// the clock itself: a process that was suspended past its lease is told
+	// so at once, even before lost is closed.
+	Holds() bool
 	// Release gives the lease up, so that another replica takes over at once.
 	Release(ctx context.Context) error
 }
@@ -88,7 +92,7 @@ type Gap struct {
 type Provider interface {
 	// Send returns what became of it; it never returns before that is known
 	// or the answer has been waited for long enough. No first byte is written
-	// after the deadline, or when ctx has ended before.
+	// after the deadline, when ctx has ended before, or against the permit.
 	Send(ctx context.Context, s Send) Outcome
 }
 
@@ -98,6 +102,10 @@ type Send struct {
 	Body     []byte
 	Deadline time.Time
 	Host     string // base URL to try first; empty: the primary
+
+	// Permit is asked right before the first byte, and an error of it keeps
+	// that byte from leaving; nil allows it.
+	Permit func() error
 }
 
 // Publisher publishes results and dead letters.

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -25,7 +26,7 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	t.log.Info("sends a broadcast", "broadcast", b.ID, "audience", d.Audience, "template", d.Template, "items", d.Count(), "why", reason)
 	sendCtx, stop := context.WithCancel(ctx)
 	t.stopSend = stop
-	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host}
+	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host, Permit: t.mayBegin}
 	provider := t.provider
 	t.workers.Add(1)
 	go func() {
@@ -33,6 +34,18 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 		defer stop()
 		t.sent <- provider.Send(sendCtx, send)
 	}()
+	return nil
+}
+
+// errLeaseOver keeps a send from beginning that slept past its lease: the
+// next owner may have said already that it is in doubt.
+var errLeaseOver = errors.New("the lease is over, another replica may own the app")
+
+// mayBegin is asked by the provider right before the first byte, on its goroutine.
+func (t *tenure) mayBegin() error {
+	if !t.cfg.Lease.Holds() {
+		return errLeaseOver
+	}
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 type Lease struct {
 	mu       sync.Mutex
 	lost     chan struct{}
+	asleep   bool
 	Acquired int
 	Released int
 }
@@ -26,8 +27,24 @@ func (l *Lease) Acquire(ctx context.Context) (<-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.Acquired++
+	l.asleep = false
 	l.lost = make(chan struct{})
 	return l.lost, nil
+}
+
+// Holds implements bridge.Lease.
+func (l *Lease) Holds() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.asleep
+}
+
+// Oversleep lets the lease be over without anyone having been told yet, as
+// after a suspension of the process.
+func (l *Lease) Oversleep() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asleep = true
 }
 
 // Release implements bridge.Lease.
@@ -164,6 +181,9 @@ type Provider struct {
 
 // Send implements bridge.Provider.
 func (p *Provider) Send(ctx context.Context, s bridge.Send) bridge.Outcome {
+	if err := s.Permit(); err != nil {
+		return bridge.Outcome{Kind: bridge.NotSent, Message: err.Error(), At: time.Now()}
+	}
 	p.mu.Lock()
 	p.sends = append(p.sends, s)
 	n, answer := len(p.sends), p.Answer

@@ -95,6 +95,9 @@ func (c *Client) mayBegin(ctx context.Context, s bridge.Send) error {
 	if !c.cfg.Clock().Before(s.Deadline) {
 		return errDeadline
 	}
+	if s.Permit != nil {
+		return s.Permit()
+	}
 	return nil
 }
 

@@ -21,11 +21,12 @@ type hold struct {
 	mu         sync.Mutex // guards what follows
 	why        error
 	promisedTo string
+	good       time.Time // when the latest good renewal began
 }
 
-func newHold(l *Lease, record leaseRecord, sequence uint64) *hold {
+func newHold(l *Lease, record leaseRecord, sequence uint64, good time.Time) *hold {
 	return &hold{
-		lease: l, record: record, sequence: sequence,
+		lease: l, record: record, sequence: sequence, good: good,
 		lost: make(chan struct{}), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -33,8 +34,9 @@ func newHold(l *Lease, record leaseRecord, sequence uint64) *hold {
 // keep renews the lease until release, or until it is lost. A lease that was
 // promised to another replica is kept on, so that the last commit is made in
 // peace, but no longer than the grace: a loop that hangs must not keep the app.
-func (h *hold) keep(ctx context.Context, good time.Time) {
+func (h *hold) keep(ctx context.Context) {
 	defer close(h.done)
+	good := h.good
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	tick := time.NewTicker(h.lease.times.renew)
@@ -57,7 +59,18 @@ func (h *hold) keep(ctx context.Context, good time.Time) {
 			h.lose(err, "")
 			return
 		}
+		h.mu.Lock()
+		h.good = good
+		h.mu.Unlock()
 	}
+}
+
+// valid reports whether nobody else can have claimed the lease yet. It looks
+// at the clock itself: after a suspension it may be asked before keep runs.
+func (h *hold) valid(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.why == nil && silence(h.good, now) < h.lease.times.patience
 }
 
 // renewSince renews once and returns when the latest good renewal began. An

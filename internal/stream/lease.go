@@ -102,11 +102,11 @@ func (l *Lease) claim(ctx context.Context, s sight) (*hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := newHold(l, record, sequence)
+	h := newHold(l, record, sequence, began)
 	l.mu.Lock()
 	l.held = h
 	l.mu.Unlock()
-	go h.keep(context.WithoutCancel(ctx), began)
+	go h.keep(context.WithoutCancel(ctx))
 	return h, nil
 }
 
@@ -121,6 +121,13 @@ func (l *Lease) Release(ctx context.Context) error {
 		return nil
 	}
 	return h.release(ctx)
+}
+
+// Holds reports whether the lease is ours at this very moment, also in a
+// process that has just gone on after a suspension.
+func (l *Lease) Holds() bool {
+	h := l.current()
+	return h != nil && h.valid(time.Now())
 }
 
 // Why says why the lost channel was closed: ErrLeaseTaken, ErrLeaseSilent or

@@ -138,8 +138,16 @@ func TestHolderThatSleptForThreeSecondsLosesItsLeaseBeforeItWrites(t *testing.T)
 	l := c.Lease("school")
 	acquired(t, l)
 	h := l.current()
+	if !l.Holds() {
+		t.Error("a lease that was just claimed is not held")
+	}
 	close(h.stop)
 	<-h.done
+	for ago, want := range map[time.Duration]bool{2900 * time.Millisecond: true, 3 * time.Second: false, time.Hour: false} {
+		if h.good = time.Now(); h.valid(h.good.Add(ago)) != want {
+			t.Errorf("%s after the renewal the lease is held: %v, want %v", ago, !want, want)
+		}
+	}
 	before := h.sequence
 	_, err := h.renewSince(within(t, time.Second), time.Now().Add(-3*time.Second))
 	if !errors.Is(err, ErrLeaseSilent) || h.sequence != before {
