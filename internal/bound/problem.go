@@ -60,6 +60,7 @@ type series struct {
 	first  []int       // first[t]: the oldest bucket whose items are still worth something in bucket t
 	gain   [][]float64 // gain[t][k]: what a send in t earns of the k+1 latest buckets, t included
 	closed []bool
+	latest []time.Time // of each bucket: when its last item arrived; zero: nothing did
 	items  []*Arrival
 }
 
@@ -101,12 +102,16 @@ func (p *Problem) bucket(at time.Time) int { return int(at.Sub(p.From) / p.Grid)
 // fill works out what a send in every bucket earns of each bucket before it.
 func (p *Problem) fill(s *series, digest, n int) {
 	s.first, s.gain, s.closed = make([]int, n), make([][]float64, n), make([]bool, n)
+	s.latest = make([]time.Time, n)
 	for t := range n {
 		s.first[t] = t
 		s.closed[t] = p.Closed != nil && p.Closed(digest, p.start(t), p.start(t+1))
 	}
 	for _, a := range s.items {
 		j := p.bucket(a.At)
+		if a.At.After(s.latest[j]) {
+			s.latest[j] = a.At
+		}
 		for t := j; t < n && p.start(t).Before(a.Expires); t++ {
 			s.first[t] = min(s.first[t], j)
 		}

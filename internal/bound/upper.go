@@ -183,13 +183,10 @@ func (d *dual) repair(picks []pick) float64 {
 
 // moment is the best instant of a bucket: when its last item has arrived.
 func (d *dual) moment(p pick) time.Time {
-	at, end := d.p.start(p.bucket), d.p.start(p.bucket+1)
-	for _, a := range d.all[p.digest].items {
-		if a.At.After(at) && a.At.Before(end) {
-			at = a.At
-		}
+	if at := d.all[p.digest].latest[p.bucket]; !at.IsZero() {
+		return at
 	}
-	return at
+	return d.p.start(p.bucket)
 }
 
 // keeps reports whether one more send breaks no window. It looks at every
