@@ -207,6 +207,7 @@ func (d *daemon) use(ctx context.Context, rs *mapping.RuleSet) {
 	for _, r := range d.removeMissing(rs) {
 		r.stop()
 		<-r.done
+		d.leases.Forget(r.bridge.Status().App)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

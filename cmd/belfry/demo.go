@@ -244,15 +244,15 @@ func (d *demo) awaitEnd(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if d.show.quietFor() >= demoSettle && quiet(d.daemon.overview(), deadline) {
+		if d.show.quietFor() >= demoSettle && settled(d.daemon.overview(), deadline) {
 			return
 		}
 	}
 }
 
-// quiet reports whether no digest can leave, nothing is under way and every
+// settled reports whether no digest can leave, nothing is under way and every
 // result is out.
-func quiet(o bridge.Overview, deadline time.Time) bool {
+func settled(o bridge.Overview, deadline time.Time) bool {
 	for _, app := range o.Apps {
 		if app.Role != bridge.RoleOwner || app.Sending != nil || app.Outbox > 0 || !app.CaughtUp {
 			return false

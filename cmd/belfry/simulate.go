@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belfry-bridge/belfry/internal/simulate"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// simulateOptions are what simulate and tune share.
+type simulateOptions struct {
+	history historyOptions
+	rules   string
+	app     string
+	json    bool
+}
+
+func (o *simulateOptions) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
+	f.StringVar(&o.app, "app", "", "app; may be left out where there is only one")
+	f.BoolVar(&o.json, "json", false, "print JSON, for programs")
+	o.history.flags(f)
+}
+
+// compiled loads rules for a simulation. Nothing is sent, so secrets that
+// are not set don't matter.
+func compiled(file string, std stdio) (*mapping.RuleSet, error) {
+	env := func(name string) (string, bool) {
+		if v, ok := std.env(name); ok {
+			return v, true
+		}
+		return "unset-" + name, true
+	}
+	rules, problems, err := loadRules(file, env)
+	if err != nil {
+		return nil, err
+	}
+	if rules == nil {
+		for _, p := range problems {
+			fmt.Fprintln(std.err, p)
+		}
+		return nil, fmt.Errorf("cannot use %s: %s", file, plural(len(problems), "problem", "problems"))
+	}
+	return rules, nil
+}
+
+// subjects are those of the simulated app, for reading a stream.
+func (o *simulateOptions) subjects(rs *mapping.RuleSet) ([]string, error) {
+	if o.app == "" && len(rs.Apps) == 1 {
+		for name := range rs.Apps {
+			o.app = name
+		}
+	}
+	app := rs.Apps[o.app]
+	if app == nil {
+		return nil, fmt.Errorf("cannot simulate the app %q: the rules have no such app, or several; name one with --app", o.app)
+	}
+	return app.Subjects(), nil
+}
+
+func newSimulate(std stdio) *cobra.Command {
+	var o simulateOptions
+	var policy, html, compare string
+	var noBound bool
+	cmd := &cobra.Command{
+		Use:   "simulate --events FILE | --stream NAME",
+		Short: "Run recorded events through rules and planner in virtual time; nothing is sent",
+		Long: `Runs a history through the real mapping, fold and planner in virtual time and says what would have
+been sent when, what each event came to, and how close that is to what hindsight could have earned.
+
+A history is a file of JSON lines with "at", "subject" and "data", or a stream.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rs, err := compiled(o.rules, std)
+			if err != nil {
+				return err
+			}
+			subjects, err := o.subjects(rs)
+			if err != nil {
+				return err
+			}
+			history, err := o.history.open(cmd.Context(), std, subjects)
+			if err != nil {
+				return err
+			}
+			p, err := parsePolicy(policy)
+			if err != nil {
+				return err
+			}
+			cfg := simulate.Config{Rules: rs, App: o.app, Policy: p, SkipBound: noBound}
+			report, err := simulate.Run(cmd.Context(), cfg, history())
+			if err != nil {
+				return err
+			}
+			if html != "" {
+				if err := writeHTML(html, &report); err != nil {
+					return err
+				}
+			}
+			if compare != "" {
+				return o.compare(cmd.Context(), std, cfg, report, compare, history)
+			}
+			if o.json {
+				return printJSON(std.out, report)
+			}
+			return report.WriteText(std.out)
+		},
+	}
+	o.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&policy, "policy", "", "price, asap or slots instead of the rules' own")
+	f.StringVar(&html, "html", "", "write a page with the timeline to this file")
+	f.StringVar(&compare, "compare", "", "another rules file, shown beside this one")
+	f.BoolVar(&noBound, "no-bound", false, "skip the bound and the score, which take as long as the rest")
+	return cmd
+}
+
+func (o *simulateOptions) compare(ctx context.Context, std stdio, cfg simulate.Config, a simulate.Report, other string, history func() simulate.History) error {
+	rs, err := compiled(other, std)
+	if err != nil {
+		return err
+	}
+	cfg.Rules = rs
+	b, err := simulate.Run(ctx, cfg, history())
+	if err != nil {
+		return err
+	}
+	c := simulate.Compare(o.rules, a, other, b)
+	if o.json {
+		return printJSON(std.out, c)
+	}
+	return c.WriteText(std.out)
+}
+
+func writeHTML(path string, report *simulate.Report) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("cannot write the page: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return report.WriteHTML(f)
+}
+
+func parsePolicy(text string) (mapping.Policy, error) {
+	switch p := mapping.Policy(text); p {
+	case "", mapping.PolicyPrice, mapping.PolicyASAP, mapping.PolicySlots:
+		return p, nil
+	}
+	return "", fmt.Errorf("cannot use the policy %q: want price, asap or slots", text)
+}
+
+func newTune(std stdio) *cobra.Command {
+	var o simulateOptions
+	var policies, slots, reserves, worths []string
+	var windows []float64
+	cmd := &cobra.Command{
+		Use:   "tune --events FILE | --stream NAME",
+		Short: "Try variations of the rules on recorded events; suggests, never changes",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rs, err := compiled(o.rules, std)
+			if err != nil {
+				return err
+			}
+			subjects, err := o.subjects(rs)
+			if err != nil {
+				return err
+			}
+			tuning, err := parseTuning(policies, slots, reserves, worths, windows)
+			if err != nil {
+				return err
+			}
+			history, err := o.history.open(cmd.Context(), std, subjects)
+			if err != nil {
+				return err
+			}
+			trials, err := simulate.Tune(cmd.Context(), simulate.Config{Rules: rs, App: o.app}, tuning, history)
+			if err != nil {
+				return err
+			}
+			return printTrials(std.out, o.json, trials)
+		},
+	}
+	o.flags(cmd)
+	f := cmd.Flags()
+	f.StringSliceVar(&policies, "policy", []string{"price", "asap"}, "policies to try")
+	f.StringArrayVar(&slots, "slots", nil, `slots to try, like "09:00,18:00"; may be repeated`)
+	f.StringArrayVar(&reserves, "reserve", nil, `reserves to try, like "urgent=1"; may be repeated`)
+	f.StringArrayVar(&worths, "worth", nil, `worths to try, like "low=1,normal=3,high=10,urgent=50"; may be repeated`)
+	f.Float64SliceVar(&windows, "window", []float64{0.5, 2}, "factors on every gathering window to try")
+	return cmd
+}
+
+func printTrials(w io.Writer, asJSON bool, trials []simulate.Trial) error {
+	if asJSON {
+		return printJSON(w, trials)
+	}
+	return simulate.WriteTrials(w, trials)
+}
+
+func parseTuning(policies, slots, reserves, worths []string, windows []float64) (t simulate.Tuning, err error) {
+	t.Windows = windows
+	for _, text := range policies {
+		p, err := parsePolicy(text)
+		if err != nil {
+			return t, err
+		}
+		t.Policies = append(t.Policies, p)
+	}
+	for _, text := range slots {
+		var list []time.Duration
+		for _, s := range strings.Split(text, ",") {
+			at, err := time.Parse("15:04", strings.TrimSpace(s))
+			if err != nil {
+				return t, fmt.Errorf("cannot use --slots %q: want times of day such as 09:00,18:00", text)
+			}
+			list = append(list, time.Duration(at.Hour())*time.Hour+time.Duration(at.Minute())*time.Minute)
+		}
+		t.Slots = append(t.Slots, list)
+	}
+	for _, text := range reserves {
+		values, err := byPriority("--reserve", text)
+		if err != nil {
+			return t, err
+		}
+		reserve := map[mapping.Priority]int{}
+		for p, v := range values {
+			reserve[p] = int(v)
+		}
+		t.Reserves = append(t.Reserves, reserve)
+	}
+	for _, text := range worths {
+		values, err := byPriority("--worth", text)
+		if err != nil {
+			return t, err
+		}
+		t.Worths = append(t.Worths, values)
+	}
+	return t, nil
+}
+
+// byPriority reads "urgent=1,high=2".
+func byPriority(flag, text string) (map[mapping.Priority]float64, error) {
+	out := map[mapping.Priority]float64{}
+	for pair := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		p, err := mapping.ParsePriority(name)
+		if err != nil {
+			return nil, fmt.Errorf("cannot use %s %q: %w", flag, text, err)
+		}
+		if out[p], err = strconv.ParseFloat(value, 64); err != nil || out[p] < 0 {
+			return nil, fmt.Errorf("cannot use %s %q: want %s=NUMBER", flag, text, name)
+		}
+	}
+	return out, nil
+}
