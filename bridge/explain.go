@@ -159,11 +159,22 @@ func (t *table) heldBecause(r *row) string {
 
 // sendsLeft says what there is to spend, and until when.
 func (t *table) sendsLeft(r *row) string {
+	zone := locationOf(r.audience)
+	if t.spare == nil {
+		t.spare = map[*time.Location]string{}
+	}
+	if t.spare[zone] == "" {
+		t.spare[zone] = t.countLeft(r)
+	}
+	return t.spare[zone]
+}
+
+func (t *table) countLeft(r *row) string {
 	n, verb := t.dayLeft, isAre(t.dayLeft)
 	day := t.limits.Windows[len(t.limits.Windows)-1]
 	switch {
 	case day.Calendar != quota.None:
-		return fmt.Sprintf("%s %s left until %s", plural(t.dayLeft, "send", "sends"), isAre(t.dayLeft), t.clock(r, t.limits.Frees(t.Now)))
+		return fmt.Sprintf("%s %s left until %s", plural(n, "send", "sends"), verb, t.clock(r, t.limits.Frees(t.Now)))
 	case len(t.day) > 0:
 		return fmt.Sprintf("%s %s left, the next comes back at %s", plural(n, "send", "sends"), verb, t.clock(r, t.day[0].At))
 	}
@@ -204,10 +215,12 @@ func (t *table) clock(r *row, at time.Time) string {
 	if at.Sub(t.Now) < 2*time.Minute && at.After(t.Now) {
 		format = "15:04:05"
 	}
+	y, m, d := local.Date()
+	ny, nm, nd := now.Date()
 	switch {
-	case local.Format(time.DateOnly) == now.Format(time.DateOnly):
+	case y == ny && m == nm && d == nd:
 		return local.Format(format)
-	case local.Format(time.DateOnly) == now.AddDate(0, 0, 1).Format(time.DateOnly):
+	case at.After(t.Now) && now.AddDate(0, 0, 1).YearDay() == local.YearDay() && at.Sub(t.Now) < 50*time.Hour:
 		return "tomorrow " + local.Format(format)
 	}
 	return local.Format("2 Jan " + format)

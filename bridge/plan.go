@@ -92,7 +92,8 @@ type table struct {
 	send    *row
 	reason  string
 	wake    time.Time
-	full    bool // explanations are wanted
+	full    bool                      // explanations are wanted
+	spare   map[*time.Location]string // what is left, in words, by the zone that they name times in
 }
 
 // row is one digest on the table.

@@ -259,7 +259,7 @@ func BenchmarkNinetyDays(b *testing.B) {
 	w := named(b, "low flood")
 	for i := range w.Streams {
 		if starts := w.Streams[i].Starts; i == 0 {
-			w.Streams[i].Starts = func(d time.Weekday, h int) float64 { return 1.85 * starts(d, h) }
+			w.Streams[i].Starts = func(d time.Weekday, h int) float64 { return 2.1 * starts(d, h) }
 		}
 	}
 	for b.Loop() {
