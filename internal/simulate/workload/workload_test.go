@@ -1,0 +1,62 @@
+package workload
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
+func TestASeedGivesTheSameHistoryAgain(t *testing.T) {
+	for _, w := range Towns() {
+		a, b, c := w.Generate(1, monday, 5), w.Generate(1, monday, 5), w.Generate(2, monday, 5)
+		if diff := cmp.Diff(ats(a), ats(b)); diff != "" {
+			t.Errorf("%s: %s", w.Name, diff)
+		}
+		if cmp.Equal(ats(a), ats(c)) {
+			t.Errorf("%s: two seeds give the same history", w.Name)
+		}
+		for i := 1; i < len(a); i++ {
+			if a[i].At.Before(a[i-1].At) {
+				t.Errorf("%s: event %d is out of order", w.Name, i)
+			}
+		}
+	}
+}
+
+func ats(events []Event) (out []time.Time) {
+	for _, e := range events {
+		out = append(out, e.At)
+	}
+	return out
+}
+
+func TestHalfOfTheTownsAreKeptAside(t *testing.T) {
+	aside := 0
+	for _, w := range Towns() {
+		if w.Aside {
+			aside++
+		}
+	}
+	if all := len(Towns()); all < 8 || 2*aside != all {
+		t.Errorf("%d of %d are kept aside", aside, all)
+	}
+}
+
+func TestEveryTownsRulesCompileAndMatchItsMessages(t *testing.T) {
+	for _, w := range Towns() {
+		rules, problems := mapping.Compile(w.Name, w.Rules(), mapping.Options{})
+		if rules == nil {
+			t.Fatalf("%s: %v", w.Name, problems)
+		}
+		for m := range w.Messages(1, monday, 2) {
+			if d := rules.Apps["town"].Map(&m); len(d.Matches) != 1 {
+				t.Fatalf("%s: %s matches %d rules", w.Name, m.Subject, len(d.Matches))
+			}
+		}
+	}
+}
