@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+// has reports whether the replica names a trouble, as its page shows it:
+// "<condition> <about>: <message>".
+func (r *replica) has(condition, about string) bool {
+	var o bridge.Overview
+	if _, body := get(r.page + "/status"); json.Unmarshal([]byte(body), &o) != nil {
+		return false
+	}
+	for _, c := range o.Conditions {
+		if c.Name == condition && strings.HasPrefix(c.About, about) {
+			return true
+		}
+	}
+	return false
+}
+
+// createInput makes the stream of events, however long NATS takes for it.
+func (c *chaos) createInput() {
+	c.t.Helper()
+	c.until("the input stream is created", func() bool {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
+		defer cancel()
+		_, err := c.js.CreateStream(ctx, jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"school.>"}})
+		return err == nil
+	})
+}
+
+// untilSent waits until the provider has exactly these keys, one a broadcast,
+// and each has its result.
+func (c *chaos) untilSent(keys ...string) {
+	c.t.Helper()
+	c.until(fmt.Sprintf("%v have left and are reported", keys), func() bool {
+		c.read()
+		reported := map[string]bool{}
+		for _, r := range c.results {
+			for _, id := range r.EventIDs {
+				reported[id] = r.State == bridge.ResultSent
+			}
+		}
+		return reported[keys[len(keys)-1]] && len(c.provider.Broadcasts()) >= len(keys)
+	})
+	sent := c.provider.Broadcasts()
+	for i, b := range sent {
+		if i >= len(keys) || strings.TrimSpace(b.Text) != keys[i] {
+			c.t.Fatalf("broadcast %d of %d says %q, want one of each of %v", i+1, len(sent), b.Text, keys)
+		}
+	}
+}
+
+// gaps are the reported ones, by why.
+func (c *chaos) gaps() (why []string) {
+	c.read()
+	for _, r := range c.results {
+		if r.Gap != nil {
+			why = append(why, r.Gap.Why)
+		}
+	}
+	return why
+}
+
+func TestChaosTroubleADaemonWaitsForNATSThatIsDownAtStart(t *testing.T) {
+	t.Parallel()
+	first, server := startNATS(t, t.TempDir(), freePort(t))
+	c := newChaos(t, first, 1, 100) // the rest of the world is there
+	port := freePort(t)
+	c.natsURL = fmt.Sprintf("nats://127.0.0.1:%d", port)
+	r := c.launch("")
+	c.until("the daemon says what it waits for", func() bool {
+		status, body := get(r.page + "/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "nats.disconnected")
+	})
+	if status, _ := get(r.page + "/healthz"); status != http.StatusOK {
+		t.Errorf("health is %d while NATS is down: the daemon would be restarted for nothing", status)
+	}
+	server.kill()
+	startNATS(t, t.TempDir(), port)
+	c.until("the daemon is ready", func() bool {
+		status, _ := get(r.page + "/readyz")
+		return status == http.StatusOK && !r.has("nats.disconnected", "")
+	})
+}
+
+// What the owner has in memory is the only copy of the ledger: it is written
+// into the new stream, so that the quota survives.
+func TestChaosTroubleTheLedgerSurvivesNATSThatComesBackEmpty(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	natsURL, server := startNATS(t, t.TempDir(), port)
+	c := newChaos(t, natsURL, 1, 100)
+	c.launchAll(1)
+	c.event("k0")
+	c.untilSent("k0")
+
+	server.kill()
+	c.until("the daemon says that NATS is gone", func() bool { return c.town[0].has("nats.disconnected", "") })
+	startNATS(t, t.TempDir(), port)
+	c.nextMsg = 1
+	c.createInput()
+	c.event("k1")
+	c.untilSent("k0", "k1")
+	c.until("what was lost is reported", func() bool { return strings.Join(c.gaps(), " ") == "recreated" })
+	charged := func(n int) func() bool {
+		return func() bool {
+			s := c.ownerStatus()
+			return len(s.Quota) > 0 && s.Quota[0].Used == n && s.Counts.Sent == uint64(n)
+		}
+	}
+	c.until("both sends are charged", charged(2))
+	c.until("no trouble is left", func() bool {
+		return !c.town[0].has("nats.disconnected", "") && !c.town[0].has("stream.missing", "") && !c.town[0].has("state.unreachable", "")
+	})
+
+	c.town[0].kill() // and the next owner finds it all
+	c.town[0] = c.launch("")
+	c.event("k2")
+	c.untilSent("k0", "k1", "k2")
+	c.until("all sends are charged after a takeover", charged(3))
+}
+
+func TestChaosTroubleAStreamThatIsMadeAnewIsAReportedGap(t *testing.T) {
+	t.Parallel()
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	c := newChaos(t, natsURL, 1, 100)
+	c.launchAll(1)
+	c.event("k0")
+	c.untilSent("k0")
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := c.js.DeleteStream(ctx, "SCHOOL"); err != nil {
+		t.Fatal(err)
+	}
+	c.until("the daemon says that it can't read", func() bool {
+		r := c.town[0]
+		return r.has("stream.missing", "SCHOOL") || r.has("source.none", "") || r.has("source.interrupted", "SCHOOL")
+	})
+	c.createInput()
+	c.event("k1")
+	c.untilSent("k0", "k1")
+	c.until("the gap is reported", func() bool { return strings.Join(c.gaps(), " ") == "recreated" })
+	c.until("no trouble is left", func() bool {
+		r := c.town[0]
+		return !r.has("stream.missing", "") && !r.has("source.none", "") && !r.has("source.interrupted", "")
+	})
+}
+
+const restricted = `listen: "127.0.0.1:%d"
+jetstream: {store_dir: %q}
+authorization: {users: [
+  {user: admin, password: admin-word}
+  {user: belfry, password: belfry-word, permissions: {publish: {deny: [%s]}}}
+]}
+`
+
+func overwrite(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A denied publish looks like a timeout to the one who publishes.
+func TestChaosTroubleADeniedPublishIsNamedAndNothingIsLost(t *testing.T) {
+	t.Parallel()
+	port, folder := freePort(t), t.TempDir()
+	config := writeFile(t, "nats.conf", fmt.Sprintf(restricted, port, folder, `"belfry.result.>"`))
+	server := start(t, nil, built(t, "nats-server"), "-c", config)
+	admin := fmt.Sprintf("nats://admin:admin-word@127.0.0.1:%d", port)
+	awaitNATS(t, admin)
+	c := newChaos(t, admin, 1, 100)
+	c.natsURL = fmt.Sprintf("nats://belfry:belfry-word@127.0.0.1:%d", port)
+	c.launchAll(1)
+	c.event("k0")
+	c.until("the daemon names what is denied", func() bool {
+		return c.town[0].has("nats.permissions", "publish belfry.result.campus.students.sent") && c.town[0].has("results.unavailable", "")
+	})
+	if n := len(c.provider.Broadcasts()); n != 1 {
+		t.Errorf("%d broadcasts left, want 1: results wait, sends do not", n)
+	}
+	if log := c.town[0].log.String(); strings.Contains(log, "belfry-word") {
+		t.Error("the log shows the password")
+	}
+	overwrite(t, config, fmt.Sprintf(restricted, port, folder, ""))
+	server.signal(syscall.SIGHUP)
+	c.untilSent("k0")
+	c.until("the trouble is over", func() bool {
+		return !c.town[0].has("nats.permissions", "") && !c.town[0].has("results.unavailable", "")
+	})
+}
