@@ -169,10 +169,11 @@ func (d *Digest) put(it mapping.Item, keep int) (replaced bool) {
 // countKey notes a key that no kept item has, and says whether one of Rest
 // (probably) has it already.
 func (d *Digest) countKey(h uint64) (known bool) {
-	switch presence := d.Keys.Find(h); {
-	case presence == Present:
+	switch d.Keys.Find(h) {
+	case Absent:
+	case Present:
 		known = d.restCount() > 0
-	case presence == Unknown:
+	case Unknown:
 		known = d.Seen >= d.Keys.Count() && d.restCount() > 0
 	}
 	d.Keys.Add(h)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"testing"
@@ -85,7 +84,7 @@ func (w *world) start() {
 	b, err := bridge.New(bridge.Config{
 		Rules: w.rules, Replica: fmt.Sprint("replica-", w.starts), Store: w.store, Lease: w.lease, Source: w.source,
 		Publisher: w.publisher, Provider: func(*mapping.App) (bridge.Provider, error) { return w.provider, nil },
-		Born: func() string { return "born" }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Born: func() string { return "born" }, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -311,7 +311,10 @@ func (b *ingestBench) fold(ctx context.Context) (time.Duration, error) {
 	runCtx, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- br.Run(runCtx) }()
-	defer func() { stop(); <-done }()
+	defer func() {
+		stop()
+		<-done
+	}()
 	for br.Status().Counts.Read < uint64(b.o.events) {
 		select {
 		case <-ctx.Done():

@@ -39,7 +39,7 @@ func (o *logOptions) logger(w io.Writer, env func(string) (string, bool)) (*slog
 		return nil, fmt.Errorf("cannot use --log-format %q: want auto, text or json", o.format)
 	}
 	if text {
-		return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !colours(w, env)})), nil
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !colours(w, env)})), nil
 	}
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/belfry-bridge/belfry/internal/control"
 )
 
-// order makes a verb that gives one order and prints the owner's answer.
-func order(std stdio, cmd *cobra.Command, make func(args []string) (control.Order, func([]bridge.Overview) (string, error), error)) *cobra.Command {
+// order completes a verb that gives one order and prints the owner's answer.
+func order(std stdio, cmd *cobra.Command, build func(args []string) (control.Order, func([]bridge.Overview) (string, error), error)) *cobra.Command {
 	var a asking
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o, choose, err := make(args)
+		o, choose, err := build(args)
 		if err != nil {
 			return err
 		}

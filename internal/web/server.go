@@ -37,7 +37,7 @@ func Start(addr string, overview func() bridge.Overview, log *slog.Logger) (*Ser
 		close(s.done)
 		return s, nil
 	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot serve pages: %w", err)
 	}

@@ -1,0 +1,111 @@
+package web
+
+import (
+	"context"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/quota"
+)
+
+// sample is a replica on which everything happens at once.
+func sample() bridge.Overview {
+	now := time.Now()
+	digest := func(audience, state, why string, texts ...string) bridge.DigestStatus {
+		return bridge.DigestStatus{
+			Explanation: bridge.Explanation{Digest: "d-" + audience, Audience: audience, Template: "lesson-changes", State: state, Why: why},
+			Count:       len(texts), Events: len(texts), Priority: "high", Texts: texts,
+		}
+	}
+	return bridge.Overview{
+		Name: "belfry-0", Replica: "belfry-0-x7", Version: "v0.1.0", Started: now.Add(-3 * time.Hour), Ready: true,
+		Rules:      bridge.RulesStatus{File: "rules.yaml", Loaded: now.Add(-time.Hour), Problems: []string{"rules.yaml:7:3: unknown key \"audiance\"; did you mean audience?"}},
+		Conditions: []bridge.Condition{{Name: "results.unavailable", About: "BELFRY_RESULTS", Message: "the stream is full", Since: now.Add(-time.Minute)}},
+		Apps: []bridge.Status{{
+			App: "campus", Role: bridge.RoleOwner, Since: now.Add(-time.Hour), Epoch: 4, Commit: 1234, Committed: now, CaughtUp: true,
+			Left: 1, Quota: []quota.Usage{{Window: "hour", Max: 2, Used: 1, Left: 1, Frees: now.Add(30 * time.Minute)}, {Window: "day", Max: 3, Used: 2, Left: 1, Frees: now.Add(9 * time.Hour)}},
+			Digests: []bridge.DigestStatus{
+				digest("students", "held", "held: worth 12 now; the 15:00 lessons usually bring 40, and 1 send is left until midnight.", "Maths on Mon 10:00 is cancelled", "<script>document.title='owned'</script>"),
+				digest("parents", "gathering", "gathering: 1 item until 10:15:00, when its window closes at the latest.", "Swimming lessons is due on Mon 16 Nov"),
+			},
+			InDoubt: []bridge.BroadcastStatus{{ID: "k3f9x2-17", Audience: "students", Template: "closure", Count: 1, Started: now.Add(-5 * time.Minute), Message: "no answer within 30 s after the request was written", Texts: []string{"NORTH campus is closed"}}},
+			Counts:  bridge.Counts{Read: 4711, Matched: 120, Unmatched: 4590, Dead: 1, Items: 120, Sent: 80, Replaced: 20, Cancelled: 5, Expired: 12, Broadcasts: 2},
+			Waiting: 3, Sources: map[string]bridge.SourceStatus{"SCHOOL": {Sequence: 4711}},
+		}, {App: "clinic", Role: bridge.RoleStandby, Since: now.Add(-2 * time.Hour)}},
+	}
+}
+
+// browser starts a headless Chromium. BELFRY_BROWSER names it; a machine that
+// sets the variable must have it.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path := os.Getenv("BELFRY_BROWSER")
+	if path == "" {
+		found, err := exec.LookPath("chromium")
+		if err != nil {
+			t.Skip("no chromium on this machine, and BELFRY_BROWSER is not set")
+		}
+		path = found
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1200, 1100),
+		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true), chromedp.WSURLReadTimeout(time.Minute))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// look runs one action; the page must answer within its time.
+func look[T any](ctx context.Context, t *testing.T, a chromedp.Action[T]) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	v, err := chromedp.Run(ctx, a)
+	if err != nil {
+		t.Fatalf("cannot look at the page: %v", err)
+	}
+	return v
+}
+
+func TestBrowserShowsAnOperatorWhatMatters(t *testing.T) {
+	server := httptest.NewServer(Handler(sample))
+	defer server.Close()
+	ctx := browser(t)
+	if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatalf("cannot start the browser: %v", err)
+	}
+	for _, width := range []int64{1200, 390} {
+		look(ctx, t, chromedp.EmulateViewport(width, 1100))
+		look(ctx, t, chromedp.Navigate(server.URL))
+		look(ctx, t, chromedp.WaitVisible("section.card"))
+		text, title := look(ctx, t, chromedp.Text("body")), look(ctx, t, chromedp.Title())
+		overflow := look(ctx, t, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > document.documentElement.clientWidth`))
+		if file := os.Getenv("BELFRY_SCREENSHOT"); file != "" && width == 1200 {
+			if err := os.WriteFile(file, look(ctx, t, chromedp.FullScreenshot(100)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, want := range []string{
+			"campus", "1 left now", "1 of 2", "2 of 3", "belfry resolve k3f9x2-17 --sent | --not-sent", "NORTH campus is closed",
+			"usually bring 40", "the stream is full", "did you mean audience?", "<script>document.title='owned'</script>", "standby", "4711",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("at %d pixels the page does not show %q", width, want)
+			}
+		}
+		if title != "Belfry · belfry-0" {
+			t.Errorf("the title is %q; an event's text was run as a script, or the page is not ours", title)
+		}
+		if overflow {
+			t.Errorf("at %d pixels the page must be scrolled sideways", width)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+func ask(h http.Handler, path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w
+}
+
+func TestReadinessNamesWhatIsMissing(t *testing.T) {
+	o := sample()
+	h := Handler(func() bridge.Overview { return o })
+	if w := ask(h, "/readyz"); w.Code != http.StatusOK {
+		t.Errorf("ready answers %d", w.Code)
+	}
+	o.Ready = false
+	if w := ask(h, "/readyz"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "the stream is full") {
+		t.Errorf("not ready answers %d: %s", w.Code, w.Body)
+	}
+	if w := ask(h, "/healthz"); w.Code != http.StatusOK {
+		t.Errorf("a process that is not ready is reported as ill: %d", w.Code)
+	}
+}
+
+func TestMetricsOfAnAppComeFromItsOwnerAlone(t *testing.T) {
+	h := Handler(sample)
+	body := ask(h, "/metrics").Body.String()
+	for _, want := range []string{
+		`belfry_app_owner{app="campus"} 1`, `belfry_app_owner{app="clinic"} 0`, `belfry_items_total{app="campus",fate="sent"} 80`,
+		`belfry_quota_left{app="campus",window="day"} 1`, `belfry_in_doubt{app="campus"} 1`, `belfry_digests{app="campus",state="held"} 1`,
+		`belfry_condition{about="BELFRY_RESULTS",condition="results.unavailable"} 1`, `belfry_rules_problems 1`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	if strings.Contains(body, `belfry_in_doubt{app="clinic"}`) {
+		t.Error("a standby reports what only the owner knows")
+	}
+}
+
+func TestStatusIsTheOverviewAsJSON(t *testing.T) {
+	var o bridge.Overview
+	if err := json.Unmarshal(ask(Handler(sample), "/status").Body.Bytes(), &o); err != nil || len(o.Apps) != 2 || o.Apps[0].InDoubt[0].ID != "k3f9x2-17" {
+		t.Errorf("status gives %+v, %v", o, err)
+	}
+}
+
+func TestNothingElseIsServed(t *testing.T) {
+	h := Handler(sample)
+	for _, path := range []string{"/nothing", "/status/x", "/debug/pprof/"} {
+		if w := ask(h, path); w.Code != http.StatusNotFound {
+			t.Errorf("%s answers %d", path, w.Code)
+		}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	if w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST answers %d", w.Code)
+	}
+}
