@@ -164,7 +164,10 @@ func (d *DeadLetter) Publication(id string, m *mapping.Message) Publication {
 	if m != nil {
 		p.Data = m.Data
 		for name, v := range m.Header {
-			if !strings.HasPrefix(name, "Nats-") { // they would be obeyed, not kept
+			switch {
+			case strings.HasPrefix(name, "Nats-"): // they would be obeyed, not kept
+			case strings.HasPrefix(name, "Belfry-") && name != "Belfry-Replay-Of": // they are ours to write
+			default:
 				h[name] = v
 			}
 		}

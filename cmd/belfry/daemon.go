@@ -179,6 +179,9 @@ func (d *daemon) runApps(ctx context.Context) error {
 	})
 	d.use(appsCtx, d.rulesFile.current())
 	helpers.Go(func() { d.rulesFile.watch(appsCtx, d.log, func(rs *mapping.RuleSet) { d.use(appsCtx, rs) }) })
+	if d.opts.dryRun {
+		d.log.Warn("this is a dry run: nothing is sent")
+	}
 	d.log.Info("runs", "apps", len(d.rulesFile.current().Apps), "rules", d.opts.rules, "replica", d.replica)
 
 	var err error
@@ -203,6 +206,9 @@ func (d *daemon) runApps(ctx context.Context) error {
 func (d *daemon) use(ctx context.Context, rs *mapping.RuleSet) {
 	if ctx.Err() != nil {
 		return
+	}
+	if d.opts.dryRun {
+		rs = dryRun(rs)
 	}
 	for _, r := range d.removeMissing(rs) {
 		r.stop()
@@ -262,9 +268,13 @@ func (d *daemon) begin(ctx context.Context, rules bridge.Rules) (*running, error
 }
 
 func (d *daemon) provider(app *mapping.App) (bridge.Provider, error) {
-	return nexconn.New(nexconn.Config{
+	client, err := nexconn.New(nexconn.Config{
 		AppKey: app.Key, Secret: app.Secret, BaseURLs: app.BaseURLs, Logger: d.log.With("app", app.Name),
 	})
+	if err == nil && d.opts.dryRun {
+		return dryProvider{time.Now}, nil // what can't be set up fails all the same
+	}
+	return client, err
 }
 
 func (d *daemon) note(condition, about string, err error) {

@@ -52,6 +52,7 @@ type runOptions struct {
 	name         string
 	data         string
 	provision    bool
+	dryRun       bool
 	powerLoss    bool
 	stateStream  string
 	resultStream string
@@ -86,6 +87,7 @@ streams in --data.`,
 	f.StringVar(&o.name, "name", hostname(), "name of this replica, for people")
 	f.StringVar(&o.data, "data", "./belfry-data", "folder of the embedded NATS server, without --nats")
 	f.BoolVar(&o.provision, "provision", true, "create the streams of Belfry when they are missing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "do everything but send; state and results stand beside the real ones, under <app>"+dryRunSuffix)
 	f.BoolVar(&o.powerLoss, "sync-always", false, "let the embedded NATS server sync the disk for every message, against power loss")
 	f.StringVar(&o.stateStream, "state-stream", stream.DefaultStateStream, "stream of the durable state")
 	f.StringVar(&o.resultStream, "result-stream", stream.DefaultResultStream, "stream of results and dead letters")

@@ -1,0 +1,340 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/belfry-bridge/belfry/internal/stream"
+)
+
+const (
+	replayedSubject = stream.DeadLetterSubjects + "replayed" // the notes on what was replayed
+	replayHeader    = "Belfry-Replay-Of"                     // of a replayed event: the id of its dead letter
+)
+
+// deadLetter is one dead letter as it was published.
+type deadLetter struct {
+	ID       string              `json:"id"`
+	Reason   string              `json:"reason"`
+	App      string              `json:"app"`
+	Rule     string              `json:"rule,omitempty"`
+	Error    string              `json:"error"`
+	Stream   string              `json:"stream"`
+	Sequence string              `json:"sequence"`
+	Subject  string              `json:"subject"`
+	Stored   string              `json:"stored"` // when the event was, RFC 3339
+	Gone     bool                `json:"gone,omitempty"`
+	Replayed int                 `json:"replayed"` // how often
+	Header   map[string][]string `json:"header,omitempty"`
+	Data     []byte              `json:"data"` // the event's own bytes; base64 in JSON
+}
+
+// event tells one event from all others: several rules or apps may each have
+// made a dead letter of it.
+func (d *deadLetter) event() string { return d.Stream + ":" + d.Sequence + ":" + d.Stored }
+
+func readDeadLetter(m jetstream.Msg) deadLetter {
+	h := m.Headers()
+	d := deadLetter{
+		ID: h.Get(jetstream.MsgIDHeader), Reason: strings.TrimPrefix(m.Subject(), stream.DeadLetterSubjects),
+		App: h.Get("Belfry-App"), Rule: h.Get("Belfry-Rule"), Error: h.Get("Belfry-Error"), Stream: h.Get("Belfry-Stream"),
+		Sequence: h.Get("Belfry-Sequence"), Subject: h.Get("Belfry-Subject"), Stored: h.Get("Belfry-Time"),
+		Gone: h.Get("Belfry-Gone") != "", Header: map[string][]string{}, Data: m.Data(),
+	}
+	for name, v := range h {
+		if !strings.HasPrefix(name, "Belfry-") && !strings.HasPrefix(name, "Nats-") {
+			d.Header[name] = v
+		}
+	}
+	return d
+}
+
+// choice says which dead letters are meant.
+type choice struct {
+	ids               []string
+	reason, rule, app string
+	since             time.Duration
+}
+
+func (c *choice) flags(f *pflag.FlagSet) {
+	f.StringVar(&c.reason, "reason", "", "only those with this reason, such as undecodable")
+	f.StringVar(&c.rule, "rule", "", "only those of this rule")
+	f.StringVar(&c.app, "app", "", "only those of this app")
+	f.DurationVar(&c.since, "since", 0, "only events that were stored so long ago at most, such as 2h")
+}
+
+func (c *choice) empty() bool {
+	return len(c.ids) == 0 && c.reason == "" && c.rule == "" && c.app == "" && c.since == 0
+}
+
+func (c *choice) has(d *deadLetter, now time.Time) bool {
+	if c.since > 0 {
+		if at, err := time.Parse(time.RFC3339Nano, d.Stored); err == nil && now.Sub(at) > c.since {
+			return false
+		}
+	}
+	return (len(c.ids) == 0 || slices.Contains(c.ids, d.ID)) && (c.reason == "" || c.reason == d.Reason) &&
+		(c.rule == "" || c.rule == d.Rule) && (c.app == d.App || c.app == "" && !isDryRun(d.App))
+}
+
+// letters reads the dead letters that are meant, and how often each was replayed.
+func (p *publications) letters(ctx context.Context, js jetstream.JetStream, c choice) ([]deadLetter, error) {
+	byID, order, replays := map[string]deadLetter{}, []string(nil), map[string]map[string]bool{}
+	now := time.Now()
+	err := p.each(ctx, js, stream.DeadLetterSubjects+">", func(m jetstream.Msg) error {
+		d := readDeadLetter(m)
+		if m.Subject() == replayedSubject {
+			if replays[d.event()] == nil {
+				replays[d.event()] = map[string]bool{}
+			}
+			replays[d.event()][d.ID] = true
+			return nil
+		}
+		if _, again := byID[d.ID]; !again && c.has(&d, now) {
+			byID[d.ID] = d
+			order = append(order, d.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]deadLetter, 0, len(order))
+	for _, id := range order {
+		d := byID[id]
+		d.Replayed = len(replays[d.event()])
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+func newDeadLetter(std stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "deadletter",
+		Short: "List, show and replay events that could not be decoded or evaluated",
+	}
+	cmd.AddCommand(newDeadLetterList(std), newDeadLetterShow(std), newDeadLetterReplay(std))
+	return cmd
+}
+
+// withLetters connects, reads the dead letters that are meant, and hands them over.
+func (p *publications) withLetters(ctx context.Context, c choice, use func(context.Context, jetstream.JetStream, []deadLetter) error) error {
+	nc, err := p.connect()
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("cannot use JetStream: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	letters, err := p.letters(ctx, js, c)
+	if err != nil {
+		return err
+	}
+	for _, id := range c.ids {
+		if !slices.ContainsFunc(letters, func(d deadLetter) bool { return d.ID == id }) {
+			return fmt.Errorf("cannot find the dead letter %q (see belfry deadletter list)", id)
+		}
+	}
+	return use(ctx, js, letters)
+}
+
+func newDeadLetterList(std stdio) *cobra.Command {
+	var p publications
+	var c choice
+	cmd := &cobra.Command{
+		Use: "list", Short: "List dead letters", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.withLetters(cmd.Context(), c, func(_ context.Context, _ jetstream.JetStream, letters []deadLetter) error {
+				if p.json {
+					return printJSON(std.out, letters)
+				}
+				printLetters(std.out, letters)
+				return nil
+			})
+		},
+	}
+	p.flags(cmd)
+	p.flag(cmd.Flags())
+	c.flags(cmd.Flags())
+	return cmd
+}
+
+func printLetters(w io.Writer, letters []deadLetter) {
+	if len(letters) == 0 {
+		fmt.Fprintln(w, "no dead letters")
+		return
+	}
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for i := range letters {
+		d := &letters[i]
+		note := ""
+		if d.Replayed > 0 {
+			note = "  (replayed)"
+		}
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s %s\t%s%s\n", d.ID, d.Reason, d.Subject, d.Stream, d.Sequence, d.Error, note)
+	}
+	_ = tab.Flush()
+}
+
+func newDeadLetterShow(std stdio) *cobra.Command {
+	var p publications
+	cmd := &cobra.Command{
+		Use: "show ID", Short: "Show one dead letter whole, with the event's own bytes", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.withLetters(cmd.Context(), choice{ids: args, app: appOfLetter(args[0])}, func(_ context.Context, _ jetstream.JetStream, letters []deadLetter) error {
+				if p.json {
+					return printJSON(std.out, letters[0])
+				}
+				printLetter(std.out, &letters[0])
+				return nil
+			})
+		},
+	}
+	p.flags(cmd)
+	p.flag(cmd.Flags())
+	return cmd
+}
+
+// appOfLetter lets the dead letters of dry runs be shown by their id.
+func appOfLetter(id string) string {
+	app, _, dry := strings.Cut(strings.TrimPrefix(id, "dl-"), dryRunSuffix)
+	if !dry {
+		return ""
+	}
+	return app + dryRunSuffix
+}
+
+func printLetter(w io.Writer, d *deadLetter) {
+	row := func(name, text string) { fmt.Fprintf(w, "%-9s %s\n", name, text) }
+	row("id", d.ID)
+	row("reason", d.Reason)
+	row("error", d.Error)
+	row("app", d.App)
+	if d.Rule != "" {
+		row("rule", d.Rule)
+	}
+	row("event", fmt.Sprintf("%s of %s, stored %s", d.Sequence, d.Stream, d.Stored))
+	row("subject", d.Subject)
+	row("replayed", plural(d.Replayed, "time", "times"))
+	for _, name := range slices.Sorted(maps.Keys(d.Header)) {
+		row("header", name+": "+strings.Join(d.Header[name], ", "))
+	}
+	if d.Gone {
+		fmt.Fprintln(w, "\nThe stream no longer had the event's bytes when the dead letter was published.")
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", d.Data)
+}
+
+func newDeadLetterReplay(std stdio) *cobra.Command {
+	var (
+		p          publications
+		c          choice
+		all, again bool
+	)
+	cmd := &cobra.Command{
+		Use:   "replay [ID …]",
+		Short: "Put dead letters back on their subjects, as new events",
+		Long: `Publishes the original bytes and headers of dead letters to the original subjects again, as new events
+with an id of their own and the header ` + replayHeader + `. Every rule sees them anew, in every app: one that had
+matched the event before gets its item again, which replaces the older one with the same key.
+
+An event is replayed once, however many rules or apps made a dead letter of it; --again does it once more.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.ids = args
+			if c.empty() && !all {
+				return errors.New("cannot replay: name dead letters, or some with --reason, --rule, --app or --since, or --all")
+			}
+			return p.withLetters(cmd.Context(), c, func(ctx context.Context, js jetstream.JetStream, letters []deadLetter) error {
+				return p.replay(ctx, std, js, letters, again)
+			})
+		},
+	}
+	p.flags(cmd)
+	p.flag(cmd.Flags())
+	c.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&all, "all", false, "all dead letters")
+	cmd.Flags().BoolVar(&again, "again", false, "also those that were replayed before")
+	return cmd
+}
+
+// replayed is what became of one dead letter.
+type replayed struct {
+	ID  string `json:"id"`
+	As  string `json:"as,omitempty"`  // the new event's id
+	Why string `json:"why,omitempty"` // it was not replayed
+}
+
+func (p *publications) replay(ctx context.Context, std stdio, js jetstream.JetStream, letters []deadLetter, again bool) error {
+	out, done := []replayed{}, map[string]bool{}
+	var failed error
+	for i := range letters {
+		d := &letters[i]
+		r := replayed{ID: d.ID}
+		switch {
+		case done[d.event()]:
+			r.Why = "another dead letter of the same event is replayed"
+		case d.Gone:
+			r.Why = "its bytes are gone"
+		case d.Replayed > 0 && !again:
+			r.Why = "it was replayed before; --again does it once more"
+		default:
+			as, err := p.replayOne(ctx, js, d)
+			if r.As = as; err != nil {
+				failed = err
+			}
+			done[d.event()] = true
+		}
+		out = append(out, r)
+		if failed != nil {
+			break
+		}
+	}
+	if p.json {
+		return errors.Join(failed, printJSON(std.out, out))
+	}
+	for _, r := range out {
+		if r.As != "" {
+			fmt.Fprintf(std.out, "%s  replayed as %s\n", r.ID, r.As)
+		} else if r.Why != "" {
+			fmt.Fprintf(std.out, "%s  left alone: %s\n", r.ID, r.Why)
+		}
+	}
+	return failed
+}
+
+// replayOne publishes the event, then the note that it was. Dying in between
+// leaves no note, but the next try has the same id, which the stream drops
+// within its duplicate window.
+func (p *publications) replayOne(ctx context.Context, js jetstream.JetStream, d *deadLetter) (as string, err error) {
+	as = fmt.Sprintf("%s.replay.%d", d.ID, d.Replayed+1)
+	event := &nats.Msg{Subject: d.Subject, Header: nats.Header(maps.Clone(d.Header)), Data: d.Data}
+	event.Header[replayHeader] = []string{d.ID}
+	if _, err := js.PublishMsg(ctx, event, jetstream.WithMsgID(as)); err != nil {
+		return "", fmt.Errorf("cannot replay %s to %s: %w", d.ID, d.Subject, err)
+	}
+	note := &nats.Msg{Subject: replayedSubject, Header: nats.Header{
+		replayHeader: {d.ID}, "Belfry-App": {d.App}, "Belfry-Stream": {d.Stream}, "Belfry-Sequence": {d.Sequence},
+		"Belfry-Time": {d.Stored}, "Belfry-Subject": {d.Subject},
+	}}
+	if _, err := js.PublishMsg(ctx, note, jetstream.WithMsgID(as+".note"), jetstream.WithExpectStream(p.stream)); err != nil {
+		return as, fmt.Errorf("replayed %s, but cannot note that it was: %w", d.ID, err)
+	}
+	return as, nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/pflag"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/stream"
+)
+
+// publications reads what Belfry has published, for verbs that look back.
+type publications struct {
+	asking
+	stream string
+}
+
+func (p *publications) flag(f *pflag.FlagSet) {
+	f.StringVar(&p.stream, "result-stream", stream.DefaultResultStream, "stream of results and dead letters")
+}
+
+// each calls f with everything on a subject that the stream has now, in order.
+func (p *publications) each(ctx context.Context, js jetstream.JetStream, subject string, f func(jetstream.Msg) error) error {
+	c, err := js.OrderedConsumer(ctx, p.stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", p.stream, err)
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", p.stream, err)
+	}
+	if info.NumPending == 0 {
+		return nil
+	}
+	messages, err := c.Messages()
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", p.stream, err)
+	}
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("cannot read %s: %w", p.stream, err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("cannot read %s: %w", p.stream, err)
+		}
+		if err := f(m); err != nil {
+			return err
+		}
+		if meta.NumPending == 0 {
+			return nil
+		}
+	}
+}
+
+// published is what subscribers that dedupe by id know of one app.
+type published struct {
+	results     map[string]bridge.Result // by id
+	deadLetters map[string]bool          // by id
+	complete    bool                     // the stream still has everything from its beginning
+}
+
+// of reads what is published about one app.
+func (p *publications) of(ctx context.Context, js jetstream.JetStream, app string) (published, error) {
+	s, err := js.Stream(ctx, p.stream)
+	if err != nil {
+		return published{}, fmt.Errorf("cannot look at stream %s: %w", p.stream, err)
+	}
+	state := s.CachedInfo().State
+	all := published{
+		results: map[string]bridge.Result{}, deadLetters: map[string]bool{},
+		complete: state.FirstSeq <= 1 && state.NumDeleted == 0,
+	}
+	err = p.each(ctx, js, stream.ResultSubjects+app+".>", func(m jetstream.Msg) error {
+		var event struct {
+			ID   string        `json:"id"`
+			Data bridge.Result `json:"data"`
+		}
+		if err := json.Unmarshal(m.Data(), &event); err != nil {
+			return fmt.Errorf("cannot decode what is on %s: %w", m.Subject(), err)
+		}
+		all.results[event.ID] = event.Data
+		return nil
+	})
+	deadErr := p.each(ctx, js, stream.DeadLetterSubjects+">", func(m jetstream.Msg) error {
+		if m.Headers().Get("Belfry-App") == app && m.Subject() != replayedSubject {
+			all.deadLetters[m.Headers().Get(jetstream.MsgIDHeader)] = true
+		}
+		return nil
+	})
+	return all, errors.Join(err, deadErr)
+}
