@@ -72,7 +72,7 @@ Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`
 	root.SetOut(io.out)
 	root.SetErr(io.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(io), newDemo(io), newSandbox(io), newStatus(io), newDigests(io), newResolve(io),
+	root.AddCommand(newRun(io), newDemo(io), newSandbox(io), newReconcile(io), newDeadLetter(io), newStatus(io), newDigests(io), newResolve(io),
 		newPause(io), newResume(io), newMute(io), newUnmute(io), newQuota(io), newBench(io))
 	return root
 }
