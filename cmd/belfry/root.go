@@ -73,7 +73,8 @@ Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`
 	root.SetErr(io.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newRun(io), newDemo(io), newSandbox(io), newReconcile(io), newDeadLetter(io), newStatus(io), newDigests(io), newResolve(io),
-		newPause(io), newResume(io), newMute(io), newUnmute(io), newQuota(io), newBench(io))
+		newPause(io), newResume(io), newMute(io), newUnmute(io), newQuota(io), newBench(io), newSimulate(io), newTune(io),
+		newCheck(io), newExplain(io), newTest(io), newSchema(io))
 	return root
 }
 

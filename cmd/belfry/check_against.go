@@ -1,0 +1,308 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/control"
+	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// What a reload makes of a digest.
+const (
+	digestKept     = "kept"
+	digestOrphaned = "orphaned" // never sent until its audience and template are there again
+	digestReturns  = "returns"  // it was orphaned, and no longer is
+	digestReKeyed  = "re-keyed" // it is sent, and new events open others beside it
+)
+
+// When a digest would go after a reload, compared with before.
+const (
+	goesEarlier = "earlier"
+	goesLater   = "later"
+	goesSame    = "the same"
+	goesNever   = "never"
+	goesUnknown = "not known"
+)
+
+// digestImpact is what a reload would do to one digest.
+type digestImpact struct {
+	Digest   string    `json:"digest"`
+	Audience string    `json:"audience"`
+	Template string    `json:"template"`
+	Group    string    `json:"group,omitempty"`
+	Items    int       `json:"items"`
+	Becomes  string    `json:"becomes"`
+	Goes     string    `json:"goes"`          // compared with now
+	Was      time.Time `json:"was,omitzero"`  // with the old rules, if no event arrives; zero: never, or not known
+	Will     time.Time `json:"will,omitzero"` // with the new rules; zero: never
+	Why      []string  `json:"why,omitempty"`
+}
+
+// impact is what a reload would do to one app.
+type impact struct {
+	App     string         `json:"app"`
+	Change  string         `json:"change"` // added, removed, reloaded
+	Digests []digestImpact `json:"digests"`
+	Changes []string       `json:"changes,omitempty"`
+	Unknown []string       `json:"unknown,omitempty"` // what cannot be known
+}
+
+// live is one app as the daemon has it.
+type live struct {
+	status bridge.Status
+	state  func() *bridge.State // a copy; nil where none could be read
+}
+
+// compare says what a reload would do to the running daemon.
+func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env func(string) (string, bool)) error {
+	if c.rules == nil && !c.problems.HasErrors() {
+		return usage(std, fmt.Errorf("cannot compare %s with a daemon: it holds tests, not rules", c.file))
+	}
+	if c.problems.HasErrors() {
+		printChecks(std, o.format, []checked{c})
+		if o.format == "text" {
+			fmt.Fprintln(std.out, "A reload would refuse this file and change nothing.")
+		}
+		return failure(exitFailed)
+	}
+	var was *mapping.RuleSet
+	if o.was != "" {
+		old, err := checkFiles([]string{o.was}, env)
+		if err != nil {
+			return usage(std, err)
+		}
+		if was = old[0].rules; was == nil {
+			fmt.Fprint(std.err, old[0].problems.Text())
+			return fmt.Errorf("cannot compare with %s: it has errors", o.was)
+		}
+	}
+	apps, err := o.liveApps(ctx, c.rules)
+	if err != nil {
+		return err
+	}
+	impacts := impactsOf(was, c.rules, apps, time.Now())
+	if o.format == "json" {
+		return printJSON(std.out, map[string]any{"problems": append(mapping.Problems{}, c.problems...), "reload": impacts})
+	}
+	printChecks(std, o.format, []checked{c})
+	printImpacts(std.out, impacts)
+	return nil
+}
+
+// liveApps asks the daemon: who owns what over the control service, and the
+// committed states from their stream.
+func (o *checkOptions) liveApps(ctx context.Context, rules *mapping.RuleSet) (map[string]live, error) {
+	o.ask.nats.url = o.against
+	nc, err := o.ask.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	all, err := control.Overviews(ctx, nc)
+	if err != nil {
+		return nil, err
+	}
+	apps := map[string]live{}
+	for _, s := range owned(all) {
+		apps[s.App] = live{status: s, state: stateOf(ctx, nc, s.App)}
+	}
+	return apps, nil
+}
+
+// stateOf gives copies of a state, since planning uses one up.
+func stateOf(ctx context.Context, nc *nats.Conn, app string) func() *bridge.State {
+	s, err := liveState(ctx, nc, stream.DefaultStateStream, app)
+	if err != nil || s == nil {
+		return func() *bridge.State { return nil }
+	}
+	return func() *bridge.State {
+		codec, err := bridge.NewCodec()
+		if err != nil {
+			return nil
+		}
+		data, err := codec.Encode(s)
+		if err != nil {
+			return nil
+		}
+		copied, err := bridge.Decode(app, data)
+		if err != nil {
+			return nil
+		}
+		return copied
+	}
+}
+
+// impactsOf compares app by app. was may be nil: nobody said what is in force.
+func impactsOf(was, rules *mapping.RuleSet, apps map[string]live, now time.Time) []impact {
+	out := []impact{}
+	for _, name := range sortedKeys(rules.Apps) {
+		l, runs := apps[name]
+		if !runs {
+			out = append(out, impact{App: name, Change: "added", Digests: []digestImpact{}})
+			continue
+		}
+		var old *mapping.App
+		if was != nil {
+			old = was.Apps[name]
+		}
+		out = append(out, reloaded(old, rules.Apps[name], l, now))
+	}
+	for _, name := range sortedKeys(apps) {
+		if rules.Apps[name] == nil {
+			out = append(out, removed(apps[name]))
+		}
+	}
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	var names []string
+	for n := range m {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func removed(l live) impact {
+	i := impact{App: l.status.App, Change: "removed", Digests: []digestImpact{}, Changes: []string{
+		"the app is gone from the rules: nothing more is read or sent for it; its state is kept for when it is named again",
+	}}
+	for _, d := range l.status.Digests {
+		i.Digests = append(i.Digests, digestImpact{
+			Digest: d.Digest, Audience: d.Audience, Template: d.Template, Group: d.Group, Items: d.Count, Becomes: digestOrphaned, Goes: goesNever,
+		})
+	}
+	return i
+}
+
+func reloaded(old, app *mapping.App, l live, now time.Time) impact {
+	i := impact{App: app.Name, Change: "reloaded", Digests: []digestImpact{}}
+	if l.status.Role != bridge.RoleOwner {
+		i.Unknown = append(i.Unknown, "nobody owns the app at this moment: what waits in it")
+		return i
+	}
+	var before, after *foresight
+	if s := l.state(); s != nil {
+		after = foresee(app, s, now)
+	} else {
+		i.Unknown = append(i.Unknown, "its state could not be read: when its digests would go")
+	}
+	if s := l.state(); s != nil && old != nil {
+		before = foresee(old, s, now)
+	}
+	for _, d := range l.status.Digests {
+		i.Digests = append(i.Digests, impactOn(d, old, app, before, after))
+	}
+	i.Changes = append(quotaChanges(app, l), ruleChanges(old, app)...)
+	if old == nil && len(l.status.Digests) > 0 {
+		i.Unknown = append(i.Unknown, "when the digests would go with the rules in force, and how windows, expiry and quiet hours differ: the daemon does not tell its rules; name their file with --was")
+	}
+	if len(l.status.Digests) > 0 {
+		i.Unknown = append(i.Unknown, "what other events will do: the times hold if none arrives")
+	}
+	return i
+}
+
+// impactOn is one digest under the new rules. before and after may be nil.
+func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *foresight) digestImpact {
+	x := digestImpact{
+		Digest: d.Digest, Audience: d.Audience, Template: d.Template, Group: d.Group, Items: d.Count,
+		Becomes: digestKept, Goes: goesUnknown,
+	}
+	if x.Why = lost(d, app); len(x.Why) > 0 {
+		x.Becomes, x.Goes = digestOrphaned, goesNever
+	} else if x.Why = reKeyed(d, old, app); len(x.Why) > 0 {
+		x.Becomes = digestReKeyed
+	} else if d.State == bridge.StateOrphaned {
+		x.Becomes = digestReturns
+	}
+	if after == nil {
+		return x
+	}
+	if err := after.failed[d.Digest]; err != nil {
+		x.Why = append(x.Why, fmt.Sprintf("it cannot be rendered: %v", err))
+	}
+	x.Will = after.sends[d.Digest].at
+	if x.Will.IsZero() {
+		x.Goes = goesNever
+	}
+	if before == nil || x.Becomes == digestOrphaned {
+		return x
+	}
+	x.Was = before.sends[d.Digest].at
+	x.Goes = compared(x.Was, x.Will)
+	return x
+}
+
+func compared(was, will time.Time) string {
+	switch {
+	case will.IsZero():
+		return goesNever
+	case was.IsZero() || will.Before(was):
+		return goesEarlier
+	case will.After(was):
+		return goesLater
+	}
+	return goesSame
+}
+
+func lost(d bridge.DigestStatus, app *mapping.App) (why []string) {
+	if app.Audiences[d.Audience] == nil {
+		why = append(why, fmt.Sprintf("the audience %q is gone", d.Audience))
+	}
+	if app.Templates[d.Template] == nil {
+		why = append(why, fmt.Sprintf("no rule uses the template %q any more", d.Template))
+	}
+	return why
+}
+
+// reKeyed says why events that would join the digest now will not any more.
+func reKeyed(d bridge.DigestStatus, old, app *mapping.App) (why []string) {
+	by := groupings(app, d.Audience, d.Template)
+	switch {
+	case len(by) == 0:
+		return []string{fmt.Sprintf("no rule adds to it any more: none has both %s and %s", d.Audience, d.Template)}
+	case d.Group == "" && !slices.Contains(by, ""):
+		return []string{fmt.Sprintf("events are grouped by %s now, and open digests of their own", by[0])}
+	case d.Group != "" && slices.Equal(by, []string{""}):
+		return []string{"events are no longer grouped, and open a digest without a group"}
+	}
+	if old == nil {
+		return nil
+	}
+	if were := groupings(old, d.Audience, d.Template); !slices.Equal(were, by) {
+		return []string{fmt.Sprintf("events are grouped by %v, no longer by %v", shownGroups(by), shownGroups(were))}
+	}
+	return nil
+}
+
+// groupings lists what the rules of a digest group by; empty text for nothing.
+func groupings(app *mapping.App, audience, template string) []string {
+	var by []string
+	for _, r := range app.Rules {
+		if r.Audience == audience && r.Template == template && len(r.Cancels) == 0 {
+			by = append(by, r.GroupBy)
+		}
+	}
+	slices.Sort(by)
+	return slices.Compact(by)
+}
+
+func shownGroups(by []string) []string {
+	out := slices.Clone(by)
+	for i := range out {
+		out[i] = cmp.Or(out[i], "nothing")
+	}
+	return out
+}

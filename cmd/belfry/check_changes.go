@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// quotaChanges compares the new quota with what the daemon reports of its own.
+func quotaChanges(app *mapping.App, l live) []string {
+	s := l.state()
+	if s == nil {
+		return nil
+	}
+	var out []string
+	limits := bridge.LimitsFor(app.Quota)
+	for _, will := range limits.Usage(&s.Ledger, l.status.At) {
+		for _, was := range l.status.Quota {
+			if was.Window == will.Window && was.Max != will.Max {
+				out = append(out, fmt.Sprintf("quota of the %s: %d sends instead of %d", will.Window, will.Max, was.Max))
+			}
+		}
+	}
+	if left := limits.Left(&s.Ledger, l.status.At); left != l.status.Left {
+		out = append(out, fmt.Sprintf("%s left now instead of %d", plural(left, "send", "sends"), l.status.Left))
+	}
+	return out
+}
+
+// ruleChanges lists what differs for events to come. Items that wait keep the
+// window and the expiry that they arrived with.
+func ruleChanges(old, app *mapping.App) []string {
+	if old == nil {
+		return nil
+	}
+	var out []string
+	if old.Quota.Policy != app.Quota.Policy {
+		out = append(out, fmt.Sprintf("policy: %s instead of %s", app.Quota.Policy, old.Quota.Policy))
+	}
+	if !slices.Equal(old.Quota.Slots, app.Quota.Slots) {
+		out = append(out, fmt.Sprintf("slots: %v instead of %v", app.Quota.Slots, old.Quota.Slots))
+	}
+	for _, name := range sortedKeys(app.Audiences) {
+		if was := old.Audiences[name]; was != nil && quiet(was) != quiet(app.Audiences[name]) {
+			out = append(out, fmt.Sprintf("quiet hours of %s: %s instead of %s", name, quiet(app.Audiences[name]), quiet(was)))
+		}
+	}
+	for _, name := range sortedKeys(ruleNames(app)) {
+		was, will := ruleNames(old)[name], ruleNames(app)[name]
+		if was == nil {
+			out = append(out, "rule "+name+": new")
+			continue
+		}
+		out = append(out, ruleChange(was, will)...)
+	}
+	for _, name := range sortedKeys(ruleNames(old)) {
+		if ruleNames(app)[name] == nil {
+			out = append(out, "rule "+name+": gone; what it has gathered stays")
+		}
+	}
+	return out
+}
+
+func ruleNames(a *mapping.App) map[string]*mapping.Rule {
+	out := map[string]*mapping.Rule{}
+	for _, r := range a.Rules {
+		out[r.Name] = r
+	}
+	return out
+}
+
+func ruleChange(was, will *mapping.Rule) (out []string) {
+	for _, d := range []struct {
+		what      string
+		was, will any
+	}{
+		{"audience", was.Audience, will.Audience}, {"template", was.Template, will.Template},
+		{"priority", was.Priority, will.Priority}, {"gather idle", was.Gather.Idle, will.Gather.Idle},
+		{"gather at_most", was.Gather.AtMost, will.Gather.AtMost}, {"gather max_items", was.Gather.MaxItems, will.Gather.MaxItems},
+		{"expires_after", was.ExpiresAfter, will.ExpiresAfter},
+	} {
+		if d.was != d.will {
+			out = append(out, fmt.Sprintf("rule %s: %s %v instead of %v%s", will.Name, d.what, d.will, d.was, direction(d.was, d.will)))
+		}
+	}
+	if !slices.Equal(was.On, will.On) {
+		out = append(out, fmt.Sprintf("rule %s: listens to %v instead of %v", will.Name, will.On, was.On))
+	}
+	return out
+}
+
+// direction is what a longer or shorter time means for the events to come.
+func direction(was, will any) string {
+	a, ok1 := was.(time.Duration)
+	b, ok2 := will.(time.Duration)
+	switch {
+	case !ok1 || !ok2:
+		return ""
+	case b < a:
+		return " (earlier, for events to come)"
+	}
+	return " (later, for events to come)"
+}
+
+func quiet(a *mapping.Audience) string {
+	q := a.QuietHours
+	if q == nil {
+		return "none"
+	}
+	zone := ""
+	if a.Location != nil {
+		zone = " " + a.Location.String()
+	}
+	all := ""
+	if q.ForAll {
+		all = " for all"
+	}
+	return fmt.Sprintf("%s-%s%s%s", clockOf(q.From), clockOf(q.To), zone, all)
+}
+
+func clockOf(d time.Duration) string {
+	return fmt.Sprintf("%02d:%02d", int(d.Hours()), int(d.Minutes())%60)
+}
+
+func printImpacts(w io.Writer, impacts []impact) {
+	for _, i := range impacts {
+		fmt.Fprintf(w, "\napp %s: %s\n", i.App, i.Change)
+		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, d := range i.Digests {
+			name := d.Audience + " / " + d.Template
+			if d.Group != "" {
+				name += " / " + d.Group
+			}
+			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, name, plural(d.Items, "item", "items"), d.when())
+			for _, why := range d.Why {
+				fmt.Fprintf(tab, "  \t  %s\t\t\n", why)
+			}
+		}
+		_ = tab.Flush()
+		if len(i.Digests) == 0 && i.Change != "added" {
+			fmt.Fprintln(w, "  no digests wait")
+		}
+		for _, c := range i.Changes {
+			fmt.Fprintln(w, "  "+c)
+		}
+		for _, u := range i.Unknown {
+			fmt.Fprintln(w, "  not known: "+u)
+		}
+	}
+}
+
+func (d *digestImpact) when() string {
+	switch {
+	case d.Will.IsZero() && d.Goes == goesUnknown:
+		return "when it goes is not known"
+	case d.Will.IsZero():
+		return "would not be sent before its items expire"
+	case d.Goes == goesUnknown:
+		return "would go at " + stamp(d.Will)
+	case d.Goes == goesSame:
+		return "would go as before, at " + stamp(d.Will)
+	case d.Was.IsZero():
+		return "would go at " + stamp(d.Will) + "; now it would not be sent before its items expire"
+	}
+	return fmt.Sprintf("would go %s: at %s instead of %s", d.Goes, stamp(d.Will), stamp(d.Was))
+}

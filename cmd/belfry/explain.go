@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// explainOptions are the flags of explain.
+type explainOptions struct {
+	ask         asking
+	env         envFile
+	rules       string
+	subject     string
+	headers     []string
+	stream      string
+	seq         uint64
+	at          string
+	live        bool
+	stateStream string
+}
+
+func newExplain(std stdio) *cobra.Command {
+	var o explainOptions
+	cmd := &cobra.Command{
+		Use:   "explain [FILE | -]",
+		Short: "Say what the rules make of one event, and why",
+		Long: `Takes one event from a file, from standard input (-), or from a stream (--stream and --seq, over NATS), and
+says for each rule on its subject whether it matches, with the value of every part of the condition; the
+key, the item, the digest it would join, the request that would be sent, and when.
+
+When depends on the sends that are left: all of them, unless --live reads the ledger and the digests that
+the daemon has committed last. In both cases it is as if the event arrived now (or --at) and no other after
+it. Nothing is sent or changed.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), std, args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
+	f.StringVar(&o.subject, "subject", "", "NATS subject of the event; with --stream its own by default")
+	f.StringArrayVar(&o.headers, "header", nil, "NATS header as Name=value, such as ce-type=lesson; may be repeated")
+	f.StringVar(&o.stream, "stream", "", "stream to read the event from, or its name for the rules with a file")
+	f.Uint64Var(&o.seq, "seq", 0, "sequence of the event in --stream")
+	f.StringVar(&o.at, "at", "", "when it arrives, RFC 3339; now by default")
+	f.BoolVar(&o.live, "live", false, "plan with the ledger and the digests of the running daemon")
+	f.StringVar(&o.stateStream, "state-stream", stream.DefaultStateStream, "with --live: stream of the durable state")
+	o.env.flags(cmd)
+	o.ask.flags(cmd)
+	return cmd
+}
+
+func (o *explainOptions) run(ctx context.Context, std stdio, args []string) error {
+	now, err := o.arrival(args)
+	if err != nil {
+		return usage(std, err)
+	}
+	env, err := o.env.lookup(std.env)
+	if err != nil {
+		return usage(std, err)
+	}
+	checks, err := checkFiles([]string{o.rules}, env)
+	if err != nil {
+		return usage(std, err)
+	}
+	rules := checks[0].rules
+	if rules == nil {
+		fmt.Fprint(std.err, checks[0].problems.Text())
+		return fmt.Errorf("cannot explain with %s: it has errors", o.rules)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	m, err := o.message(ctx, std.in, args, rules, now)
+	if err != nil {
+		return err
+	}
+	states, err := o.states(ctx, rules)
+	if err != nil {
+		return err
+	}
+	explained := explain(rules, m, now, states)
+	if o.ask.json {
+		return printJSON(std.out, explained)
+	}
+	printExplained(std.out, explained, m, rules.File, o.live)
+	return nil
+}
+
+// arrival checks the flags, and says when the event is to arrive.
+func (o *explainOptions) arrival(args []string) (time.Time, error) {
+	switch {
+	case len(args) == 0 && o.seq == 0:
+		return time.Time{}, errors.New("cannot tell which event: name a FILE, - for standard input, or --stream and --seq")
+	case len(args) == 1 && o.seq != 0:
+		return time.Time{}, errors.New("cannot take the event from a file and from a stream: leave out one of FILE and --seq")
+	case o.seq != 0 && o.stream == "":
+		return time.Time{}, errors.New("cannot read event --seq without --stream")
+	case len(args) == 1 && o.subject == "":
+		return time.Time{}, errors.New("cannot explain an event without its NATS subject: name it with --subject")
+	case o.at != "" && o.live:
+		return time.Time{}, errors.New("cannot use --at with --live: the ledger is that of now")
+	case o.at == "":
+		return time.Now(), nil
+	}
+	at, err := time.Parse(time.RFC3339, o.at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", o.at)
+	}
+	return at, nil
+}
+
+// message is the event as the daemon would read it.
+func (o *explainOptions) message(ctx context.Context, in io.Reader, args []string, rules *mapping.RuleSet, now time.Time) (mapping.Message, error) {
+	if o.seq != 0 {
+		nc, err := o.ask.connect()
+		if err != nil {
+			return mapping.Message{}, err
+		}
+		defer nc.Close()
+		m, err := storedMessage(ctx, nc, o.stream, o.seq)
+		if o.subject != "" {
+			m.Subject = o.subject
+		}
+		return m, err
+	}
+	m := mapping.Message{Subject: o.subject, Stream: o.stream, Sequence: 1, Time: now}
+	if m.Stream == "" {
+		m.Stream = onlyStream(rules)
+	}
+	for _, h := range o.headers {
+		name, value, ok := strings.Cut(h, "=")
+		if !ok {
+			return m, fmt.Errorf("cannot use --header %q: want Name=value", h)
+		}
+		if m.Header == nil {
+			m.Header = map[string][]string{}
+		}
+		m.Header[name] = append(m.Header[name], value)
+	}
+	var err error
+	if args[0] == "-" {
+		m.Data, err = io.ReadAll(in)
+	} else {
+		m.Data, err = os.ReadFile(args[0])
+	}
+	if err != nil {
+		return m, fmt.Errorf("cannot read the event: %w", err)
+	}
+	return m, nil
+}
+
+// onlyStream names the stream of the rules, if there is no doubt which.
+func onlyStream(rules *mapping.RuleSet) string {
+	if len(rules.Sources) == 1 {
+		return rules.Sources[0].Stream
+	}
+	return "STREAM"
+}
+
+// states reads the live states of all apps; nil without --live.
+func (o *explainOptions) states(ctx context.Context, rules *mapping.RuleSet) (map[string]*bridge.State, error) {
+	if !o.live {
+		return nil, nil
+	}
+	nc, err := o.ask.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	out := map[string]*bridge.State{}
+	for name := range rules.Apps {
+		if out[name], err = liveState(ctx, nc, o.stateStream, name); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// explained is what one app makes of the event.
+type explained struct {
+	mapping.Explanation
+	Ledger  string            `json:"ledger"`  // "live" or "empty"
+	Digests []explainedDigest `json:"digests"` // that the event would join
+}
+
+// explainedDigest is a digest with the event in it.
+type explainedDigest struct {
+	Digest   string          `json:"digest,omitempty"` // its id, if it is there already
+	Audience string          `json:"audience"`
+	Template string          `json:"template"`
+	Group    string          `json:"group,omitempty"`
+	Items    int             `json:"items"`
+	Goes     time.Time       `json:"goes,omitzero"` // zero: it would not be sent
+	Why      string          `json:"why"`
+	Failed   string          `json:"failed,omitempty"` // why it cannot be rendered
+	Request  json.RawMessage `json:"request,omitempty"`
+	Cuts     []mapping.Cut   `json:"cuts,omitempty"`
+}
+
+// explain asks every app that listens to the subject.
+func explain(rules *mapping.RuleSet, m mapping.Message, now time.Time, states map[string]*bridge.State) []explained {
+	out := []explained{}
+	for _, name := range sortedKeys(rules.Apps) {
+		app := rules.Apps[name]
+		x := explained{Explanation: app.Explain(&m), Ledger: "empty", Digests: []explainedDigest{}}
+		if len(x.Rules) == 0 {
+			continue
+		}
+		if states[name] != nil {
+			x.Ledger = "live"
+		}
+		arrived := m
+		arrived.Time = now
+		x.Digests = joined(app, x.Rules, arrived, states[name])
+		out = append(out, x)
+	}
+	return out
+}
+
+// joined folds the event, and plans on until what it joined has left or expired.
+func joined(app *mapping.App, rules []mapping.RuleExplanation, m mapping.Message, s *bridge.State) []explainedDigest {
+	f := &foresight{}
+	d := f.begin(app, s, m.Time)
+	there := map[string]bool{}
+	for _, g := range d.State.Digests {
+		there[g.ID] = true
+	}
+	d.Fold(&m)
+	out := []explainedDigest{}
+	ids := []string{}
+	for _, r := range rules {
+		g := digestOf(d.State, r)
+		if g == nil || slices.Contains(ids, g.ID) {
+			continue
+		}
+		ids = append(ids, g.ID)
+		x := explainedDigest{Audience: g.Audience, Template: g.Template, Group: g.Group, Items: g.Count()}
+		if there[g.ID] {
+			x.Digest = g.ID
+		}
+		x.render(app, g, m.Time)
+		out = append(out, x)
+	}
+	toTheEnd(d)
+	for i, id := range ids {
+		out[i].plan(f, id)
+	}
+	return out
+}
+
+// digestOf finds the digest that a rule's item has joined.
+func digestOf(s *bridge.State, r mapping.RuleExplanation) *bridge.Digest {
+	if !r.Matched || len(r.Cancels) > 0 {
+		return nil
+	}
+	var found *bridge.Digest
+	for _, g := range s.Digests {
+		if g.Audience == r.Audience && g.Template == r.Template && g.Group == r.Group {
+			found = g // the last part, if it has several
+		}
+	}
+	return found
+}
+
+func (x *explainedDigest) render(app *mapping.App, g *bridge.Digest, now time.Time) {
+	r, err := app.Render(g.View(app.Name, now))
+	if err == nil {
+		x.Cuts = r.Cuts
+		x.Request, err = r.Request.Body()
+	}
+	if err != nil {
+		x.Failed = err.Error()
+	}
+}
+
+func (x *explainedDigest) plan(f *foresight, id string) {
+	sent, ok := f.sends[id]
+	if !ok {
+		x.Why = f.plans[id]
+		return
+	}
+	x.Goes, x.Why, x.Items, x.Request = sent.at, sent.reason, sent.digest.Count(), sent.body
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/simulate"
+	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// liveState reads what an app has committed last, about a second ago: the
+// ledger, the digests, what is muted or paused. Nil: it has never run.
+func liveState(ctx context.Context, nc *nats.Conn, stateStream, app string) (*bridge.State, error) {
+	js, err := stream.New(nc, stream.Config{StateStream: stateStream, Replica: "client-" + randomName(8), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	record, err := js.Store(app).Get(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, fmt.Errorf("cannot read the state of %s within %s: %w", app, askTimeout, err)
+	case err != nil:
+		return nil, fmt.Errorf("cannot read the state of %s: %w", app, err)
+	case record.Sequence == 0:
+		return nil, nil
+	}
+	return bridge.Decode(app, record.Data)
+}
+
+// foreseen is a send that the planner would make.
+type foreseen struct {
+	at     time.Time
+	reason string
+	body   []byte
+	digest *bridge.Digest
+}
+
+// foresight is what becomes of digests if no other event arrives.
+type foresight struct {
+	sends  map[string]foreseen // by the id of the digest
+	plans  map[string]string   // the planner's first word on each digest
+	failed map[string]error    // that cannot be rendered
+}
+
+// observer notes what a driver does.
+func (f *foresight) observer() simulate.Observer {
+	f.sends, f.plans, f.failed = map[string]foreseen{}, map[string]string{}, map[string]error{}
+	return simulate.Observer{
+		Sent: func(b *bridge.Broadcast, body []byte) {
+			f.sends[b.Digest.ID] = foreseen{at: b.Started, reason: b.Reason, body: body, digest: b.Digest}
+		},
+		Planned: func(_ time.Time, p bridge.Plan) {
+			for _, e := range p.Explanations {
+				if _, told := f.plans[e.Digest]; !told {
+					f.plans[e.Digest] = e.Why
+				}
+			}
+		},
+		Failed: func(_ time.Time, d *bridge.Digest, err error) { f.failed[d.ID] = err },
+	}
+}
+
+// begin makes a driver that starts with a state (nil: an empty one) at an
+// instant. The state is used up.
+func (f *foresight) begin(app *mapping.App, s *bridge.State, now time.Time) *simulate.Driver {
+	d := simulate.NewDriver(app, now, f.observer())
+	if s != nil {
+		s.Sending = nil // charged already, and its outcome is not ours to guess
+		d.State = s
+	}
+	return d
+}
+
+// foresee plans a state on from now until the last of its items has ended.
+func foresee(app *mapping.App, s *bridge.State, now time.Time) *foresight {
+	f := &foresight{}
+	d := f.begin(app, s, now)
+	toTheEnd(d)
+	return f
+}
+
+// toTheEnd turns the clock on until nothing waits any more.
+func toTheEnd(d *simulate.Driver) {
+	last := lastExpiry(d.State, d.Now())
+	d.Plan()
+	d.AdvanceTo(last)
+}
+
+// lastExpiry is when nothing that waits now can still wait.
+func lastExpiry(s *bridge.State, now time.Time) time.Time {
+	last := now
+	for _, d := range s.Digests {
+		for i := range d.Items {
+			last = maxTime(last, d.Items[i].Expires)
+		}
+		for i := range d.Rest {
+			last = maxTime(last, d.Rest[i].Expires)
+		}
+	}
+	return last
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// storedMessage reads one event from a stream.
+func storedMessage(ctx context.Context, nc *nats.Conn, name string, sequence uint64) (mapping.Message, error) {
+	js, err := nc.JetStream(nats.Context(ctx))
+	if err != nil {
+		return mapping.Message{}, fmt.Errorf("cannot use JetStream: %w", err)
+	}
+	m, err := js.GetMsg(name, sequence)
+	switch {
+	case errors.Is(err, nats.ErrMsgNotFound):
+		return mapping.Message{}, fmt.Errorf("cannot find the event %d in the stream %s: it is gone, or was never there", sequence, name)
+	case errors.Is(err, nats.ErrStreamNotFound):
+		return mapping.Message{}, fmt.Errorf("cannot find the stream %q", name)
+	case err != nil:
+		return mapping.Message{}, fmt.Errorf("cannot read the event %d of the stream %s: %w", sequence, name, err)
+	}
+	return mapping.Message{Subject: m.Subject, Stream: name, Sequence: m.Sequence, Time: m.Time, Header: m.Header, Data: m.Data}, nil
+}

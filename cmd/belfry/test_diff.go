@@ -1,0 +1,257 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// difference is one thing that happened otherwise than expected.
+type difference struct {
+	where    string
+	expected []string // lines of YAML; empty: nothing was expected
+	got      []string // empty: nothing happened
+}
+
+// pair is one field of an expectation beside what happened.
+type pair struct {
+	name      string
+	want, got string // as YAML
+	holds     bool
+}
+
+// differences compares what a story expects with what came of it. What is not
+// expected one way or the other is not compared.
+func differences(x mapping.Expectation, h happened) []difference {
+	var out []difference
+	if x.Broadcasts != nil {
+		out = append(out, compareLists("broadcasts", x.Broadcasts, h.broadcasts,
+			func(e mapping.ExpectedBroadcast) int { return e.Line }, broadcastPairs, sentBroadcast.summary)...)
+	}
+	if x.Digests != nil {
+		out = append(out, compareLists("digests", x.Digests, h.digests,
+			func(e mapping.ExpectedDigest) int { return e.Line }, digestPairs, pendingDigest.summary)...)
+	}
+	if x.DeadLetters != nil {
+		out = append(out, compareLists("dead_letters", x.DeadLetters, h.deadLetters,
+			func(e mapping.ExpectedDeadLetter) int { return e.Line }, deadLetterPairs, refusedEvent.summary)...)
+	}
+	for _, f := range h.failures {
+		out = append(out, difference{where: "planning", got: []string{f}})
+	}
+	return out
+}
+
+func compareLists[E, G any](name string, want []E, got []G, line func(E) int, pairs func(E, G) []pair, summary func(G) string) []difference {
+	var out []difference
+	for i := range max(len(want), len(got)) {
+		where := fmt.Sprintf("%s[%d]", name, i)
+		switch {
+		case i >= len(got):
+			var nothing G
+			d := difference{where: fmt.Sprintf("%s, line %d, did not happen", where, line(want[i]))}
+			for _, p := range pairs(want[i], nothing) {
+				d.expected = append(d.expected, p.name+": "+p.want)
+			}
+			out = append(out, d)
+		case i >= len(want):
+			out = append(out, difference{where: where + " was not expected", got: []string{summary(got[i])}})
+		default:
+			d := difference{where: fmt.Sprintf("%s, line %d", where, line(want[i]))}
+			for _, p := range pairs(want[i], got[i]) {
+				if !p.holds {
+					d.expected = append(d.expected, p.name+": "+p.want)
+					d.got = append(d.got, p.name+": "+p.got)
+				}
+			}
+			if len(d.got) > 0 {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
+}
+
+// text adds a field to the pairs, if it is expected.
+func text(pairs []pair, name string, want *string, got string) []pair {
+	if want == nil {
+		return pairs
+	}
+	return append(pairs, pair{name, yamlText(*want), yamlText(got), *want == got})
+}
+
+func number(pairs []pair, name string, want *int, got int) []pair {
+	if want == nil {
+		return pairs
+	}
+	return append(pairs, pair{name, fmt.Sprint(*want), fmt.Sprint(got), *want == got})
+}
+
+func span(pairs []pair, name string, want *time.Duration, got time.Duration) []pair {
+	if want == nil {
+		return pairs
+	}
+	return append(pairs, pair{name, yamlSpan(*want), yamlSpan(got), *want == got})
+}
+
+func list(pairs []pair, name string, want, got []string) []pair {
+	if want == nil {
+		return pairs
+	}
+	return append(pairs, pair{name, yamlList(want), yamlList(got), slices.Equal(want, got)})
+}
+
+func broadcastPairs(x mapping.ExpectedBroadcast, b sentBroadcast) []pair {
+	p := span(nil, "at", x.At, b.at)
+	p = text(p, "audience", x.Audience, b.audience)
+	p = text(p, "template", x.Template, b.template)
+	p = text(p, "group", x.Group, b.group)
+	p = text(p, "title", x.Title, b.title)
+	p = text(p, "alert", x.Alert, b.alert)
+	if x.Content != nil {
+		got := b.visible
+		if *x.Content == b.content {
+			got = b.content
+		}
+		p = text(p, "content", x.Content, got)
+	}
+	for _, c := range x.ContentContains {
+		p = append(p, pair{"content_contains", yamlText(c), yamlText(b.visible), strings.Contains(b.joined, c)})
+	}
+	for _, c := range x.ContentLacks {
+		p = append(p, pair{"content_lacks", yamlText(c), yamlText(b.visible), !strings.Contains(b.joined, c)})
+	}
+	p = number(p, "count", x.Count, b.count)
+	if x.Priority != nil {
+		p = append(p, pair{"priority", x.Priority.String(), b.priority.String(), *x.Priority == b.priority})
+	}
+	return list(p, "users", x.Users, b.users)
+}
+
+func digestPairs(x mapping.ExpectedDigest, d pendingDigest) []pair {
+	p := text(nil, "audience", x.Audience, d.audience)
+	p = text(p, "template", x.Template, d.template)
+	p = text(p, "group", x.Group, d.group)
+	p = number(p, "count", x.Count, d.count)
+	p = list(p, "keys", x.Keys, d.keys)
+	return span(p, "ready", x.Ready, d.ready)
+}
+
+func deadLetterPairs(x mapping.ExpectedDeadLetter, d refusedEvent) []pair {
+	p := text(nil, "reason", x.Reason, d.reason)
+	p = text(p, "rule", x.Rule, d.rule)
+	return text(p, "subject", x.Subject, d.subject)
+}
+
+// The summaries are what --update writes for something that was not expected.
+
+func (b sentBroadcast) summary() string {
+	group := ""
+	if b.group != "" {
+		group = ", group: " + yamlText(b.group)
+	}
+	return fmt.Sprintf("{at: %s, audience: %s, template: %s%s, title: %s, count: %d}",
+		yamlSpan(b.at), yamlText(b.audience), yamlText(b.template), group, yamlText(b.title), b.count)
+}
+
+func (d pendingDigest) summary() string {
+	group := ""
+	if d.group != "" {
+		group = ", group: " + yamlText(d.group)
+	}
+	return fmt.Sprintf("{audience: %s, template: %s%s, count: %d, ready: %s}",
+		yamlText(d.audience), yamlText(d.template), group, d.count, yamlSpan(d.ready))
+}
+
+func (d refusedEvent) summary() string {
+	rule := ""
+	if d.rule != "" {
+		rule = ", rule: " + yamlText(d.rule)
+	}
+	return fmt.Sprintf("{reason: %s%s, subject: %s}", yamlText(d.reason), rule, yamlText(d.subject))
+}
+
+// plainYAML is text that needs no quotes, whatever reads it.
+var plainYAML = regexp.MustCompile(`^[a-z][a-z0-9]*([-_.][a-z0-9]+)+$|^[a-z]{6,}$`)
+
+// yamlText quotes as JSON does, which YAML reads too.
+func yamlText(s string) string {
+	if plainYAML.MatchString(s) {
+		return s
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string can always be encoded
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func yamlList(all []string) string {
+	quoted := make([]string, len(all))
+	for i, s := range all {
+		quoted[i] = yamlText(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// yamlSpan is a duration without its empty parts: 2h, not 2h0m0s.
+func yamlSpan(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func printTested(w io.Writer, file string, t tested, verbose bool) {
+	switch {
+	case len(t.diff) > 0:
+		fmt.Fprintf(w, "FAIL  %s (%s:%d)\n%s", t.test.Name, file, t.test.Line, diffText(t.diff, "      "))
+	case verbose:
+		fmt.Fprintf(w, "ok    %s\n", t.test.Name)
+	}
+	if !verbose {
+		return
+	}
+	for _, b := range t.got.broadcasts {
+		fmt.Fprintf(w, "      sent %s: %s\n", b.summary(), b.reason)
+	}
+	for _, d := range t.got.digests {
+		fmt.Fprintf(w, "      still pending %s\n", d.summary())
+	}
+	for _, d := range t.got.deadLetters {
+		fmt.Fprintf(w, "      dead letter %s\n", d.summary())
+	}
+}
+
+func diffText(diff []difference, indent string) string {
+	var b strings.Builder
+	for _, d := range diff {
+		fmt.Fprintf(&b, "%s%s\n", indent, d.where)
+		for _, l := range d.expected {
+			fmt.Fprintf(&b, "%s  - %s\n", indent, l)
+		}
+		for _, l := range d.got {
+			fmt.Fprintf(&b, "%s  + %s\n", indent, l)
+		}
+	}
+	return b.String()
+}
+
+func printSuite(w io.Writer, s suite) {
+	n := s.failures()
+	if n > 0 {
+		fmt.Fprintf(w, "%s: %d of %s failed\n", s.file, n, plural(len(s.tests), "test", "tests"))
+		return
+	}
+	fmt.Fprintf(w, "%s: ok, %s\n", s.file, plural(len(s.tests), "test", "tests"))
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/simulate"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// happened is what came of a story.
+type happened struct {
+	broadcasts  []sentBroadcast
+	digests     []pendingDigest
+	deadLetters []refusedEvent
+	failures    []string // digests that could not be rendered
+}
+
+type sentBroadcast struct {
+	at              time.Duration
+	audience        string
+	template        string
+	group           string
+	title           string
+	alert           string
+	content         string // as it leaves
+	count           int
+	priority        mapping.Priority
+	users           []string
+	reason          string
+	visible, joined string // content for people: its member "content", and all its texts
+}
+
+type pendingDigest struct {
+	audience, template, group string
+	count                     int
+	keys                      []string
+	ready                     time.Duration
+}
+
+type refusedEvent struct{ reason, rule, subject string }
+
+// play runs a story through every app of the rules.
+func play(ctx context.Context, rules *mapping.RuleSet, t mapping.RuleTest) (happened, error) {
+	var h happened
+	for _, name := range sortedKeys(rules.Apps) {
+		if err := h.play(ctx, rules.Apps[name], t, onlyStream(rules)); err != nil {
+			return h, err
+		}
+	}
+	slices.SortStableFunc(h.broadcasts, func(a, b sentBroadcast) int { return cmp.Compare(a.at, b.at) })
+	return h, nil
+}
+
+func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTest, stream string) error {
+	watch := simulate.Observer{
+		Sent: func(b *bridge.Broadcast, body []byte) { h.sent(b, body, t.Start) },
+		Decided: func(m *mapping.Message, d *mapping.Decision) {
+			for _, dead := range d.Dead {
+				h.deadLetters = append(h.deadLetters, refusedEvent{dead.Reason, dead.Rule, m.Subject})
+			}
+		},
+		Failed: func(_ time.Time, d *bridge.Digest, err error) {
+			h.failures = append(h.failures, digestName(d.Audience, d.Template, d.Group)+" cannot be rendered: "+err.Error())
+		},
+	}
+	last := t.Start
+	if n := len(t.Events); n > 0 {
+		last = t.Start.Add(t.Events[n-1].At)
+	}
+	d, err := simulate.Drive(ctx, app, history(t, stream), last, watch)
+	if err != nil {
+		return err
+	}
+	if t.For > 0 {
+		d.AdvanceTo(last.Add(t.For))
+	} else {
+		toTheEnd(d)
+	}
+	for _, g := range d.State.Digests {
+		h.pending(g, t.Start)
+	}
+	return nil
+}
+
+func history(t mapping.RuleTest, stream string) simulate.History {
+	return func(yield func(mapping.Message, error) bool) {
+		for i := range t.Events {
+			if !yield(t.Events[i].Message(stream, uint64(i)+1, t.Start), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (h *happened) sent(b *bridge.Broadcast, body []byte, start time.Time) {
+	d := b.Digest
+	s := sentBroadcast{
+		at: b.Started.Sub(start), audience: d.Audience, template: d.Template, group: d.Group,
+		count: d.Count(), priority: d.Priority(), users: d.Users, reason: b.Reason,
+	}
+	var r mapping.Request
+	if err := json.Unmarshal(body, &r); err == nil {
+		s.title, _ = r.Notification["title"].(string)
+		s.alert, _ = r.Notification["alert"].(string)
+		s.content = r.Message.Content
+	}
+	s.visible, s.joined = readable(s.content)
+	h.broadcasts = append(h.broadcasts, s)
+}
+
+// readable is the text of a message's content as people see it. Content that
+// is not JSON is its own text.
+func readable(content string) (visible, all string) {
+	var v any
+	if json.Unmarshal([]byte(content), &v) != nil {
+		return content, content
+	}
+	visible = content
+	if m, ok := v.(map[string]any); ok {
+		if s, ok := m["content"].(string); ok {
+			visible = s
+		}
+	}
+	return visible, content + "\n" + textsOf(v)
+}
+
+func textsOf(v any) string {
+	out := ""
+	switch v := v.(type) {
+	case string:
+		return v + "\n"
+	case []any:
+		for _, e := range v {
+			out += textsOf(e)
+		}
+	case map[string]any:
+		for _, k := range sortedKeys(v) {
+			out += textsOf(v[k])
+		}
+	}
+	return out
+}
+
+func (h *happened) pending(g *bridge.Digest, start time.Time) {
+	p := pendingDigest{
+		audience: g.Audience, template: g.Template, group: g.Group, count: g.Count(), ready: g.Ready().Sub(start),
+	}
+	for i := range g.Items {
+		p.keys = append(p.keys, g.Items[i].Key)
+	}
+	h.digests = append(h.digests, p)
+}
