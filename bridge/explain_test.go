@@ -181,3 +181,27 @@ func TestTiesGoByPriorityThenExpiryThenWait(t *testing.T) {
 		t.Errorf("first in, first out sends %s", p.Send.ID)
 	}
 }
+
+func TestTheNewDaysSendsAreNotSpentOnLeftoversAtMidnight(t *testing.T) {
+	app := planApp(mapping.PolicyPrice)
+	var f forecast.Forecast
+	for day := range 14 {
+		f.Observe(planStart.AddDate(0, 0, day-14), "port/news", 0)
+		for hour := range 12 {
+			for i := range 10 {
+				f.Observe(planStart.AddDate(0, 0, day-14).Add(time.Duration(8+hour)*time.Hour+time.Duration(i)*time.Minute), "east/news", int(mapping.High))
+			}
+		}
+	}
+	led := &quota.Ledger{}
+	for i := range 3 {
+		led.External("", planStart.Add(-time.Duration(3+i)*time.Hour), "")
+	}
+	d := waiting("east", "news", planStart.Add(-2*time.Hour), 4*time.Hour, mapping.Normal)
+	for _, after := range []time.Duration{0, 5 * time.Second, 20 * time.Second, 5 * time.Minute} {
+		now := planStart.Add(after)
+		if p := Decide(Situation{Now: now, App: app, Digests: []*Digest{d}, Ledger: led, Forecast: &f}); p.Send != nil {
+			t.Errorf("%s after midnight it goes: %s", after, p.Reason)
+		}
+	}
+}

@@ -12,8 +12,8 @@ import (
 // when sending it now, and going on with one send less, is expected to earn
 // at least as much as holding it.
 //
-// Decisions are taken at openings only: every few minutes, and when a window
-// closes. Between openings nothing but an urgent digest goes, whatever
+// Decisions are taken at openings only: every few minutes, when a window
+// closes, and when a send comes back. Between openings nothing but an urgent digest goes, whatever
 // arrives. That makes a plan the same however often it is asked for, and
 // leaves a flood of events cheap.
 const (
@@ -102,6 +102,11 @@ func (t *table) market(rows []*row) {
 	open := t.Now.Sub(opened) < openFor && !t.Busy && t.send == nil
 	next := t.Now.Truncate(openEvery).Add(openEvery)
 	t.wakeAt(next)
+	for _, w := range t.limits.Windows {
+		if counting := t.limits.Counting(w, t.Ledger, t.Now); len(counting) > 0 {
+			t.wakeAt(counting[0].At)
+		}
+	}
 	for _, r := range rows {
 		r.state, r.until = StateHeld, next
 	}
@@ -120,7 +125,7 @@ func (t *table) market(rows []*row) {
 
 // opening is the latest instant at which decisions were taken up anew.
 func (t *table) opening(rows []*row) time.Time {
-	at := t.Now.Truncate(openEvery)
+	at := later(t.Now.Truncate(openEvery), t.limits.Released(t.Ledger, t.Now))
 	for _, r := range rows {
 		at = later(at, r.d.Ready())
 	}

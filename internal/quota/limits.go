@@ -101,6 +101,20 @@ type Release struct {
 	Class uint8
 }
 
+// Released returns the latest instant, not after now, at which a spend left a
+// window; zero if none that the ledger remembers has.
+func (l Limits) Released(led *Ledger, now time.Time) time.Time {
+	var last time.Time
+	for _, w := range l.Windows {
+		for _, s := range led.Spends {
+			if t := w.frees(l.dated(s, led, now), l.Guard); t.After(last) && !t.After(now) {
+				last = t
+			}
+		}
+	}
+	return last
+}
+
 func (l Limits) used(w Window, led *Ledger, now time.Time) int {
 	n := 0
 	for _, s := range led.Spends {

@@ -173,3 +173,24 @@ func TestALedgerSurvivesJSON(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestReleasedIsTheLastTimeThatASpendLeftAWindow(t *testing.T) {
+	limits := Limits{Windows: []Window{{Max: 2, Rolling: time.Hour}, {Max: 3, Calendar: Day}}, Guard: 5 * time.Second}
+	noon := at(t, "2026-03-01T12:00:00Z")
+	var led Ledger
+	if got := limits.Released(&led, noon); !got.IsZero() {
+		t.Errorf("released = %s without a spend", got)
+	}
+	led.Charge("a", noon)
+	led.Charge("b", noon.Add(30*time.Minute))
+	tests := []struct{ now, want string }{
+		{"2026-03-01T13:10:00Z", "2026-03-01T13:00:05Z"},
+		{"2026-03-01T13:30:05Z", "2026-03-01T13:30:05Z"},
+		{"2026-03-02T09:00:00Z", "2026-03-02T00:00:05Z"},
+	}
+	for _, tt := range tests {
+		if got := limits.Released(&led, at(t, tt.now)); !got.Equal(at(t, tt.want)) {
+			t.Errorf("released at %s = %s, want %s", tt.now, got, tt.want)
+		}
+	}
+}
