@@ -48,6 +48,7 @@ func TestChaosAnOwnerThatSleptPastItsLeaseSendsAndCommitsNothing(t *testing.T) {
 		{"right before it sends", "stop@before-send", 0, bridge.ResultInDoubt},
 		{"with the answer in its hands", "stop@before-outcome-commit", 1, bridge.ResultInDoubt},
 	}
+	t.Parallel()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

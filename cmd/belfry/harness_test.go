@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -36,6 +37,12 @@ var binaries struct {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// The parallel tests are those that wait for leases to run out: more of
+	// them than processors can wait at the same time.
+	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue {
+		_ = flag.Set("test.parallel", "6")
+	}
 	code := m.Run()
 	if binaries.folder != "" {
 		_ = os.RemoveAll(binaries.folder)
