@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os/user"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -113,7 +114,7 @@ func rank(r bridge.Role) int {
 	return 0
 }
 
-// oneApp chooses the named app, or the only one.
+// oneApp chooses the named app, or the only one that is not a dry run.
 func oneApp(name string) func([]bridge.Overview) (string, error) {
 	return func(all []bridge.Overview) (string, error) {
 		apps := owned(all)
@@ -122,6 +123,7 @@ func oneApp(name string) func([]bridge.Overview) (string, error) {
 				return name, nil
 			}
 		}
+		apps = slices.DeleteFunc(apps, func(s bridge.Status) bool { return len(apps) > 1 && isDryRun(s.App) })
 		switch {
 		case name != "":
 			return "", fmt.Errorf("cannot find the app %q: it is in nobody's rules", name)

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfry-bridge/belfry/internal/sandbox"
+)
+
+func TestReconcileProvesTheAccountAndNamesADifference(t *testing.T) {
+	provider := startSandbox(t, sandbox.Config{})
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, natsURL)
+	createSchool(t, js)
+	_, page := startBelfry(t, provider, natsURL, writeFile(t, "rules.yaml", e2eRules))
+	lesson(t, js, 7, "Maths", 30)
+	lesson(t, js, 7, "Maths again", 30)
+	lesson(t, js, 8, "Music", 300) // matches no rule
+	publish(t, js, "school.lesson.cancelled", "{nonsense")
+	publish(t, js, "school.other", "{}") // of no subject that is read
+	lesson(t, js, 9, "Physics", 20)
+	eventually(t, "all is sent", func() bool { return overviewOf(t, page).Counts.Sent == 2 })
+
+	code, out, errs := cli(t, "reconcile", "--nats", natsURL, "--strict")
+	if code != exitOK || strings.Contains(out, differs) || !strings.Contains(strings.Join(strings.Fields(out), " "), "events of SCHOOL, 1 to 6 5 5 ok") {
+		t.Errorf("reconcile: exit %d\n%s%s", code, out, errs)
+	}
+
+	t.Run("a result too many", func(t *testing.T) {
+		forged := `{"id":"forged","data":{"state":"sent","broadcast":"x-1","events":3}}`
+		publish(t, js, "belfry.result.campus.students.sent", forged)
+		code, out, _ := cli(t, "reconcile", "--nats", natsURL, "--within", "1s", "--json")
+		var findings []finding
+		if err := json.Unmarshal([]byte(out), &findings); err != nil {
+			t.Fatal(err)
+		}
+		wrong := map[string]int{}
+		for _, f := range findings {
+			if f.Verdict != agrees {
+				wrong[f.What] = int(f.Found) - int(f.Counted)
+			}
+		}
+		if code != exitFailed || len(wrong) != 2 || wrong["events in results that are sent"] != 3 || wrong["results of broadcasts sent"] != 1 {
+			t.Errorf("exit %d, differences %v; want 3 events and 1 broadcast too many", code, wrong)
+		}
+	})
+	t.Run("events that the stream has dropped", func(t *testing.T) {
+		if err := purge(t, js, "SCHOOL", 3); err != nil {
+			t.Fatal(err)
+		}
+		_, out, _ := cli(t, "reconcile", "--nats", natsURL, "--within", "1s")
+		if !strings.Contains(out, "not provable: the stream begins at 3 by now") {
+			t.Errorf("reconcile does not say that the first two are gone:\n%s", out)
+		}
+	})
+}
+
+func TestDeadLettersAreListedShownAndReplayedOnce(t *testing.T) {
+	provider := startSandbox(t, sandbox.Config{})
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, natsURL)
+	createSchool(t, js)
+	_, page := startBelfry(t, provider, natsURL, writeFile(t, "rules.yaml", e2eRules))
+	publishHeader(t, js, "school.lesson.cancelled", "{nonsense", nats.Header{"Origin": {"test"}})
+	eventually(t, "the dead letter is published", func() bool {
+		s := overviewOf(t, page)
+		return s.Counts.DeadLetters == 1 && s.Outbox == 0
+	})
+
+	var letters []deadLetter
+	code, out, errs := cli(t, "deadletter", "list", "--nats", natsURL, "--json")
+	if err := json.Unmarshal([]byte(out), &letters); err != nil || code != exitOK || len(letters) != 1 {
+		t.Fatalf("list: exit %d, %v\n%s%s", code, err, out, errs)
+	}
+	d := letters[0]
+	if string(d.Data) != "{nonsense" || d.Header["Origin"][0] != "test" || d.Subject != "school.lesson.cancelled" || d.Stream != "SCHOOL" || d.Sequence != "1" || d.Reason != "undecodable" || d.Error == "" {
+		t.Errorf("the dead letter is %+v", d)
+	}
+	if code, out, _ := cli(t, "deadletter", "show", d.ID, "--nats", natsURL); code != exitOK || !strings.Contains(out, "\n\n{nonsense\n") || !strings.Contains(out, "1 of SCHOOL") {
+		t.Errorf("show: exit %d\n%s", code, out)
+	}
+	for _, filter := range [][]string{{"--reason", "oversized"}, {"--rule", "cancelled"}, {"--app", "other"}, {"--since", "1ns"}} {
+		if _, out, _ := cli(t, append([]string{"deadletter", "list", "--nats", natsURL}, filter...)...); out != "no dead letters\n" {
+			t.Errorf("list %v shows\n%s", filter, out)
+		}
+	}
+	if code, _, errs := cli(t, "deadletter", "replay", "--nats", natsURL); code != exitFailed || !strings.Contains(errs, "--all") {
+		t.Errorf("replay of nothing in particular: exit %d, %s", code, errs)
+	}
+
+	replay := func(args ...string) string {
+		code, out, errs := cli(t, append([]string{"deadletter", "replay", "--nats", natsURL}, args...)...)
+		if code != exitOK {
+			t.Fatalf("replay %v: exit %d, %s%s", args, code, out, errs)
+		}
+		return out
+	}
+	if out := replay(d.ID); !strings.Contains(out, "replayed as "+d.ID+".replay.1") {
+		t.Errorf("replay says %s", out)
+	}
+	eventually(t, "the new event is read, and is a dead letter of its own", func() bool {
+		s := overviewOf(t, page)
+		return s.Counts.DeadLetters == 2 && s.Counts.Read == 2 && s.Outbox == 0
+	})
+	again := messageAt(t, js, "SCHOOL", 2)
+	if string(again.Data) != "{nonsense" || again.Subject != "school.lesson.cancelled" || again.Header.Get(replayHeader) != d.ID ||
+		again.Header.Get("Origin") != "test" || again.Header.Get(nats.MsgIdHdr) != d.ID+".replay.1" {
+		t.Errorf("the replayed event is %+v", again)
+	}
+	if out := replay(d.ID); !strings.Contains(out, "replayed before") {
+		t.Errorf("a second replay says %s", out)
+	}
+	if out := replay("--since", "1h", "--again", "--reason", "undecodable"); strings.Count(out, "replayed as") != 2 {
+		t.Errorf("replaying both again says %s", out)
+	}
+	eventually(t, "both are read", func() bool { return overviewOf(t, page).Counts.Read == 4 })
+	if code, out, _ := cli(t, "reconcile", "--nats", natsURL, "--strict"); code != exitOK {
+		t.Errorf("reconcile after replays: exit %d\n%s", code, out)
+	}
+}
+
+func publish(t testing.TB, js jetstream.JetStream, subject, data string) {
+	t.Helper()
+	publishHeader(t, js, subject, data, nil)
+}
+
+func publishHeader(t testing.TB, js jetstream.JetStream, subject, data string, h nats.Header) {
+	t.Helper()
+	if _, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: subject, Header: h, Data: []byte(data)}); err != nil {
+		t.Fatalf("cannot publish to %s: %v", subject, err)
+	}
+}
+
+func messageAt(t testing.TB, js jetstream.JetStream, stream string, sequence uint64) *jetstream.RawStreamMsg {
+	t.Helper()
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.GetMsg(t.Context(), sequence)
+	if err != nil {
+		t.Fatalf("cannot get message %d of %s: %v", sequence, stream, err)
+	}
+	return m
+}
+
+// purge drops what is before a sequence, as a stream's limits do.
+func purge(t testing.TB, js jetstream.JetStream, stream string, before uint64) error {
+	t.Helper()
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		return err
+	}
+	return s.Purge(t.Context(), jetstream.WithPurgeSequence(before))
+}
