@@ -151,3 +151,22 @@ func TestChaosNeverExceedsASmallQuota(t *testing.T) {
 		t.Errorf("%d broadcasts in doubt, want 2: %+v", n, c.results)
 	}
 }
+
+// The only server is killed while commits, sends and results are under way,
+// and comes back with its files.
+func TestChaosEveryEventLeavesOnceWhileNATSIsKilled(t *testing.T) {
+	t.Parallel()
+	port, folder := freePort(t), t.TempDir()
+	natsURL, server := startNATS(t, folder, port)
+	c := newChaos(t, natsURL, 1, 500)
+	c.launchAll(2)
+	c.publish()
+	for i := range max(3, *chaosKills/10) {
+		at := len(c.provider.Broadcasts()) + 1
+		c.until("another broadcast has left", func() bool { return len(c.provider.Broadcasts()) > at })
+		server.kill() // its result is hardly stored by now
+		_, server = startNATS(t, folder, port)
+		c.oneMore(fmt.Sprintf("after restart %d of NATS", i+1))
+	}
+	c.settle("2 replicas, NATS killed again and again")
+}
