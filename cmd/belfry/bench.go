@@ -313,7 +313,7 @@ func (b *ingestBench) fold(ctx context.Context) (time.Duration, error) {
 	go func() { done <- br.Run(runCtx) }()
 	defer func() {
 		stop()
-		<-done
+		_ = <-done
 	}()
 	for br.Status().Counts.Read < uint64(b.o.events) {
 		select {

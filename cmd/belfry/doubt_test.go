@@ -35,6 +35,7 @@ func overviewOf(t testing.TB, page string) bridge.Status {
 }
 
 func TestABroadcastInDoubtIsHeldUntilAnOperatorDecides(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name      string
 		flag      string
@@ -47,6 +48,7 @@ func TestABroadcastInDoubtIsHeldUntilAnOperatorDecides(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			provider := startSandbox(t, sandbox.Config{})
 			provider.Script(sandbox.Step{Status: http.StatusGatewayTimeout, Code: 1050, Accept: new(true)})
 			natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
@@ -92,6 +94,7 @@ func TestABroadcastInDoubtIsHeldUntilAnOperatorDecides(t *testing.T) {
 }
 
 func TestOperatorsPauseMuteAndRecordSpends(t *testing.T) {
+	t.Parallel()
 	provider := startSandbox(t, sandbox.Config{})
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	_, js := connect(t, natsURL)

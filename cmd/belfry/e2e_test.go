@@ -105,6 +105,7 @@ func isWarning(s bridge.ResultState) bool {
 }
 
 func TestThreeEventsBecomeOneBroadcastAndOneResultAcrossARestart(t *testing.T) {
+	t.Parallel()
 	provider := startSandbox(t, sandbox.Config{})
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	nc, js := connect(t, natsURL)

@@ -49,6 +49,7 @@ func owners(pages map[string]string) map[string]int {
 }
 
 func TestSixAppsAreSharedByThreeReplicasAndTakenOver(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takeovers take seconds")
 	}
