@@ -31,9 +31,9 @@ type Rendered struct {
 
 // Cut names one text that was shortened at a grapheme border.
 type Cut struct {
-	Field string // "notification.title", "message.content" …
-	Was   int    // length before, in the unit of the limit
-	Limit int
+	Field string `json:"field"` // "notification.title", "message.content" …
+	Was   int    `json:"was"`   // length before, in the unit of the limit
+	Limit int    `json:"limit"`
 }
 
 // Request is the body of "Broadcast by package name", exactly as documented
