@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -313,16 +312,14 @@ func (d *daemon) overview() bridge.Overview {
 // Overview implements control.Daemon.
 func (d *daemon) Overview() bridge.Overview { return d.overview() }
 
-// errUnknownApp: no such app in the rules of this replica.
-var errUnknownApp = errors.New("no such app")
-
-// Do implements control.Daemon.
+// Do implements control.Daemon. An app that is not in the rules of this
+// replica belongs to another: that one answers.
 func (d *daemon) Do(ctx context.Context, app string, do func(*bridge.State, *mapping.App, time.Time) error) error {
 	d.mu.Lock()
 	r := d.apps[app]
 	d.mu.Unlock()
 	if r == nil {
-		return fmt.Errorf("cannot reach the app %q: %w", app, errUnknownApp)
+		return fmt.Errorf("cannot reach the app %q: %w", app, bridge.ErrNotOwner)
 	}
 	return r.bridge.Do(ctx, do)
 }
