@@ -346,20 +346,23 @@ func (c *chaos) settle(title string) tally {
 		c.t.Error(f)
 	}
 	if len(faults) == 0 {
-		fmt.Printf("chaos, %s: %s\n  in %s; %s\n", title, t, time.Since(c.started).Round(time.Second), c.killed())
+		fmt.Printf("chaos, %s: %s\n  in %s%s\n", title, t, time.Since(c.started).Round(time.Second), c.killed())
 	}
 	return t
 }
 
-// killed says what ended the daemons.
+// killed says what ended the daemons, if anything did.
 func (c *chaos) killed() string {
+	if len(c.kills) == 0 {
+		return ""
+	}
 	n, list := 0, []string{}
 	for why, times := range c.kills {
 		n += times
 		list = append(list, fmt.Sprintf("%d %s", times, why))
 	}
 	slices.Sort(list)
-	return fmt.Sprintf("%d kills: %s", n, strings.Join(list, ", "))
+	return fmt.Sprintf("; %d kills: %s", n, strings.Join(list, ", "))
 }
 
 // signalled reports whether a signal ended the process, and which.
