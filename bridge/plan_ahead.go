@@ -64,16 +64,16 @@ type laneValues struct {
 }
 
 // between is what a send at instant b earns after one at prev, or after none (-1).
-func (l *laneValues) between(prev, b int) float64 {
+func (v *laneValues) between(prev, b int) float64 {
 	switch {
 	case prev < 0:
-		return l.first[b]
+		return v.first[b]
 	case prev == 0:
-		return l.fresh[b]
-	case l.later == nil:
+		return v.fresh[b]
+	case v.later == nil:
 		return 0
 	}
-	return l.share * l.later.at(l.base+prev, l.base+b)
+	return v.share * v.later.at(v.base+prev, v.base+b)
 }
 
 // ahead lays out the coming day.

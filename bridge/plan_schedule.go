@@ -235,7 +235,7 @@ func (s *schedule) insert(lane int, o offer) {
 // improve takes every send out once and puts it where it gains most.
 func (s *schedule) improve(gone int) (changed bool) {
 	for lane := range s.sends {
-		for k := 0; k < len(s.sends[lane]); k++ {
+		for k := 0; k < len(s.sends[lane]); k++ { //nolint:intrange // a send may move to another lane meanwhile
 			b := s.sends[lane][k]
 			if lane == gone && b == 0 {
 				continue

@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-bridge/belfry/internal/quota"
 	"pgregory.net/rapid"
+
+	"github.com/belfry-bridge/belfry/internal/quota"
 )
 
 var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)

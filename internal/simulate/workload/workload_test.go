@@ -53,7 +53,10 @@ func TestEveryTownsRulesCompileAndMatchItsMessages(t *testing.T) {
 		if rules == nil {
 			t.Fatalf("%s: %v", w.Name, problems)
 		}
-		for m := range w.Messages(1, monday, 2) {
+		for m, err := range w.Messages(1, monday, 2) {
+			if err != nil {
+				t.Fatalf("%s: %v", w.Name, err)
+			}
 			if d := rules.Apps["town"].Map(&m); len(d.Matches) != 1 {
 				t.Fatalf("%s: %s matches %d rules", w.Name, m.Subject, len(d.Matches))
 			}
