@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -19,6 +20,8 @@ type checkOptions struct {
 	format  string
 	against string
 	was     string
+
+	stateStream string
 }
 
 func newCheck(std stdio) *cobra.Command {
@@ -43,6 +46,7 @@ Nothing is changed.`,
 	f.StringVar(&o.format, "format", "text", "text, json (for editors) or github (notes beside the lines of a change)")
 	f.StringVar(&o.against, "against", "", "NATS URL of a running daemon: say what a reload would change")
 	f.StringVar(&o.was, "was", "", "with --against: the rules file in force, to compare windows with")
+	f.StringVar(&o.stateStream, "state-stream", stream.DefaultStateStream, "with --against: stream of the durable state")
 	o.env.flags(cmd)
 	o.ask.flags(cmd)
 	f.Lookup("json").Usage = "the same as --format json"

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/control"
-	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -59,6 +59,7 @@ type impact struct {
 type live struct {
 	status bridge.Status
 	state  func() *bridge.State // a copy; nil where none could be read
+	unread error                // why
 }
 
 // compare says what a reload would do to the running daemon.
@@ -114,32 +115,30 @@ func (o *checkOptions) liveApps(ctx context.Context, rules *mapping.RuleSet) (ma
 	}
 	apps := map[string]live{}
 	for _, s := range owned(all) {
-		apps[s.App] = live{status: s, state: stateOf(ctx, nc, s.App)}
+		l := live{status: s}
+		l.state, l.unread = stateOf(ctx, nc, o.stateStream, s.App)
+		apps[s.App] = l
 	}
 	return apps, nil
 }
 
 // stateOf gives copies of a state, since planning uses one up.
-func stateOf(ctx context.Context, nc *nats.Conn, app string) func() *bridge.State {
-	s, err := liveState(ctx, nc, stream.DefaultStateStream, app)
-	if err != nil || s == nil {
-		return func() *bridge.State { return nil }
+func stateOf(ctx context.Context, nc *nats.Conn, stateStream, app string) (func() *bridge.State, error) {
+	nothing := func() *bridge.State { return nil }
+	record, err := committed(ctx, nc, stateStream, app)
+	if err != nil {
+		return nothing, err
+	}
+	if record.Sequence == 0 {
+		return nothing, errors.New("none is committed")
+	}
+	if _, err := bridge.Decode(app, record.Data); err != nil {
+		return nothing, err
 	}
 	return func() *bridge.State {
-		codec, err := bridge.NewCodec()
-		if err != nil {
-			return nil
-		}
-		data, err := codec.Encode(s)
-		if err != nil {
-			return nil
-		}
-		copied, err := bridge.Decode(app, data)
-		if err != nil {
-			return nil
-		}
-		return copied
-	}
+		s, _ := bridge.Decode(app, record.Data) // it was decoded before
+		return s
+	}, nil
 }
 
 // impactsOf compares app by app. was may be nil: nobody said what is in force.
@@ -196,7 +195,7 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 	if s := l.state(); s != nil {
 		after = foresee(app, s, now)
 	} else {
-		i.Unknown = append(i.Unknown, "its state could not be read: when its digests would go")
+		i.Unknown = append(i.Unknown, fmt.Sprintf("when its digests would go: its state could not be read (%v)", l.unread))
 	}
 	if s := l.state(); s != nil && old != nil {
 		before = foresee(old, s, now)

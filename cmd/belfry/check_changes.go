@@ -22,7 +22,7 @@ func quotaChanges(app *mapping.App, l live) []string {
 	for _, will := range limits.Usage(&s.Ledger, l.status.At) {
 		for _, was := range l.status.Quota {
 			if was.Window == will.Window && was.Max != will.Max {
-				out = append(out, fmt.Sprintf("quota of the %s: %d sends instead of %d", will.Window, will.Max, was.Max))
+				out = append(out, fmt.Sprintf("quota of the %s: %s instead of %d", will.Window, plural(will.Max, "send", "sends"), was.Max))
 			}
 		}
 	}

@@ -15,21 +15,28 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// liveState reads what an app has committed last, about a second ago: the
-// ledger, the digests, what is muted or paused. Nil: it has never run.
-func liveState(ctx context.Context, nc *nats.Conn, stateStream, app string) (*bridge.State, error) {
+// committed reads the state that an app has committed last, about a second ago.
+func committed(ctx context.Context, nc *nats.Conn, stateStream, app string) (bridge.Record, error) {
 	js, err := stream.New(nc, stream.Config{StateStream: stateStream, Replica: "client-" + randomName(8), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return nil, err
+		return bridge.Record{}, err
 	}
 	record, err := js.Store(app).Get(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, fmt.Errorf("cannot read the state of %s within %s: %w", app, askTimeout, err)
+		return record, fmt.Errorf("cannot read the state of %s within %s: %w", app, askTimeout, err)
 	case err != nil:
-		return nil, fmt.Errorf("cannot read the state of %s: %w", app, err)
-	case record.Sequence == 0:
-		return nil, nil
+		return record, fmt.Errorf("cannot read the state of %s: %w", app, err)
+	}
+	return record, nil
+}
+
+// liveState is the ledger, the digests, what is muted or paused. Nil: the app
+// has never run.
+func liveState(ctx context.Context, nc *nats.Conn, stateStream, app string) (*bridge.State, error) {
+	record, err := committed(ctx, nc, stateStream, app)
+	if err != nil || record.Sequence == 0 {
+		return nil, err
 	}
 	return bridge.Decode(app, record.Data)
 }
