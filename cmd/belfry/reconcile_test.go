@@ -59,6 +59,40 @@ func TestReconcileProvesTheAccountAndNamesADifference(t *testing.T) {
 	})
 }
 
+func TestTheAccountIsCleanAfterTheDaemonWasKilledAgainAndAgain(t *testing.T) {
+	provider := startSandbox(t, sandbox.Config{Quota: sandbox.Quota{PerHour: 1000, PerDay: 1000}})
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, natsURL)
+	createSchool(t, js)
+	rules := writeFile(t, "rules.yaml", strings.Replace(e2eRules, "quota: {policy: asap}", "quota: {policy: asap, per_hour: 1000, per_day: 1000}", 1))
+	const rounds, each = 5, 12
+	for round := range rounds {
+		daemon, page := startBelfry(t, provider, natsURL, rules)
+		for i := range each {
+			lesson(t, js, round*each+i/2, "Maths", 30) // every key twice
+			publish(t, js, "school.lesson.cancelled", "{nonsense")
+		}
+		read := uint64(2 * (round*each + each/2)) // somewhere in the middle of the round, sending or not
+		eventually(t, "half of the round is read", func() bool { return overviewOf(t, page).Counts.Read >= read })
+		daemon.kill()
+	}
+	_, page := startBelfry(t, provider, natsURL, rules)
+	eventually(t, "all is read, and nothing but what is in doubt waits", func() bool {
+		s := overviewOf(t, page)
+		doubt := 0
+		for _, b := range s.InDoubt {
+			doubt += b.Events
+		}
+		return s.Counts.Read == 2*rounds*each && s.Waiting == doubt
+	})
+	code, out, errs := cli(t, "reconcile", "--nats", natsURL, "--strict")
+	if code != exitOK {
+		t.Errorf("reconcile: exit %d\n%s%s", code, out, errs)
+	}
+	t.Logf("after %d kills:\n%s", rounds, out)
+	conform(t, js)
+}
+
 func TestDeadLettersAreListedShownAndReplayedOnce(t *testing.T) {
 	provider := startSandbox(t, sandbox.Config{})
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))

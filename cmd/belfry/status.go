@@ -117,6 +117,9 @@ func printApp(w io.Writer, s bridge.Status) {
 	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %d dead letters\n", c.Read, c.Matched, c.Unmatched, c.Dead)
 	fmt.Fprintf(w, "  items     %d: %d sent, %d replaced, %d cancelled, %d expired, %d muted, %d rejected, %d waiting\n",
 		c.Items, c.Sent, c.Replaced, c.Cancelled, c.Expired, c.Muted, c.Rejected, s.Waiting)
+	if isDryRun(s.App) {
+		fmt.Fprintf(w, "  dry run   %d items would have been sent\n", c.DryRun)
+	}
 	for rule, n := range s.Failed {
 		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(n, "event", "events"))
 	}
