@@ -235,6 +235,9 @@ func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *fores
 	x.Will = after.sends[d.Digest].at
 	if x.Will.IsZero() {
 		x.Goes = goesNever
+		if said := after.plans[d.Digest]; said != "" && x.Becomes != digestOrphaned {
+			x.Why = append(x.Why, said)
+		}
 	}
 	if before == nil || x.Becomes == digestOrphaned {
 		return x

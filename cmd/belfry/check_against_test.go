@@ -52,12 +52,12 @@ func against(t *testing.T) (check func(rules string, more ...string) (int, []imp
 
 func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 	check, url := against(t)
-	replace := func(old, new string) string {
+	replace := func(from, to string) string {
 		t.Helper()
-		if !strings.Contains(againstRules, old) {
-			t.Fatalf("the rules have no %q", old)
+		if !strings.Contains(againstRules, from) {
+			t.Fatalf("the rules have no %q", from)
 		}
-		return strings.ReplaceAll(againstRules, old, new)
+		return strings.ReplaceAll(againstRules, from, to)
 	}
 	_, _, was := check(againstRules)
 	tests := []struct {
@@ -110,6 +110,12 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 		}
 		if all := strings.Join(impacts[0].Unknown, "\n"); !strings.Contains(all, "the daemon does not tell its rules; name their file with --was") {
 			t.Errorf("not known: %q", all)
+		}
+	})
+	t.Run("a digest that does not go says why", func(t *testing.T) {
+		_, impacts, _ := check(replace("quota: {policy: asap}", "quota: {policy: asap, per_day: 0}"), "--was", was)
+		if d := impacts[0].Digests[0]; !strings.Contains(strings.Join(d.Why, "\n"), "gathering") {
+			t.Errorf("because %q, want the planner's word", d.Why)
 		}
 	})
 	t.Run("another app", func(t *testing.T) {

@@ -80,6 +80,9 @@ func (f *foresight) begin(app *mapping.App, s *bridge.State, now time.Time) *sim
 	d := simulate.NewDriver(app, now, f.observer())
 	if s != nil {
 		s.Sending = nil // charged already, and its outcome is not ours to guess
+		if b := s.Backoff; b != nil {
+			s.Ledger.Throttle(b.Until) // to the same end: nothing is sent before
+		}
 		d.State = s
 	}
 	return d
