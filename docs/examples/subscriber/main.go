@@ -13,8 +13,8 @@ import (
 	"os"
 	"os/signal"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"           //nolint:depguard // not a part of Belfry: what a service of yours imports
+	"github.com/nats-io/nats.go/jetstream" //nolint:depguard // the same
 )
 
 // result is what this subscriber needs of a result. Ignore what you don't
