@@ -231,6 +231,17 @@ func TestReloadsUnderLoadLoseAndDoubleNothing(t *testing.T) {
 			}
 		}
 	})
+	atTheProvider := map[string]int{} // of a digest with more than 200 items it is told the first ones
+	for _, b := range provider.Broadcasts() {
+		for _, key := range strings.Fields(b.Text) {
+			if atTheProvider[key]++; atTheProvider[key] > 1 {
+				t.Errorf("the provider was told of event %s more than once", key)
+			}
+		}
+	}
+	if len(atTheProvider) == 0 {
+		t.Error("the provider was told of no event")
+	}
 	if valid == 0 || invalid == 0 {
 		t.Errorf("%d good and %d bad files: want some of both", valid, invalid)
 	}
