@@ -309,19 +309,22 @@ func (b *ingestBench) fold(ctx context.Context) (time.Duration, error) {
 	}
 	start := time.Now()
 	runCtx, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- br.Run(runCtx) }()
+	var ended error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ended = br.Run(runCtx)
+	}()
 	defer func() {
 		stop()
-		_ = <-done
+		<-done
 	}()
 	for br.Status().Counts.Read < uint64(b.o.events) {
 		select {
 		case <-ctx.Done():
 			return 0, ctx.Err()
-		case err := <-done:
-			done <- err
-			return 0, fmt.Errorf("cannot fold the stream: %w", errors.Join(err, errors.New("the bridge has ended")))
+		case <-done:
+			return 0, fmt.Errorf("cannot fold the stream: %w", errors.Join(errors.New("the bridge has ended"), ended))
 		case <-time.After(time.Millisecond):
 		}
 	}

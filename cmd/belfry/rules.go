@@ -29,3 +29,14 @@ func lines(problems mapping.Problems) []string {
 	}
 	return out
 }
+
+// errorsOf leaves the warnings out.
+func errorsOf(problems mapping.Problems) mapping.Problems {
+	var out mapping.Problems
+	for _, p := range problems {
+		if p.Severity == mapping.SeverityError {
+			out = append(out, p)
+		}
+	}
+	return out
+}

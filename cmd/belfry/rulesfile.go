@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -92,7 +93,7 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 	}
 	rules, problems := mapping.Compile(f.path, src, mapping.Options{LookupEnv: f.env, ReadFile: os.ReadFile})
 	if problems.HasErrors() {
-		f.refuse(lines(problems), log)
+		f.refuse(lines(errorsOf(problems)), log)
 		return nil
 	}
 	f.mu.Lock()
@@ -118,7 +119,7 @@ func (f *rulesFile) seen(sum [sha256.Size]byte) bool {
 func (f *rulesFile) refuse(problems []string, log *slog.Logger) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.state.Problems) > 0 && f.state.Problems[0] == problems[0] {
+	if slices.Equal(f.state.Problems, problems) {
 		return // said before
 	}
 	f.state.Problems = problems
