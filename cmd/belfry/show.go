@@ -138,6 +138,9 @@ func (s *show) result(m *nats.Msg) {
 	}
 	text := fmt.Sprintf("%s: %s, %s", m.Subject, plural(r.Items, "item", "items"), plural(r.Events, "event", "events"))
 	for _, q := range r.Quota {
+		if r.Broadcast == "" {
+			break // only a send changes it
+		}
 		text += fmt.Sprintf(", %d left this %s", q.Left, q.Window)
 	}
 	s.print(inkResult, "result", text)
