@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -97,7 +98,7 @@ func TestOperatorsPauseMuteAndRecordSpends(t *testing.T) {
 	t.Parallel()
 	provider := startSandbox(t, sandbox.Config{})
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	_, js := connect(t, natsURL)
+	nc, js := connect(t, natsURL)
 	createSchool(t, js)
 	_, page := startBelfry(t, provider, natsURL, writeFile(t, "rules.yaml", e2eRules))
 	eventually(t, "the app is owned", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
@@ -124,7 +125,11 @@ func TestOperatorsPauseMuteAndRecordSpends(t *testing.T) {
 	})
 	give("quota", "spend", "--why", "the shop's own console", "--id", "x1", "--at", time.Now().Add(-time.Minute).Format(time.RFC3339))
 	give("quota", "spend", "--why", "the shop's own console", "--id", "x1", "--at", time.Now().Add(-time.Minute).Format(time.RFC3339))
-	give("quota", "spend", "--why", "again", "--id", "x2")
+	// Another system tells of its own sends, as docs/operations.md says.
+	spend := fmt.Appendf(nil, `{"verb": "spend", "by": "shop", "why": "flash sale", "at": %q, "id": "x2"}`, time.Now().Format(time.RFC3339))
+	if m, err := nc.Request("belfry.control.order.campus", spend, patience); err != nil || !strings.Contains(string(m.Data), "recorded") {
+		t.Fatalf("another system's spend is answered by %v, %v", m, err)
+	}
 	id := strings.Fields(muted)[2]
 	give("unmute", id)
 	eventually(t, "the digest waits for the quota that others have used", func() bool {
