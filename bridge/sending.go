@@ -58,7 +58,7 @@ func (t *tenure) settle(ctx context.Context, o Outcome) error {
 	t.state.Settle(t.rules.App, o, time.Now())
 	t.touch()
 	level := slog.LevelInfo
-	if o.Kind != Accepted {
+	if o.Kind != Accepted && o.Kind != DryRun {
 		level = slog.LevelWarn
 	}
 	t.log.Log(ctx, level, "broadcast "+string(o.Kind), "broadcast", b.ID, "audience", b.Digest.Audience,

@@ -333,6 +333,9 @@ func (c *chaos) settle(title string) tally {
 		}
 		time.Sleep(25 * time.Millisecond) // between two looks
 	}
+	if code, out, errs := cli(c.t, "reconcile", "--strict", "--nats", c.natsURL); code != exitOK {
+		c.t.Errorf("the daemon's own books differ: belfry reconcile exits with %d\n%s%s", code, out, errs)
+	}
 	for _, r := range c.town {
 		r.signal(syscall.SIGTERM)
 	}
