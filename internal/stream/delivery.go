@@ -39,7 +39,7 @@ func parseDelivery(reply string) (d delivery, ok bool) {
 	var stored uint64
 	for _, field := range [...]*uint64{&d.streamSequence, &d.consumerSequence, &stored, &d.pending} {
 		if *field, rest, ok = number(rest); !ok {
-			return d, false
+			return delivery{}, false
 		}
 	}
 	d.stored = int64(stored)

@@ -46,8 +46,9 @@ func TestParseDeliveryIsTheInverseOfTheServersFormat(t *testing.T) {
 func FuzzParseDelivery(f *testing.F) {
 	f.Add("$JS.ACK.SCHOOL.belfry-x.1.42.7.1700000000000000001.9")
 	f.Add("$JS.ACK._.ACCHASH.SCHOOL.belfry-x.1.42.7.1700000000000000001.9.r")
+	f.Add("$JS.ACK....0.1.0.A")
 	f.Fuzz(func(t *testing.T, reply string) {
-		if d, ok := parseDelivery(reply); !ok && d.consumerSequence != 0 && d.streamSequence == 0 {
+		if d, ok := parseDelivery(reply); !ok && d != (delivery{}) {
 			t.Errorf("%q: half read: %+v", reply, d)
 		}
 	})
