@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 // simulateOptions are what simulate and tune share.
 type simulateOptions struct {
 	history historyOptions
+	env     envFile
 	rules   string
 	app     string
 	json    bool
@@ -30,26 +32,37 @@ func (o *simulateOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.app, "app", "", "app; may be left out where there is only one")
 	f.BoolVar(&o.json, "json", false, "print JSON, for programs")
 	o.history.flags(f)
+	o.env.flags(cmd)
 }
 
-// compiled loads rules for a simulation. Nothing is sent, so secrets that
-// are not set don't matter.
-func compiled(file string, std stdio) (*mapping.RuleSet, error) {
-	env := func(name string) (string, bool) {
-		if v, ok := std.env(name); ok {
-			return v, true
-		}
-		return "unset-" + name, true
-	}
-	rules, problems, err := loadRules(file, env)
+// bareVariable is a variable of a rules file that has no default.
+var bareVariable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// compiled loads rules for a simulation. Nothing is sent, so a secret that is
+// not set does not matter: something stands in for it.
+func (o *simulateOptions) compiled(file string, std stdio) (*mapping.RuleSet, error) {
+	env, err := o.env.lookup(std.env)
 	if err != nil {
 		return nil, err
 	}
-	if rules == nil {
-		for _, p := range problems {
-			fmt.Fprintln(std.err, p)
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the rules: %w", err)
+	}
+	bare := map[string]bool{}
+	for _, m := range bareVariable.FindAllSubmatch(src, -1) {
+		bare[string(m[1])] = true
+	}
+	lookup := func(name string) (string, bool) {
+		if v, ok := env(name); ok || !bare[name] {
+			return v, ok
 		}
-		return nil, fmt.Errorf("cannot use %s: %s", file, plural(len(problems), "problem", "problems"))
+		return "unset-" + name, true
+	}
+	rules, problems := mapping.Compile(file, src, mapping.Options{LookupEnv: lookup, ReadFile: os.ReadFile})
+	if problems.HasErrors() {
+		fmt.Fprint(std.err, errorsOf(problems).Text())
+		return nil, fmt.Errorf("cannot use %s", file)
 	}
 	return rules, nil
 }
@@ -68,6 +81,20 @@ func (o *simulateOptions) subjects(rs *mapping.RuleSet) ([]string, error) {
 	return app.Subjects(), nil
 }
 
+// open loads the rules, and the history as far as they ask for it.
+func (o *simulateOptions) open(ctx context.Context, std stdio) (*mapping.RuleSet, func() simulate.History, error) {
+	rs, err := o.compiled(o.rules, std)
+	if err != nil {
+		return nil, nil, err
+	}
+	subjects, err := o.subjects(rs)
+	if err != nil {
+		return nil, nil, err
+	}
+	history, err := o.history.open(ctx, std, subjects)
+	return rs, history, err
+}
+
 func newSimulate(std stdio) *cobra.Command {
 	var o simulateOptions
 	var policy, html, compare string
@@ -81,19 +108,11 @@ been sent when, what each event came to, and how close that is to what hindsight
 A history is a file of JSON lines with "at", "subject" and "data", or a stream.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rs, err := compiled(o.rules, std)
-			if err != nil {
-				return err
-			}
-			subjects, err := o.subjects(rs)
-			if err != nil {
-				return err
-			}
-			history, err := o.history.open(cmd.Context(), std, subjects)
-			if err != nil {
-				return err
-			}
 			p, err := parsePolicy(policy)
+			if err != nil {
+				return err
+			}
+			rs, history, err := o.open(cmd.Context(), std)
 			if err != nil {
 				return err
 			}
@@ -126,7 +145,7 @@ A history is a file of JSON lines with "at", "subject" and "data", or a stream.`
 }
 
 func (o *simulateOptions) compare(ctx context.Context, std stdio, cfg simulate.Config, a simulate.Report, other string, history func() simulate.History) error {
-	rs, err := compiled(other, std)
+	rs, err := o.compiled(other, std)
 	if err != nil {
 		return err
 	}
@@ -168,19 +187,11 @@ func newTune(std stdio) *cobra.Command {
 		Short: "Try variations of the rules on recorded events; suggests, never changes",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rs, err := compiled(o.rules, std)
-			if err != nil {
-				return err
-			}
-			subjects, err := o.subjects(rs)
-			if err != nil {
-				return err
-			}
 			tuning, err := parseTuning(policies, slots, reserves, worths, windows)
 			if err != nil {
 				return err
 			}
-			history, err := o.history.open(cmd.Context(), std, subjects)
+			rs, history, err := o.open(cmd.Context(), std)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAStreamsHistoryIsSimulatedAsFarAsTheRulesAsk(t *testing.T) {
+	t.Parallel()
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, natsURL)
+	createSchool(t, js)
+	for i := range 3 {
+		lesson(t, js, i, "Maths", 30)
+	}
+	if _, err := js.Publish(t.Context(), "school.other", []byte("no rule asks for it")); err != nil {
+		t.Fatal(err)
+	}
+	env := writeFile(t, "env", "APP_KEY=k\nAPP_SECRET=s\nPRIMARY=https://a.example.com\nBACKUP=https://b.example.com\n")
+	args := []string{"simulate", "--rules", writeFile(t, "rules.yaml", e2eRules), "--env-file", env, "--stream", "SCHOOL", "--nats", natsURL}
+	if code, out, errs := cli(t, args...); code != exitOK || !strings.Contains(out, "3 events, 3 items, 1 broadcasts") {
+		t.Errorf("exit %d:\n%s%s", code, out, errs)
+	}
+	later := time.Now().Add(time.Hour).Format(time.RFC3339)
+	if code, out, errs := cli(t, append(args, "--from", later)...); code != exitOK || !strings.Contains(out, "0 events, 0 items, 0 broadcasts") {
+		t.Errorf("from later on, exit %d:\n%s%s", code, out, errs)
+	}
+	if code, _, errs := cli(t, append(args, "--stream", "NOWHERE")...); code != exitFailed || !strings.Contains(errs, "cannot read the stream NOWHERE") {
+		t.Errorf("another stream, exit %d: %s", code, errs)
+	}
+}
