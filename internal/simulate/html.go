@@ -87,9 +87,10 @@ func (r *Report) WriteHTML(w io.Writer) error {
 
 // laneRow is one audience and template in the legend.
 type laneRow struct {
-	Letter, Name, Colour string
-	Sent, Items          int
-	Worth                float64
+	Letter, Name string
+	Colour       template.CSS // ours, never an event's
+	Sent, Items  int
+	Worth        float64
 }
 
 func (r *Report) lanes() []laneRow {
@@ -121,7 +122,9 @@ func letter(i int) string {
 }
 
 // hue spreads colours that stay apart from each other and from the bars.
-func hue(i int) string { return fmt.Sprintf("hsl(%d 65%% 34%%)", (210+i*137)%360) }
+func hue(i int) template.CSS {
+	return template.CSS(fmt.Sprintf("hsl(%d 65%% 34%%)", (210+i*137)%360)) // a number is all that varies
+}
 
 func colourOf(p mapping.Priority) string {
 	return [...]string{"#c3ccd6", "#7fa8d1", "#e8a33d", "#d64545"}[min(int(p), 3)]
@@ -129,9 +132,11 @@ func colourOf(p mapping.Priority) string {
 
 // textRow is one broadcast in the table below the picture.
 type textRow struct {
-	Day, Clock, Letter, Colour, Name, Why string
-	Items                                 int
-	Worth                                 float64
+	Day, Clock, Letter string
+	Colour             template.CSS
+	Name, Why          string
+	Items              int
+	Worth              float64
 }
 
 func (r *Report) rows() []textRow {

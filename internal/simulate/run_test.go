@@ -241,6 +241,9 @@ func TestTheReportsAreWritten(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
+	if strings.Contains(page.String(), "ZgotmplZ") {
+		t.Error("the template has refused a value of ours, such as a colour")
+	}
 	if strings.Contains(page.String(), "http://") || strings.Contains(page.String(), "src=") {
 		t.Error("the page is not self-contained")
 	}
