@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -158,14 +159,27 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// ports counts those that freePort has given out. They lie below the range
+// from which the system picks ports for others (32768 and up on Linux), so
+// that nobody else gets one between the look and the use, and no test gets
+// one that another test's server had.
+var ports atomic.Int32
+
+const firstPort, lastPort = 12_000, 32_000
+
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range lastPort - firstPort {
+		// Two runs of the tests at once begin in different places.
+		port := firstPort + (os.Getpid()*37+int(ports.Add(1)))%(lastPort-firstPort)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // startNATS runs a nats-server with JetStream as a process of its own.
