@@ -36,10 +36,9 @@ func (t *tenure) drain(ctx context.Context) error {
 	t.stopRead()
 	if t.state.Sending != nil && t.stopSend != nil {
 		t.log.Info("waits for the broadcast under way", "broadcast", t.state.Sending.ID)
-		o := <-t.sent
-		t.state.Settle(t.rules.App, o, time.Now())
-		t.log.Info("broadcast "+string(o.Kind), "message", o.Message, "provider_id", o.ProviderID)
-		t.dirty = true
+		if err := t.settle(ctx, <-t.sent); err != nil {
+			return err
+		}
 	}
 	if t.dirty {
 		if err := t.commit(ctx); err != nil {
@@ -53,12 +52,7 @@ func (t *tenure) drainOutbox(ctx context.Context) error {
 	deadline := time.NewTimer(drainPublish)
 	defer deadline.Stop()
 	for len(t.handed) > 0 {
-		publish, entry := t.publish, OutboxEntry{}
-		if len(t.unhanded) > 0 {
-			entry = t.unhanded[0]
-		} else {
-			publish = nil
-		}
+		publish, entry := t.offer()
 		select {
 		case publish <- entry:
 			t.unhanded = t.unhanded[1:]

@@ -19,6 +19,15 @@ func (t *tenure) queueUnpublished() {
 	}
 }
 
+// offer is what the publisher may take next, for a select: a nil channel when
+// there is nothing.
+func (t *tenure) offer() (chan<- OutboxEntry, OutboxEntry) {
+	if len(t.unhanded) == 0 {
+		return nil, OutboxEntry{}
+	}
+	return t.publish, t.unhanded[0]
+}
+
 func (t *tenure) acknowledged(id string) {
 	delete(t.handed, id)
 	t.state.Published(id)

@@ -151,16 +151,11 @@ func (t *tenure) touch() { t.dirty, t.changed = true, true }
 func (t *tenure) next(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(t.wakeAt(time.Now())))
 	defer timer.Stop()
-	batches, publish := t.batches, t.publish
+	batches := t.batches
 	if t.backlog != nil {
 		batches = nil
 	}
-	var entry OutboxEntry
-	if len(t.unhanded) == 0 {
-		publish = nil
-	} else {
-		entry = t.unhanded[0]
-	}
+	publish, entry := t.offer()
 	wasStale := t.statusStale
 	t.statusStale = true
 	select {
