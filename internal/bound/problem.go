@@ -67,8 +67,12 @@ type series struct {
 // cut prepares the digests. The grid divides the time into n buckets.
 func (p *Problem) cut() (all []series, n int) {
 	if p.Grid == 0 {
-		p.Grid = 15 * time.Minute
-		if p.To.Sub(p.From) > 45*24*time.Hour {
+		switch days := p.To.Sub(p.From).Hours() / 24; {
+		case days <= 35:
+			p.Grid = 10 * time.Minute
+		case days <= 50:
+			p.Grid = 15 * time.Minute
+		default:
 			p.Grid = 30 * time.Minute
 		}
 	}
@@ -143,14 +147,13 @@ func (p *Problem) fill(s *series, digest, n int) {
 // stretch is a run of buckets that one window binds entirely.
 type stretch struct{ from, to, most int }
 
-// stretches lists what the windows bind. A rolling window is bound wherever
-// a 24th of its length has passed: leaving some out is another gift.
+// stretches lists what the windows bind: a rolling window wherever a bucket begins.
 func (p *Problem) stretches(n int) []stretch {
 	var out []stretch
 	for _, w := range p.Limits.Windows {
 		if w.Calendar == quota.None {
 			length := int(w.Rolling / p.Grid)
-			for from := 0; length > 0 && from < n; from += max(1, length/24) {
+			for from := 0; length > 0 && from < n; from++ {
 				out = append(out, stretch{from, min(from+length, n), w.Max})
 			}
 			continue

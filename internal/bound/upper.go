@@ -10,8 +10,12 @@ import (
 )
 
 const (
-	rounds      = 150
+	rounds      = 400
 	repairEvery = 5
+	patience    = 12   // rounds without progress, after which smaller steps are tried
+	farthest    = 0.05 // how far below the best bound the first steps aim, as a share of it
+	nearest     = 1e-5 // and the last ones
+	inertia     = 0.5  // what is left of the last direction in the next: without it, prices zigzag
 )
 
 // Upper computes the bound. The same problem always gives the same result.
@@ -24,7 +28,7 @@ func Upper(p Problem) Result {
 	}
 	all, n := p.cut()
 	d := &dual{p: &p, all: all, n: n, windows: p.stretches(n)}
-	d.prices = make([]float64, len(d.windows))
+	d.prices, d.drift = make([]float64, len(d.windows)), make([]float64, len(d.windows))
 	return d.descend()
 }
 
@@ -35,6 +39,7 @@ type dual struct {
 	n       int
 	windows []stretch
 	prices  []float64
+	drift   []float64 // the direction of the last step
 }
 
 // pick is one send of the relaxed problem.
@@ -45,29 +50,31 @@ type pick struct {
 
 // descend moves the prices against the subgradient: up where a window is
 // overdrawn, down where it is not used up. The step follows Polyak's rule,
-// aiming between the bound and what was reached.
+// aiming a little below the best bound so far, and less far with every time
+// that it gets stuck.
 func (d *dual) descend() Result {
 	best := Result{Bound: math.Inf(1)}
 	bestPrices := slices.Clone(d.prices)
-	eager, stuck := 1.0, 0
+	far, stuck := farthest, 0
 	for round := range d.p.Rounds {
 		value, picks := d.relaxed()
 		if round%repairEvery == 0 {
 			best.Reached = max(best.Reached, d.repair(picks))
 		}
 		if value < best.Bound {
-			if value < best.Bound*(1-1e-4) {
+			if value < best.Bound*(1-far/20) {
 				stuck = 0
 			}
 			best.Bound = value
 			copy(bestPrices, d.prices)
 		}
-		if stuck++; stuck > 8 {
-			eager, stuck = eager/2, 0
+		if stuck++; stuck > patience {
+			far, stuck = far/2, 0
 			copy(d.prices, bestPrices)
+			clear(d.drift)
 			value, picks = d.relaxed()
 		}
-		if best.Gap() < 0.002 || eager < 0.01 || !d.step(picks, eager*(value-best.Reached)) {
+		if best.Gap() < 0.002 || far < nearest || !d.step(picks, value-best.Bound*(1-far)) {
 			break
 		}
 	}
@@ -76,7 +83,7 @@ func (d *dual) descend() Result {
 
 // step returns false when no window wants another price.
 func (d *dual) step(picks []pick, aim float64) bool {
-	slope, norm := make([]float64, len(d.windows)), 0.0
+	norm := 0.0
 	used := make([]int, d.n+1)
 	for _, p := range picks {
 		used[p.bucket+1]++
@@ -85,17 +92,17 @@ func (d *dual) step(picks []pick, aim float64) bool {
 		used[t+1] += used[t]
 	}
 	for w, s := range d.windows {
-		slope[w] = float64(used[s.to] - used[s.from] - s.most)
-		if slope[w] < 0 && d.prices[w] == 0 {
-			slope[w] = 0
+		d.drift[w] = inertia*d.drift[w] + float64(used[s.to]-used[s.from]-s.most)
+		if d.drift[w] < 0 && d.prices[w] == 0 {
+			d.drift[w] = 0
 		}
-		norm += slope[w] * slope[w]
+		norm += d.drift[w] * d.drift[w]
 	}
 	if norm == 0 {
 		return false
 	}
 	for w := range d.windows {
-		d.prices[w] = max(0, d.prices[w]+aim/norm*slope[w])
+		d.prices[w] = max(0, d.prices[w]+aim/norm*d.drift[w])
 	}
 	return true
 }
