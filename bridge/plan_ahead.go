@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/forecast"
-	"github.com/belfry-bridge/belfry/internal/quota"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -14,14 +13,9 @@ const (
 	// horizon is how far ahead a plan looks, in slots of half an hour: until
 	// a send made now has come back under a rolling day.
 	horizon = 50
-	// beyondDay is how far it looks past the end of a calendar day, where
-	// fresh sends wait for what is left over.
-	beyondDay = 16
 	// maxLanes is how many digests and expected digests a plan weighs against
 	// each other; further ones are worth less.
 	maxLanes = 12
-	// tollShare is the part of a send's mean worth that a day's delay costs.
-	tollShare = 0.8
 )
 
 // ahead is the coming day as the planner sees it. Its grid is now and the half
@@ -35,6 +29,8 @@ type ahead struct {
 	toll  []float64 // what a send at each instant costs, for coming back later under a rolling day
 	lanes []lane
 	paths []path
+
+	scratch schedule
 }
 
 // lane is what one digest is and may become.
@@ -86,11 +82,6 @@ func (t *table) ahead(at time.Time) *ahead {
 	a := &ahead{at: at, grid: []time.Time{at}}
 	a.base = int(at.Sub(memo.from) / forecast.Slot)
 	end := at.Add(horizon * forecast.Slot)
-	for _, w := range t.limits.Windows {
-		if w.Calendar == quota.Day {
-			end = earlier(end, t.limits.Frees(at).Add(beyondDay*forecast.Slot))
-		}
-	}
 	for k := 1; a.base+k <= forecast.Ahead; k++ {
 		b := memo.from.Add(time.Duration(a.base+k) * forecast.Slot)
 		if b.After(end) {
@@ -104,36 +95,13 @@ func (t *table) ahead(at time.Time) *ahead {
 	}
 	a.caps, a.toll = t.caps(a.grid), make([]float64, len(a.grid))
 	t.layLanes(a, memo)
-	t.layPaths(a, memo, at)
+	a.layPaths(memo, t.bursts(a, memo, at))
 	if t.App.Quota.Location == nil {
 		a.charge()
+	} else {
+		a.chargeTomorrow(t.limits.Frees(at), memo.tomorrow(t))
 	}
 	return a
-}
-
-// charge puts a toll on later sends. Under a rolling day a send comes back a
-// day after it was made, so one that is put off by an hour is missed for an
-// hour tomorrow: at a share of what sends earn in an hour of their day.
-func (a *ahead) charge() {
-	sum, sends := 0.0, 0.0
-	for p := range a.paths {
-		s := a.plan(&a.paths[p], -1)
-		sum += a.paths[p].weight * s.total
-		for _, lane := range s.sends {
-			sends += a.paths[p].weight * float64(len(lane))
-		}
-	}
-	if sends == 0 {
-		return
-	}
-	for b := range a.toll {
-		a.toll[b] = tollShare * sum / sends * a.ages[b] / longestDay.Hours()
-	}
-	for p := range a.paths {
-		for i := range a.lanes {
-			a.paths[p].offers[i] = a.paths[p].lanes[i].best(a, &a.lanes[i])
-		}
-	}
 }
 
 // layLanes takes the digests that may still be sent, and the keys of which
@@ -181,9 +149,8 @@ func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
 	}
 }
 
-func (t *table) layPaths(a *ahead, memo *Memo, at time.Time) {
-	bursts := t.bursts(a, memo, at)
-	into := float64(at.Sub(memo.from)%forecast.Slot) / float64(forecast.Slot)
+func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
+	into := float64(a.at.Sub(memo.from)%forecast.Slot) / float64(forecast.Slot)
 	a.paths = make([]path, len(memo.paths))
 	n := len(a.grid)
 	for p := range a.paths {
@@ -222,6 +189,10 @@ func (v *laneValues) best(a *ahead, l *lane) offer {
 	return best
 }
 
+// echoShare is the part of a burst's echo that is counted: plans are made
+// right after arrivals, when a burst looks larger than it is.
+const echoShare = 0.5
+
 // bursts is what the echo of the latest arrivals adds, by lane and instant.
 func (t *table) bursts(a *ahead, memo *Memo, at time.Time) [][]float64 {
 	out := make([][]float64, len(a.lanes))
@@ -239,7 +210,7 @@ func (t *table) bursts(a *ahead, memo *Memo, at time.Time) [][]float64 {
 				out[i] = make([]float64, len(a.grid))
 			}
 			for b, come := range fading(a, burst) {
-				out[i][b] += a.lanes[i].share * worth * come * life.useful(a.hours(b)/2)
+				out[i][b] += echoShare * a.lanes[i].share * worth * come * life.useful(a.hours(b)/2)
 			}
 		}
 	}

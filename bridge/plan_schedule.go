@@ -127,12 +127,13 @@ func (a *ahead) lane(d *Digest) int {
 }
 
 // plan chooses the sends of a path with hindsight, after a given lane went
-// now (-1: none): the most gainful one first, then each moved to its best place.
+// now (-1: none): the most gainful one first, then each moved to its best
+// place. The schedule is good until the next plan is made.
 func (a *ahead) plan(p *path, gone int) *schedule {
-	s := &schedule{a: a, p: p, used: make([]int, len(a.caps)), full: make([]bool, len(a.grid))}
-	s.sends, s.best = make([][]int, len(a.lanes)), make([]offer, len(a.lanes))
+	s := a.blank()
+	s.p = p
 	if gone >= 0 {
-		s.sends[gone] = []int{0}
+		s.sends[gone] = append(s.sends[gone], 0)
 		s.count(0, 1)
 	}
 	s.mark()
@@ -141,6 +142,21 @@ func (a *ahead) plan(p *path, gone int) *schedule {
 		if !s.improve(gone) {
 			break
 		}
+	}
+	return s
+}
+
+// blank is a schedule without sends.
+func (a *ahead) blank() *schedule {
+	s := &a.scratch
+	if s.a == nil {
+		*s = schedule{a: a, used: make([]int, len(a.caps)), full: make([]bool, len(a.grid)),
+			sends: make([][]int, len(a.lanes)), best: make([]offer, len(a.lanes))}
+	}
+	clear(s.used)
+	s.total = 0
+	for i := range s.sends {
+		s.sends[i] = s.sends[i][:0]
 	}
 	return s
 }

@@ -23,6 +23,7 @@ type simulateOptions struct {
 	env     envFile
 	rules   string
 	app     string
+	learn   int
 	json    bool
 }
 
@@ -30,6 +31,7 @@ func (o *simulateOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
 	f.StringVar(&o.app, "app", "", "app; may be left out where there is only one")
+	f.IntVar(&o.learn, "learn", 0, "days at the beginning that only teach the planner what is usual, and are not counted")
 	f.BoolVar(&o.json, "json", false, "print JSON, for programs")
 	o.history.flags(f)
 	o.env.flags(cmd)
@@ -83,6 +85,9 @@ func (o *simulateOptions) subjects(rs *mapping.RuleSet) ([]string, error) {
 
 // open loads the rules, and the history as far as they ask for it.
 func (o *simulateOptions) open(ctx context.Context, std stdio) (*mapping.RuleSet, func() simulate.History, error) {
+	if o.learn < 0 {
+		return nil, nil, fmt.Errorf("cannot use --learn %d: want 0 days or more", o.learn)
+	}
 	rs, err := o.compiled(o.rules, std)
 	if err != nil {
 		return nil, nil, err
@@ -116,7 +121,7 @@ A history is a file of JSON lines with "at", "subject" and "data", or a stream.`
 			if err != nil {
 				return err
 			}
-			cfg := simulate.Config{Rules: rs, App: o.app, Policy: p, SkipBound: noBound}
+			cfg := simulate.Config{Rules: rs, App: o.app, Policy: p, Learn: o.learn, SkipBound: noBound}
 			report, err := simulate.Run(cmd.Context(), cfg, history())
 			if err != nil {
 				return err
@@ -195,7 +200,7 @@ func newTune(std stdio) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			trials, err := simulate.Tune(cmd.Context(), simulate.Config{Rules: rs, App: o.app}, tuning, history)
+			trials, err := simulate.Tune(cmd.Context(), simulate.Config{Rules: rs, App: o.app, Learn: o.learn}, tuning, history)
 			if err != nil {
 				return err
 			}

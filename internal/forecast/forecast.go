@@ -38,9 +38,9 @@ type Forecast struct {
 
 // Day is one day's arrivals.
 type Day struct {
-	Number  int    `json:"number"`            // since 1 January 1970, in the zone of the arrivals
-	Partial bool   `json:"partial,omitempty"` // watching began in the course of it
-	Counts  []byte `json:"counts,omitempty"`  // rows of key, priority and 48 rounded counts
+	Number int    `json:"number"`           // since 1 January 1970, in the zone of the arrivals
+	From   int    `json:"from,omitempty"`   // watching began in this slot of it
+	Counts []byte `json:"counts,omitempty"` // rows of key, priority and 48 rounded counts
 }
 
 // Row counts today's arrivals of one key and priority by half hour.
@@ -119,7 +119,7 @@ func (f *Forecast) key(key string) int {
 func (f *Forecast) turn(now time.Time) {
 	number := dayNumber(now)
 	if f.Today == nil {
-		f.Today = &Day{Number: number, Partial: now.Hour() > 0}
+		f.Today = &Day{Number: number, From: slotOf(now)}
 		return
 	}
 	if number <= f.Today.Number {
@@ -127,9 +127,7 @@ func (f *Forecast) turn(now time.Time) {
 	}
 	today := *f.Today
 	today.Counts = pack(f.Rows)
-	if !today.Partial {
-		f.Days = append(f.Days, today)
-	}
+	f.Days = append(f.Days, today)
 	first := max(today.Number+1, number-2*(maxWeekdays+maxWeekends))
 	for n := first; n < number; n++ {
 		f.Days = append(f.Days, Day{Number: n})

@@ -51,6 +51,26 @@ func TestADayLikeAllDaysIsExpectedAgain(t *testing.T) {
 	}
 }
 
+func TestADayWatchedFromTheMorningOnIsExpectedUntilThreeWholeOnesAreKnown(t *testing.T) {
+	var f Forecast
+	day := func(n, hour, items int) {
+		for range items {
+			f.Observe(monday.AddDate(0, 0, n).Add(time.Duration(hour)*time.Hour), "town/news", 1)
+		}
+	}
+	day(0, 12, 8) // watching begins at noon
+	day(1, 0, 1)
+	if got := expected(f.Outlook(monday.AddDate(0, 0, 1).Add(time.Hour)), "town/news", 24); got < 3 || got > 8 {
+		t.Errorf("on the second day %.1f items are expected at noon, want most of the 8 of the first", got)
+	}
+	for n := 1; n <= 4; n++ {
+		day(n, 0, 1)
+	}
+	if got := expected(f.Outlook(monday.AddDate(0, 0, 4).Add(time.Hour)), "town/news", 24); got != 0 {
+		t.Errorf("on the fifth day %.1f items are expected at noon, want none: three whole days had none", got)
+	}
+}
+
 func TestWeightsAddUpToOne(t *testing.T) {
 	for _, days := range []int{0, 1, 2, 5, 9, 30} {
 		sum := 0.0

@@ -33,6 +33,8 @@ const (
 	fadeDays = 14
 	// knownAfter is how many complete days make the prior superfluous.
 	knownAfter = 3
+	// priorWeight is what the prior weighs beside remembered days.
+	priorWeight = 0.3
 	// otherKind is what a day of the other kind weighs while few of today's are known.
 	otherKind = 0.3
 	// The waking hours, in slots: the prior expects nothing at night.
@@ -47,24 +49,26 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 	out := Outlook{From: time.Date(y, m, d, 0, 0, 0, 0, now.Location())}
 	today, total := dayNumber(now), 0.0
 	few := f.alike(today) < knownAfter
+	learning := f.Learning(now)
 	for i := range f.Days {
 		day := &f.Days[i]
 		w := math.Exp(-float64(max(0, today-day.Number)) / fadeDays)
 		switch {
-		case day.Number >= today:
+		case day.Number >= today || (day.From > 0 && !learning):
 			continue
 		case day.weekend() != isWeekend(today) && few:
 			w *= otherKind
 		case day.weekend() != isWeekend(today):
 			continue
 		}
+		w *= 1 - float64(day.From)/PerDay
 		next := f.after(i, isWeekend(today+1))
 		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.join(day, next)})
 		total += w
 	}
 	if len(out.Paths) < knownAfter {
-		out.Paths = append(out.Paths, Path{Weight: 1, Rows: f.prior(now)})
-		total++
+		out.Paths = append(out.Paths, Path{Weight: priorWeight, Rows: f.prior(now)})
+		total += priorWeight
 	}
 	for i := range out.Paths {
 		out.Paths[i].Weight /= total
@@ -77,7 +81,7 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 func (f *Forecast) Learning(now time.Time) bool {
 	n, today := 0, dayNumber(now)
 	for _, d := range f.Days {
-		if d.Number < today {
+		if d.Number < today && d.From == 0 {
 			n++
 		}
 	}

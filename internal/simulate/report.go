@@ -15,6 +15,7 @@ type Report struct {
 	Policy     mapping.Policy `json:"policy"`
 	From       time.Time      `json:"from"`
 	To         time.Time      `json:"to"`
+	Since      time.Time      `json:"since,omitzero"` // what arrived before only taught the planner, and is not counted
 	Counts     bridge.Counts  `json:"counts"`
 	Broadcasts []Broadcast    `json:"broadcasts"`
 	Earned     float64        `json:"earned"`
@@ -119,7 +120,7 @@ func (t *tally) priority(p mapping.Priority) ByPriority {
 	s := ByPriority{Priority: p}
 	var delays []time.Duration
 	for _, o := range t.items {
-		if o.priority != p {
+		if o.priority != p || !t.counts(o) {
 			continue
 		}
 		s.Items++

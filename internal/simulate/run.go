@@ -19,6 +19,7 @@ type Config struct {
 	App       string         // may be empty when there is only one
 	Policy    mapping.Policy // overrides the rules'; empty: as they say
 	Until     time.Time      // go on until then; zero: until the last item has ended
+	Learn     int            // days at the beginning that teach the planner and do not count
 	SkipBound bool           // the bound takes as long as the rest
 	Keep      int            // events listed in the report; 0: 10,000
 	Progress  func(events int, at time.Time)
@@ -44,6 +45,9 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	r := Report{App: app.Name, Policy: app.Quota.Policy, quota: app.Quota, location: bridge.ForecastZone(app)}
 	o := Observer{
 		Decided: func(m *mapping.Message, d *mapping.Decision) {
+			if t.since.IsZero() {
+				t.since = midnight(m.Time, r.location).AddDate(0, 0, c.Learn)
+			}
 			t.decided(m, d) // by the operator's own windows, whatever a trial changes
 			for i := range d.Matches {
 				if c.change != nil {
@@ -65,17 +69,22 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	if c.Until.IsZero() {
 		d.AdvanceTo(t.lastExpiry())
 	}
-	r.To, r.Counts = d.Now(), d.State.Counts
+	r.To, r.Counts, r.Since = d.Now(), d.State.Counts, t.since
 	t.close(d.Now())
 	t.report(&r, keepOr(c.Keep))
 	if !c.SkipBound {
-		best := bound.Upper(t.problem(app, r.From, r.To))
+		best := bound.Upper(t.problem(app, t.since, r.To))
 		r.Bound, r.Reached = best.Bound, best.Reached
 		if best.Bound > 0 {
 			r.Score = r.Earned / best.Bound
 		}
 	}
 	return r, nil
+}
+
+func midnight(at time.Time, loc *time.Location) time.Time {
+	y, m, d := at.In(loc).Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, loc)
 }
 
 func keepOr(n int) int {
@@ -139,16 +148,19 @@ func (t *tally) lastExpiry() time.Time {
 	return last
 }
 
-// problem puts what has arrived to the bound, with the app's own quota and
-// quiet hours.
+// problem puts what has arrived and counts to the bound, with the app's own
+// quota and quiet hours. The sends that the days before used up are not told:
+// that can only make the bound larger.
 func (t *tally) problem(app *mapping.App, from, to time.Time) bound.Problem {
-	y, m, d := from.In(bridge.ForecastZone(app)).Date()
-	p := bound.Problem{From: time.Date(y, m, d, 0, 0, 0, 0, bridge.ForecastZone(app)), To: to, Limits: bridge.LimitsFor(app.Quota)}
+	p := bound.Problem{From: from, To: to, Limits: bridge.LimitsFor(app.Quota)}
 	p.Limits.Guard = 0
 	index := map[place]int{}
 	var places []place
 	urgent := map[int]bool{}
 	for _, o := range t.items {
+		if !t.counts(o) {
+			continue
+		}
 		i, ok := index[o.place]
 		if !ok {
 			i = len(index)

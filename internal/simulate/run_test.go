@@ -169,7 +169,7 @@ func TestASimulationNeverExceedsAWindow(t *testing.T) {
 
 func TestTheSameHistoryGivesTheSameReport(t *testing.T) {
 	w := named(t, "mixture")
-	a, b := scored(t, w, contenders()[4], 7, 5, true), scored(t, w, contenders()[4], 7, 5, true)
+	a, b := scored(t, w, contenders()[4], 7, 5, 0, true), scored(t, w, contenders()[4], 7, 5, 0, true)
 	aj, _ := json.Marshal(a)
 	bj, _ := json.Marshal(b)
 	if !bytes.Equal(aj, bj) {
@@ -182,7 +182,7 @@ func TestPriceEarnsMoreThanTheOtherPolicies(t *testing.T) {
 		w := named(t, name)
 		var earned []float64
 		for _, c := range contenders() {
-			earned = append(earned, scored(t, w, c, 1, 14, false).Earned)
+			earned = append(earned, scored(t, w, c, 1, 14, 0, false).Earned)
 		}
 		if price := earned[len(earned)-1]; slices.Max(earned) != price {
 			t.Errorf("%s: price earns %.0f, the policies %.0f", name, price, earned)
@@ -224,9 +224,35 @@ func TestTuningPutsTheRulesAsTheyAreFirst(t *testing.T) {
 	}
 }
 
+func TestDaysOfLearningDoNotCount(t *testing.T) {
+	w := named(t, "school bursts")
+	whole, later := scored(t, w, contenders()[4], 1, 15, 0, true), scored(t, w, contenders()[4], 1, 5, 10, true)
+	if want := later.From.AddDate(0, 0, 10).Truncate(24 * time.Hour); !later.Since.Equal(want) {
+		t.Errorf("counts from %s, want %s", later.Since, want)
+	}
+	if later.Counts.Matched == 0 || later.Earned <= 0 || later.Earned >= whole.Earned {
+		t.Errorf("5 of 15 days have earned %.0f, all of them %.0f", later.Earned, whole.Earned)
+	}
+	items := 0
+	for _, p := range later.Priorities {
+		items += p.Items
+	}
+	for _, e := range later.Events {
+		if e.Arrived.Before(later.Since) {
+			items++
+		}
+	}
+	if items != len(later.Events) {
+		t.Errorf("%d items are counted or came before, of %d", items, len(later.Events))
+	}
+	if later.Score <= 0 || later.Score > 1 || later.Bound >= whole.Bound {
+		t.Errorf("score %.2f, bound %.0f of %.0f", later.Score, later.Bound, whole.Bound)
+	}
+}
+
 func TestTheReportsAreWritten(t *testing.T) {
 	w := named(t, "school bursts")
-	r := scored(t, w, contenders()[4], 1, 30, true)
+	r := scored(t, w, contenders()[4], 1, 30, 0, true)
 	var page, text, both bytes.Buffer
 	if err := r.WriteHTML(&page); err != nil {
 		t.Fatal(err)
@@ -250,7 +276,7 @@ func TestTheReportsAreWritten(t *testing.T) {
 	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "score 0.") {
 		t.Errorf("got %q, %v", text.String(), err)
 	}
-	c := Compare("now", r, "then", scored(t, w, contenders()[0], 1, 30, true))
+	c := Compare("now", r, "then", scored(t, w, contenders()[0], 1, 30, 0, true))
 	if err := c.WriteText(&both); err != nil || !strings.Contains(both.String(), "urgent worst delay") {
 		t.Errorf("got %q, %v", both.String(), err)
 	}

@@ -38,6 +38,7 @@ type tracked struct {
 // tally follows every item beside the fold, which need not keep them all.
 type tally struct {
 	worth   map[mapping.Priority]float64
+	since   time.Time // what arrived before only taught the planner
 	items   []*tracked
 	pending map[place][]*tracked
 	sent    []Broadcast
@@ -46,6 +47,9 @@ type tally struct {
 func newTally(worth map[mapping.Priority]float64) *tally {
 	return &tally{worth: worth, pending: map[place][]*tracked{}}
 }
+
+// counts reports whether an item counts for the score.
+func (t *tally) counts(o *tracked) bool { return !o.arrived.Before(t.since) }
 
 // decided takes in what the rules made of a message.
 func (t *tally) decided(m *mapping.Message, d *mapping.Decision) {
@@ -123,7 +127,9 @@ func (t *tally) delivered(b *bridge.Broadcast) {
 	for _, o := range items {
 		o.by = len(t.sent)
 		out.EventIDs = append(out.EventIDs, o.event)
-		out.Worth += t.worth[o.priority] * bridge.Usefulness(o.ready, o.expires, b.Started)
+		if t.counts(o) {
+			out.Worth += t.worth[o.priority] * bridge.Usefulness(o.ready, o.expires, b.Started)
+		}
 	}
 	t.sent = append(t.sent, out)
 }
