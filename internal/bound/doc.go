@@ -13,7 +13,8 @@
 //
 //  1. Time is cut into buckets. A send in a bucket carries all that arrives
 //     in it, at the usefulness that it has at the bucket's beginning.
-//  2. A window of the quota binds only buckets that lie in it entirely.
+//  2. A window of the quota binds only buckets that lie in it entirely; a
+//     rolling one begins with every bucket.
 //  3. Windows are not enforced but priced (Lagrangian relaxation): every
 //     window w has a price p(w) >= 0, a send pays the prices of the windows
 //     that it lies in, and every window pays p(w) × its maximum to us.

@@ -11,9 +11,10 @@
 // Bursts announce themselves: what arrived in the last half hour beyond the
 // usual is expected to echo, in as far as it did on the days remembered.
 //
-// On the first three days little is known. The stated prior is that things go
-// on through the waking hours, 7 to 22, as they have gone today so far; it
-// weighs as much as one remembered day.
+// On the first three days little is known. The day on which watching began
+// stands in for a whole one, by the share of it that was seen. The stated
+// prior, which weighs less than a third of a remembered day, is that things go
+// on through the waking hours, 7 to 22, as they have gone today so far.
 //
 // The hours are those of the location that the arrival times carry: pass times
 // in the zone whose days the app lives by. Only items that matched a rule are

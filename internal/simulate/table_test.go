@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/quota"
 	"github.com/belfry-bridge/belfry/internal/simulate/workload"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -87,6 +88,7 @@ type tableLine struct {
 	Learnt        float64            // of price after two weeks of watching
 	Gap           float64            // of the bound
 	Urgent, Later int                // urgent items delivered with price, and more than five minutes after their arrival
+	Held          int                // of the later ones, those for which a send was left all the time
 }
 
 func score(t testing.TB, w *workload.Workload, seeds, days int) tableLine {
@@ -120,11 +122,25 @@ func score(t testing.TB, w *workload.Workload, seeds, days int) tableLine {
 const watched = 14
 
 func (l *tableLine) countUrgent(r *Report) {
+	limits := bridge.LimitsFor(r.quota)
+	left := func(at time.Time) bool {
+		var led quota.Ledger
+		for _, b := range r.Broadcasts {
+			if !b.At.After(at) {
+				led.External("", b.At, "")
+			}
+		}
+		return limits.Left(&led, at) > 0
+	}
 	for _, f := range r.Events {
-		if f.Priority == mapping.Urgent && f.Came == Delivered {
-			l.Urgent++
-			if f.Ended.Sub(f.Arrived) > 5*time.Minute {
-				l.Later++
+		if f.Priority != mapping.Urgent || f.Came != Delivered {
+			continue
+		}
+		l.Urgent++
+		if end := f.Arrived.Add(5 * time.Minute); f.Ended.After(end) {
+			l.Later++
+			if left(f.Arrived) && left(end) {
+				l.Held++
 			}
 		}
 	}
@@ -141,6 +157,9 @@ func TestScoreTable(t *testing.T) {
 			t.Run(towns[i].Name, func(t *testing.T) {
 				t.Parallel()
 				lines[i] = score(t, &towns[i], *tableSeed, *tableDays)
+				if n := lines[i].Held; n > 0 {
+					t.Errorf("%d urgent items waited for more than five minutes although a send was left", n)
+				}
 				b, _ := json.Marshal(lines[i])
 				fmt.Println(string(b))
 			})
