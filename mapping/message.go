@@ -19,11 +19,11 @@ type Message struct {
 // Event is the envelope of a message after decoding: the CloudEvents 1.0
 // attributes, or what stands in for them on plain JSON.
 type Event struct {
-	ID      string    // CloudEvents id; else Nats-Msg-Id; else "<stream>:<sequence>"
-	Type    string    // CloudEvents type; else the subject
-	Source  string    // CloudEvents source; else the stream
-	Subject string    // CloudEvents subject, not the NATS one; often empty
-	Time    time.Time // CloudEvents time; else the time of storing
+	ID      string    `json:"id"`                // CloudEvents id; else Nats-Msg-Id; else "<stream>:<sequence>"
+	Type    string    `json:"type"`              // CloudEvents type; else the subject
+	Source  string    `json:"source"`            // CloudEvents source; else the stream
+	Subject string    `json:"subject,omitempty"` // CloudEvents subject, not the NATS one; often empty
+	Time    time.Time `json:"time"`              // CloudEvents time; else the time of storing
 }
 
 // Decision is what the rules of one app make of one message.

@@ -10,7 +10,8 @@ import (
 // WriteText prints the report for people.
 func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(w, "%s, policy %s, %s to %s\n", r.App, r.Policy, r.day(r.From), r.day(r.To))
-	fmt.Fprintf(w, "%d events, %d items, %d broadcasts\n\n", r.Counts.Read, r.Counts.Items, len(r.Broadcasts))
+	fmt.Fprintf(w, "%s, %s, %s\n\n", count(int(r.Counts.Read), "event"), count(int(r.Counts.Items), "item"),
+		count(len(r.Broadcasts), "broadcast"))
 	if midnight(r.From, r.location).Before(r.Since) {
 		fmt.Fprintf(w, "counted from %s on; the days before only taught the planner\n\n", r.day(r.Since))
 	}
