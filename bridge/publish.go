@@ -107,6 +107,11 @@ func (t *tenure) logResult(e OutboxEntry) {
 	case e.Dead != nil:
 		t.log.Warn("an event went to the dead letters", "stream", e.Dead.Stream, "sequence", e.Dead.Sequence,
 			"subject", e.Dead.Subject, "reason", e.Dead.Reason, "rule", e.Dead.Rule, "err", e.Dead.Error)
+	case e.Result.State == ResultWillMiss:
+		t.log.Warn("a digest will not leave before its first item expires", "audience", e.Result.Audience,
+			"template", e.Result.Template, "events", e.Result.Events, "why", e.Result.Reason)
+	case e.Result.State == ResultQuotaLow:
+		t.log.Warn("the day's sends are running out", "why", e.Result.Message)
 	case e.Result.Broadcast == "" && e.Result.Gap == nil:
 		t.log.Info("items left without being sent", "why", e.Result.State, "audience", e.Result.Audience,
 			"template", e.Result.Template, "events", e.Result.Events, "message", e.Result.Message)

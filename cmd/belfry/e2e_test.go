@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,6 +72,15 @@ func createSchool(t testing.TB, js jetstream.JetStream) {
 // warnings, which tell of nothing that has happened.
 func follow(t testing.TB, nc *nats.Conn) func() []bridge.Result {
 	t.Helper()
+	all := followAll(t, nc)
+	return func() []bridge.Result {
+		return slices.DeleteFunc(slices.Clone(all()), func(r bridge.Result) bool { return isWarning(r.State) })
+	}
+}
+
+// followAll collects the warnings as well.
+func followAll(t testing.TB, nc *nats.Conn) func() []bridge.Result {
+	t.Helper()
 	sub, err := nc.SubscribeSync("belfry.result.>")
 	if err != nil {
 		t.Fatal(err)
@@ -93,9 +103,7 @@ func follow(t testing.TB, nc *nats.Conn) func() []bridge.Result {
 			if err := json.Unmarshal(m.Data, &e); err != nil || e.SpecVersion != "1.0" {
 				t.Fatalf("result %s is no CloudEvent 1.0: %v\n%s", m.Subject, err, m.Data)
 			}
-			if !isWarning(e.Data.State) {
-				all = append(all, e.Data)
-			}
+			all = append(all, e.Data)
 		}
 	}
 }
