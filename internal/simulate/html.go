@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -169,6 +171,7 @@ func (r *Report) picture() string {
 		y := topEdge + float64(i)*rowHeight
 		row[d.Date] = y
 		r.drawDay(&b, d, y)
+		r.drawQuiet(&b, d, y)
 	}
 	r.drawMarks(&b, row)
 	r.drawSends(&b, row)
@@ -201,6 +204,55 @@ func (r *Report) drawDay(b *strings.Builder, d Day, y float64) {
 	if d.Expired > 0 {
 		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="lost">%d</text>`, x+130, y+19, d.Expired)
 	}
+}
+
+// Quiet reports whether any audience is ever left alone.
+func (r *Report) Quiet() bool {
+	for _, a := range r.audiences {
+		if a.QuietHours != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// drawQuiet shades the half hours in which audiences are left alone, the
+// darker the more of them are.
+func (r *Report) drawQuiet(b *strings.Builder, d Day, y float64) {
+	date, err := time.ParseInLocation(time.DateOnly, d.Date, r.location)
+	if err != nil || !r.Quiet() {
+		return
+	}
+	began, quiet := 0, ""
+	draw := func(until int) {
+		if n := strings.Count(quiet, ", ") + 1; quiet != "" {
+			fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s" opacity="%.2f"><title>quiet hours of %s</title></rect>`,
+				leftEdge+float64(began)*hourWidth/2, y, float64(until-began)*hourWidth/2, rowHeight-2, quietColour,
+				0.15+0.25*float64(n)/float64(len(r.audiences)), template.HTMLEscapeString(quiet))
+		}
+	}
+	for slot := range 48 {
+		if now := r.quietAt(date, slot); now != quiet {
+			draw(slot)
+			began, quiet = slot, now
+		}
+	}
+	draw(48)
+}
+
+const quietColour = "#6d6a9c"
+
+// quietAt names the audiences that are left alone in the whole of a half hour.
+func (r *Report) quietAt(date time.Time, slot int) string {
+	y, m, d := date.Date()
+	at := time.Date(y, m, d, slot/2, slot%2*30, 0, 0, r.location)
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(r.audiences)) {
+		if bridge.QuietThrough(r.audiences[name], mapping.High, at, at.Add(30*time.Minute)) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // drawMarks stacks what arrived in every half hour; what expired is a line

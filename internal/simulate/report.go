@@ -28,10 +28,11 @@ type Report struct {
 	Left       int            `json:"events_left_out"` // beyond the ones listed
 	Failures   []string       `json:"failures,omitempty"`
 
-	quota    mapping.Quota
-	location *time.Location
-	arrivals []mark
-	expiries []mark
+	quota     mapping.Quota
+	audiences map[string]*mapping.Audience
+	location  *time.Location
+	arrivals  []mark
+	expiries  []mark
 }
 
 // Broadcast is one send.

@@ -42,7 +42,7 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	base := app.Quota
 	app = c.override(app)
 	t := newTally(base.Worth)
-	r := Report{App: app.Name, Policy: app.Quota.Policy, quota: app.Quota, location: bridge.ForecastZone(app)}
+	r := Report{App: app.Name, Policy: app.Quota.Policy, quota: app.Quota, audiences: app.Audiences, location: bridge.ForecastZone(app)}
 	o := Observer{
 		Decided: func(m *mapping.Message, d *mapping.Decision) {
 			if t.since.IsZero() {
