@@ -38,9 +38,9 @@ type Forecast struct {
 
 // Day is one day's arrivals.
 type Day struct {
-	Number int    `json:"number"`           // since 1 January 1970, in the zone of the arrivals
-	From   int    `json:"from,omitempty"`   // watching began in this slot of it
-	Counts []byte `json:"counts,omitempty"` // rows of key, priority and 48 rounded counts
+	Number  int    `json:"number"`            // since 1 January 1970, in the zone of the arrivals
+	Partial bool   `json:"partial,omitempty"` // watching began in the course of it, with its first arrival
+	Counts  []byte `json:"counts,omitempty"`  // rows of key, priority and 48 rounded counts
 }
 
 // Row counts today's arrivals of one key and priority by half hour.
@@ -119,7 +119,7 @@ func (f *Forecast) key(key string) int {
 func (f *Forecast) turn(now time.Time) {
 	number := dayNumber(now)
 	if f.Today == nil {
-		f.Today = &Day{Number: number, From: slotOf(now)}
+		f.Today = &Day{Number: number, Partial: slotOf(now) > 0}
 		return
 	}
 	if number <= f.Today.Number {
@@ -193,6 +193,21 @@ func dayNumber(t time.Time) int {
 
 // slotOf is the half hour of the day that t's clock shows.
 func slotOf(t time.Time) int { return 2*t.Hour() + t.Minute()/30 }
+
+// watched is the share of the day that was watched: of a partial one, what
+// followed its first arrival.
+func (d Day) watched() float64 {
+	first := 0
+	if d.Partial {
+		first = PerDay
+		for c := range slices.Chunk(d.Counts, rowBytes) {
+			if i := slices.IndexFunc(c[2:], func(n byte) bool { return n > 0 }); i >= 0 {
+				first = min(first, i)
+			}
+		}
+	}
+	return 1 - float64(first)/PerDay
+}
 
 // weekend reports whether the day is a Saturday or a Sunday. 1 January 1970 was a Thursday.
 func (d Day) weekend() bool { return isWeekend(d.Number) }

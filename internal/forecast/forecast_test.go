@@ -71,6 +71,26 @@ func TestADayWatchedFromTheMorningOnIsExpectedUntilThreeWholeOnesAreKnown(t *tes
 	}
 }
 
+func TestAForecastThatHasLearntDoesNotLeanOnToday(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var f Forecast
+		first := monday.Add(time.Duration(rapid.IntRange(0, 7*48-1).Draw(rt, "begins")) * Slot)
+		now := first.AddDate(0, 0, rapid.IntRange(3, 7).Draw(rt, "days"))
+		for at := first; at.Before(now); at = at.Add(6 * time.Hour) {
+			f.Observe(at, "town/news", 1)
+		}
+		f.Observe(now, "town/news", 1)
+		if f.Learning(now) {
+			rt.Skip("it still learns")
+		}
+		before := f.Outlook(now)
+		f.Observe(now, "town/news", 1)
+		if diff := cmp.Diff(before, f.Outlook(now)); diff != "" {
+			rt.Fatalf("one more arrival changes the outlook:\n%s", diff)
+		}
+	})
+}
+
 func TestWeightsAddUpToOne(t *testing.T) {
 	for _, days := range []int{0, 1, 2, 5, 9, 30} {
 		sum := 0.0

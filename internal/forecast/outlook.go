@@ -54,14 +54,14 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 		day := &f.Days[i]
 		w := math.Exp(-float64(max(0, today-day.Number)) / fadeDays)
 		switch {
-		case day.Number >= today || (day.From > 0 && !learning):
+		case day.Number >= today || (day.Partial && !learning):
 			continue
 		case day.weekend() != isWeekend(today) && few:
 			w *= otherKind
 		case day.weekend() != isWeekend(today):
 			continue
 		}
-		w *= 1 - float64(day.From)/PerDay
+		w *= day.watched()
 		next := f.after(i, isWeekend(today+1))
 		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.join(day, next)})
 		total += w
@@ -81,17 +81,17 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 func (f *Forecast) Learning(now time.Time) bool {
 	n, today := 0, dayNumber(now)
 	for _, d := range f.Days {
-		if d.Number < today && d.From == 0 {
+		if d.Number < today && !d.Partial {
 			n++
 		}
 	}
 	return n < knownAfter
 }
 
-// alike counts the days of today's kind.
+// alike counts the whole days of today's kind.
 func (f *Forecast) alike(today int) (n int) {
 	for _, d := range f.Days {
-		if d.Number < today && d.weekend() == isWeekend(today) {
+		if d.Number < today && !d.Partial && d.weekend() == isWeekend(today) {
 			n++
 		}
 	}
