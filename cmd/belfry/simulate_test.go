@@ -19,7 +19,7 @@ func TestAStreamsHistoryIsSimulatedAsFarAsTheRulesAsk(t *testing.T) {
 	}
 	env := writeFile(t, "env", "APP_KEY=k\nAPP_SECRET=s\nPRIMARY=https://a.example.com\nBACKUP=https://b.example.com\n")
 	args := []string{"simulate", "--rules", writeFile(t, "rules.yaml", e2eRules), "--env-file", env, "--stream", "SCHOOL", "--nats", natsURL}
-	if code, out, errs := cli(t, args...); code != exitOK || !strings.Contains(out, "3 events, 3 items, 1 broadcasts") {
+	if code, out, errs := cli(t, args...); code != exitOK || !strings.Contains(out, "3 events, 3 items, 1 broadcast\n") {
 		t.Errorf("exit %d:\n%s%s", code, out, errs)
 	}
 	later := time.Now().Add(time.Hour).Format(time.RFC3339)
