@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,24 @@ func sampleState(t testing.TB) *State {
 	s.Mutes = []Mute{{ID: "m", Audience: "students", Until: noon.Add(time.Hour), Why: "exam"}}
 	s.ReportGap(Gap{Stream: "SCHOOL", From: 3, To: 9, Why: "truncated", At: noon}, noon)
 	return s
+}
+
+// A daemon that is upgraded reads what the one before has committed, and
+// refuses fields that it does not know: so no field may be renamed or dropped
+// within a version. The file is a state of November 2026 on its first day.
+func TestAStateOfAnEarlierBuildIsRead(t *testing.T) {
+	data, err := os.ReadFile("testdata/state-version-1.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Decode("campus", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Digests) != 2 || len(s.Held) != 1 || s.Sending == nil || len(s.Ledger.Spends) != 1 || len(s.Mutes) != 1 ||
+		s.Forecast.Today == nil || !s.Forecast.Today.Partial || s.Sources["SCHOOL"].Sequence != 99 {
+		t.Errorf("something is missing in %+v", s)
+	}
 }
 
 func TestStateSurvivesEncoding(t *testing.T) {
