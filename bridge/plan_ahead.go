@@ -30,6 +30,7 @@ type ahead struct {
 	lanes []lane
 	paths []path
 
+	cells   []float64 // room for the values of all lanes on all paths
 	scratch schedule
 }
 
@@ -95,7 +96,9 @@ func (t *table) ahead(at time.Time) *ahead {
 	}
 	a.caps, a.toll = t.caps(a.grid), make([]float64, len(a.grid))
 	t.layLanes(a, memo)
+	a.cells = memo.cells
 	a.layPaths(memo, t.bursts(a, memo, at))
+	memo.cells = a.cells
 	if t.App.Quota.Location == nil {
 		a.charge()
 	} else {
@@ -153,11 +156,15 @@ func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
 	into := float64(a.at.Sub(memo.from)%forecast.Slot) / float64(forecast.Slot)
 	a.paths = make([]path, len(memo.paths))
 	n := len(a.grid)
+	if need := 2 * n * len(a.lanes) * len(a.paths); cap(a.cells) < need {
+		a.cells = make([]float64, need)
+	}
+	cells := a.cells[:cap(a.cells)]
+	clear(cells)
 	for p := range a.paths {
 		out := &a.paths[p]
 		out.weight = memo.paths[p].weight
 		out.lanes, out.offers = make([]laneValues, len(a.lanes)), make([]offer, len(a.lanes))
-		cells := make([]float64, 2*n*len(a.lanes))
 		for i := range a.lanes {
 			l := &a.lanes[i]
 			v := &out.lanes[i]

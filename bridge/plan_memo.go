@@ -23,6 +23,8 @@ type Memo struct {
 	keys     []expectedKey
 	paths    []pathValues
 	price    float64 // of a send of the day to come; negative until it is asked for
+
+	cells []float64 // of the last plan, for the next
 }
 
 // NewMemo returns an empty memo.
@@ -69,7 +71,7 @@ func (m *Memo) learn(t *table, at time.Time) {
 		return
 	}
 	y, mo, d := local.Date()
-	*m = Memo{app: t.App, forecast: t.Forecast, version: version, slot: slot, lives: lives(t.App), price: -1,
+	*m = Memo{app: t.App, forecast: t.Forecast, version: version, slot: slot, lives: lives(t.App), price: -1, cells: m.cells,
 		from: time.Date(y, mo, d, 0, 0, 0, 0, local.Location()), until: time.Date(y, mo, d+1, 0, 0, 0, 0, local.Location())}
 	if t.Forecast == nil {
 		m.paths = []pathValues{{weight: 1}}

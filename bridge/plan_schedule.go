@@ -195,25 +195,33 @@ func (s *schedule) refresh(lane int) {
 
 const leastGain = 1e-6
 
-// offer finds a lane's best further send.
+// offer finds a lane's best further send, between any two that it has.
 func (s *schedule) offer(lane int) offer {
-	var best offer
-	v, sends, open := &s.p.lanes[lane], s.sends[lane], s.a.lanes[lane].open
-	prev, k := -1, 0
-	for b := 1; b < len(s.a.grid); b++ {
-		for k < len(sends) && sends[k] < b {
-			prev, k = sends[k], k+1
-		}
-		if !open[b] || (k < len(sends) && sends[k] == b) || !s.fits(b) {
-			continue
-		}
-		gain := v.between(prev, b) - s.a.toll[b]
+	best := offer{gain: leastGain}
+	v, sends, open, toll := &s.p.lanes[lane], s.sends[lane], s.a.lanes[lane].open, s.a.toll
+	prev := -1
+	for k := 0; k <= len(sends); k++ {
+		next, end, parted := -1, len(toll), 0.0
 		if k < len(sends) {
-			gain += v.between(b, sends[k]) - v.between(prev, sends[k])
+			next, end = sends[k], sends[k]
+			parted = v.between(prev, next)
 		}
-		if gain > leastGain && gain > best.gain {
-			best = offer{b, gain, true}
+		for b := max(prev+1, 1); b < end; b++ {
+			if !open[b] || s.full[b] {
+				continue
+			}
+			gain := v.between(prev, b) - toll[b]
+			if next >= 0 {
+				gain += v.between(b, next) - parted
+			}
+			if gain > best.gain {
+				best = offer{b, gain, true}
+			}
 		}
+		prev = next
+	}
+	if !best.ok {
+		return offer{}
 	}
 	return best
 }
