@@ -138,7 +138,7 @@ const candidates = 3
 // price fills in the figures and returns the digest that should go, if any.
 func (t *table) price(rows []*row, at time.Time) *row {
 	a := t.ahead(at)
-	wait := a.hold()
+	wait := a.hold(t.full)
 	var best *row
 	gain := 0.0
 	for i, r := range mostWorth(rows) {
@@ -151,7 +151,9 @@ func (t *table) price(rows []*row, at time.Time) *row {
 		}
 		now, rest := a.send(lane)
 		r.hold = &hold{price: wait.total - rest}
-		r.hold.later, r.hold.when, r.hold.odds = wait.moment(a, lane)
+		if t.full {
+			r.hold.later, r.hold.when, r.hold.odds = wait.moment(a, lane)
+		}
 		if g := now + rest - wait.total; now > 0 && g >= 0 && (best == nil || g > gain) {
 			best, gain = r, g
 		}

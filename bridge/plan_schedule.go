@@ -77,19 +77,22 @@ type outlook struct {
 	gains [][]float64 // by lane and instant: what that send earns, times how likely
 }
 
-// hold is the outlook if nothing goes now.
-func (a *ahead) hold() outlook {
-	n := len(a.grid)
-	out := outlook{sends: make([][]float64, len(a.lanes)), gains: make([][]float64, len(a.lanes))}
-	for i := range a.lanes {
-		out.sends[i], out.gains[i] = make([]float64, n), make([]float64, n)
+// hold is the outlook if nothing goes now; the moments only if they are asked for.
+func (a *ahead) hold(moments bool) outlook {
+	var out outlook
+	if moments {
+		n := len(a.grid)
+		out.sends, out.gains = make([][]float64, len(a.lanes)), make([][]float64, len(a.lanes))
+		for i := range a.lanes {
+			out.sends[i], out.gains[i] = make([]float64, n), make([]float64, n)
+		}
 	}
 	for p := range a.paths {
 		s := a.plan(&a.paths[p], -1)
 		w := a.paths[p].weight
 		out.total += w * s.total
 		for i, sends := range s.sends {
-			if len(sends) > 0 {
+			if moments && len(sends) > 0 {
 				out.sends[i][sends[0]] += w
 				out.gains[i][sends[0]] += w * s.p.lanes[i].first[sends[0]]
 			}

@@ -237,9 +237,14 @@ func squeeze(n uint32) byte {
 	return byte(min(255, 32+math.Round(16*math.Log2(float64(n)/32))))
 }
 
-func unsqueeze(b byte) float64 {
-	if b < 32 {
-		return float64(b)
+func unsqueeze(b byte) float64 { return counts[b] }
+
+// counts is what each byte stands for.
+var counts = func() (of [256]float64) {
+	for b := range of {
+		if of[b] = float64(b); b >= 32 {
+			of[b] = 32 * math.Exp2(float64(b-32)/16)
+		}
 	}
-	return 32 * math.Exp2(float64(b-32)/16)
-}
+	return of
+}()
