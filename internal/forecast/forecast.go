@@ -138,6 +138,18 @@ func (f *Forecast) turn(now time.Time) {
 	f.Version++
 }
 
+// by is the forecast as of now: a day that is over is complete, although no
+// arrival has closed it yet.
+func (f *Forecast) by(now time.Time) *Forecast {
+	if f.Today == nil || dayNumber(now) <= f.Today.Number {
+		return f
+	}
+	turned := *f
+	turned.Days, turned.Recent = slices.Clip(f.Days), slices.Clone(f.Recent)
+	turned.turn(now)
+	return &turned
+}
+
 // forget drops the days beyond the bound and the keys that no day has.
 func (f *Forecast) forget() {
 	room := map[bool]int{false: maxWeekdays, true: maxWeekends}

@@ -79,7 +79,6 @@ func TestAForecastThatHasLearntDoesNotLeanOnToday(t *testing.T) {
 		for at := first; at.Before(now); at = at.Add(6 * time.Hour) {
 			f.Observe(at, "town/news", 1)
 		}
-		f.Observe(now, "town/news", 1)
 		if f.Learning(now) {
 			rt.Skip("it still learns")
 		}
@@ -89,6 +88,17 @@ func TestAForecastThatHasLearntDoesNotLeanOnToday(t *testing.T) {
 			rt.Fatalf("one more arrival changes the outlook:\n%s", diff)
 		}
 	})
+}
+
+func TestADayThatIsOverIsKnownBeforeTheNextOneBringsAnything(t *testing.T) {
+	f := habitual(1, 6)
+	midnight := monday.AddDate(0, 0, 1)
+	if got := expected(f.Outlook(midnight), "town/news", 20); got < 4 {
+		t.Errorf("at the first midnight %.1f items are expected at ten, want most of the 6 of the day before", got)
+	}
+	if f.Today.Number != dayNumber(monday) || len(f.Days) != 0 {
+		t.Error("an outlook changes what was learnt")
+	}
 }
 
 func TestWeightsAddUpToOne(t *testing.T) {

@@ -45,6 +45,7 @@ const (
 // with the day that followed it. Paths are in the order of the days; while
 // few are known, the last one is the prior.
 func (f *Forecast) Outlook(now time.Time) Outlook {
+	f = f.by(now)
 	y, m, d := now.Date()
 	out := Outlook{From: time.Date(y, m, d, 0, 0, 0, 0, now.Location())}
 	today, total := dayNumber(now), 0.0
@@ -79,6 +80,7 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 // Learning reports whether the outlook still leans on what arrived today, and
 // so changes in the course of the day.
 func (f *Forecast) Learning(now time.Time) bool {
+	f = f.by(now)
 	n, today := 0, dayNumber(now)
 	for _, d := range f.Days {
 		if d.Number < today && !d.Partial {
@@ -171,6 +173,7 @@ type Burst struct {
 // Bursts lists the keys of which more has arrived in the last half hour than
 // usual, where such a surplus has gone on before.
 func (f *Forecast) Bursts(now time.Time) []Burst {
+	f = f.by(now)
 	var out []Burst
 	for _, r := range f.Recent {
 		rate := r.faded(now) / fadesIn.Hours()
