@@ -126,18 +126,18 @@ A history is a file of JSON lines with "at", "subject" and "data", or a stream.`
 			if err != nil {
 				return err
 			}
-			if html != "" {
-				if err := writeHTML(html, &report); err != nil {
-					return err
-				}
+			if compare == "" {
+				return o.show(std, html, &report)
 			}
-			if compare != "" {
-				return o.compare(cmd.Context(), std, cfg, report, compare, history)
+			if cfg.Rules, err = o.compiled(compare, std); err != nil {
+				return err
 			}
-			if o.json {
-				return printJSON(std.out, report)
+			other, err := simulate.Run(cmd.Context(), cfg, history())
+			if err != nil {
+				return err
 			}
-			return report.WriteText(std.out)
+			both := simulate.Compare(o.rules, report, compare, other)
+			return o.show(std, html, &both)
 		},
 	}
 	o.flags(cmd)
@@ -149,30 +149,32 @@ A history is a file of JSON lines with "at", "subject" and "data", or a stream.`
 	return cmd
 }
 
-func (o *simulateOptions) compare(ctx context.Context, std stdio, cfg simulate.Config, a simulate.Report, other string, history func() simulate.History) error {
-	rs, err := o.compiled(other, std)
-	if err != nil {
-		return err
-	}
-	cfg.Rules = rs
-	b, err := simulate.Run(ctx, cfg, history())
-	if err != nil {
-		return err
-	}
-	c := simulate.Compare(o.rules, a, other, b)
-	if o.json {
-		return printJSON(std.out, c)
-	}
-	return c.WriteText(std.out)
+// shown is a report or a comparison of two.
+type shown interface {
+	WriteText(w io.Writer) error
+	WriteHTML(w io.Writer) error
 }
 
-func writeHTML(path string, report *simulate.Report) (err error) {
+// show writes the page, if one is wanted, and prints the figures.
+func (o *simulateOptions) show(std stdio, html string, s shown) error {
+	if html != "" {
+		if err := writeHTML(html, s); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		return printJSON(std.out, s)
+	}
+	return s.WriteText(std.out)
+}
+
+func writeHTML(path string, s shown) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("cannot write the page: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return report.WriteHTML(f)
+	return s.WriteHTML(f)
 }
 
 func parsePolicy(text string) (mapping.Policy, error) {

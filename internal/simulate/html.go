@@ -75,45 +75,80 @@ const (
 
 // WriteHTML writes the report as one self-contained page.
 func (r *Report) WriteHTML(w io.Writer) error {
+	return writePage(w, []section{r.section("", laneNames(r))})
+}
+
+// WriteHTML writes both runs on one self-contained page, one below the other,
+// with the same letters and colours.
+func (c *Comparison) WriteHTML(w io.Writer) error {
+	names := laneNames(&c.Runs[0], &c.Runs[1])
+	return writePage(w, []section{c.Runs[0].section(c.Names[0], names), c.Runs[1].section(c.Names[1], names)})
+}
+
+// section is what the page says of one run.
+type section struct {
+	Name                   string // of its rules file; empty when it is the only one
+	R                      *Report
+	From, To, Zone         string
+	Picture                template.HTML
+	Lanes                  []laneRow
+	Percent, Earned, Bound float64
+	Rows                   []textRow
+}
+
+func (r *Report) section(name string, names []string) section {
+	lanes := r.lanes(names)
+	return section{
+		Name: name, R: r, From: r.day(r.From), To: r.day(r.To), Zone: r.location.String(),
+		Picture: template.HTML(r.picture(lanes)), Lanes: lanes, //nolint:gosec // drawn below, texts escaped
+		Percent: math.Round(100 * r.Score), Earned: math.Round(r.Earned), Bound: math.Round(r.Bound),
+		Rows: r.rows(lanes),
+	}
+}
+
+func writePage(w io.Writer, sections []section) error {
 	t, err := template.New("report").Parse(page)
 	if err != nil {
 		return fmt.Errorf("cannot parse the page of reports: %w", err)
 	}
-	return t.Execute(w, map[string]any{
-		"R": r, "From": r.day(r.From), "To": r.day(r.To), "Zone": r.location.String(),
-		"Picture": template.HTML(r.picture()), "Lanes": r.lanes(), "Priorities": r.Priorities, //nolint:gosec // drawn below, texts escaped
-		"Percent": math.Round(100 * r.Score), "Earned": math.Round(r.Earned), "Bound": math.Round(r.Bound),
-		"Rows": r.rows(),
-	})
+	return t.Execute(w, sections)
 }
 
 // laneRow is one audience and template in the legend.
 type laneRow struct {
 	Letter, Name string
 	Colour       template.CSS // ours, never an event's
-	Sent, Items  int
-	Worth        float64
+	Sent         int
 }
 
-func (r *Report) lanes() []laneRow {
-	var out []laneRow
-	for _, b := range r.Broadcasts {
-		name := b.Audience + "/" + b.Template
-		i := slices.IndexFunc(out, func(l laneRow) bool { return l.Name == name })
-		if i < 0 {
-			out = append(out, laneRow{Name: name})
-			i = len(out) - 1
+// laneNames lists the audiences and templates that were sent in any of the runs.
+func laneNames(runs ...*Report) (names []string) {
+	for _, r := range runs {
+		for _, b := range r.Broadcasts {
+			names = append(names, b.lane())
 		}
-		out[i].Sent++
-		out[i].Items += b.Items
-		out[i].Worth += b.Worth
 	}
-	slices.SortFunc(out, func(a, b laneRow) int { return strings.Compare(a.Name, b.Name) })
-	for i := range out {
-		out[i].Letter, out[i].Colour = letter(i), hue(i)
-		out[i].Worth = math.Round(out[i].Worth)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (b *Broadcast) lane() string { return b.Audience + "/" + b.Template }
+
+// lanes sums up the run's broadcasts, a row for each of the names.
+func (r *Report) lanes(names []string) []laneRow {
+	out := make([]laneRow, len(names))
+	for i, name := range names {
+		out[i] = laneRow{Letter: letter(i), Name: name, Colour: hue(i)}
+	}
+	for _, b := range r.Broadcasts {
+		laneOf(out, &b).Sent++
 	}
 	return out
+}
+
+func laneOf(lanes []laneRow, b *Broadcast) *laneRow {
+	i := slices.IndexFunc(lanes, func(l laneRow) bool { return l.Name == b.lane() })
+	return &lanes[i]
 }
 
 func letter(i int) string {
@@ -141,11 +176,10 @@ type textRow struct {
 	Worth              float64
 }
 
-func (r *Report) rows() []textRow {
-	lanes := r.lanes()
+func (r *Report) rows(lanes []laneRow) []textRow {
 	out := make([]textRow, 0, len(r.Broadcasts))
 	for _, b := range r.Broadcasts {
-		l := lanes[slices.IndexFunc(lanes, func(l laneRow) bool { return l.Name == b.Audience+"/"+b.Template })]
+		l := laneOf(lanes, &b)
 		at := b.At.In(r.location)
 		out = append(out, textRow{at.Format("Mon 2 Jan"), at.Format("15:04"), l.Letter, l.Colour, l.Name + dashed(b.Group),
 			b.Reason, b.Items, math.Round(10*b.Worth) / 10})
@@ -154,7 +188,7 @@ func (r *Report) rows() []textRow {
 }
 
 // picture draws the timeline.
-func (r *Report) picture() string {
+func (r *Report) picture(lanes []laneRow) string {
 	var b strings.Builder
 	width, height := leftEdge+24*hourWidth+sideWidth, topEdge+float64(len(r.Days))*rowHeight+8
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img" aria-label="timeline">`, width, height, width, height)
@@ -174,7 +208,7 @@ func (r *Report) picture() string {
 		r.drawQuiet(&b, d, y)
 	}
 	r.drawMarks(&b, row)
-	r.drawSends(&b, row)
+	r.drawSends(&b, row, lanes)
 	b.WriteString("</svg>")
 	return b.String()
 }
@@ -283,17 +317,15 @@ func (r *Report) drawMarks(b *strings.Builder, row map[string]float64) {
 
 func slotClock(m mark) string { return fmt.Sprintf("%s %02d:%02d", m.date, m.slot/2, m.slot%2*30) }
 
-func (r *Report) drawSends(b *strings.Builder, row map[string]float64) {
-	lanes := r.lanes()
+func (r *Report) drawSends(b *strings.Builder, row map[string]float64, lanes []laneRow) {
 	for _, s := range r.Broadcasts {
 		at := s.At.In(r.location)
-		name := s.Audience + "/" + s.Template
-		l := lanes[slices.IndexFunc(lanes, func(l laneRow) bool { return l.Name == name })]
+		l := laneOf(lanes, &s)
 		x := leftEdge + (float64(at.Hour())+float64(at.Minute())/60)*hourWidth
 		y := row[at.Format(time.DateOnly)]
 		fmt.Fprintf(b, `<g><title>%s %s: %s, worth %.1f. %s</title><line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="1.5"/>`+
 			`<circle cx="%.1f" cy="%.1f" r="7.5" fill="%s"/><text x="%.1f" y="%.1f" class="send">%s</text></g>`,
-			at.Format("15:04"), template.HTMLEscapeString(name), count(s.Items, "item"), s.Worth, template.HTMLEscapeString(s.Reason),
+			at.Format("15:04"), template.HTMLEscapeString(l.Name), count(s.Items, "item"), s.Worth, template.HTMLEscapeString(s.Reason),
 			x, y+9, x, y+rowHeight-4, l.Colour, x, y+8.5, l.Colour, x, y+12, l.Letter)
 	}
 }

@@ -280,6 +280,11 @@ func TestTheReportsAreWritten(t *testing.T) {
 	if err := c.WriteText(&both); err != nil || !strings.Contains(both.String(), "urgent worst delay") {
 		t.Errorf("got %q, %v", both.String(), err)
 	}
+	page.Reset()
+	if err := c.WriteHTML(&page); err != nil || strings.Count(page.String(), "<svg") != 2 ||
+		!strings.Contains(page.String(), "town with now:") || !strings.Contains(page.String(), "town with then:") {
+		t.Errorf("the page of both runs has %d pictures, %v", strings.Count(page.String(), "<svg"), err)
+	}
 }
 
 // BenchmarkNinetyDays is the promise that 90 days with 100,000 events take
