@@ -35,6 +35,8 @@ const (
 	knownAfter = 3
 	// priorWeight is what the prior weighs beside remembered days.
 	priorWeight = 0.3
+	// cautious is how many slots without arrivals the prior adds to today's.
+	cautious = 3
 	// otherKind is what a day of the other kind weighs while few of today's are known.
 	otherKind = 0.3
 	// The waking hours, in slots: the prior expects nothing at night.
@@ -139,13 +141,13 @@ func (f *Forecast) join(d, next *Day) []PathRow {
 }
 
 // prior expects that things go on through the waking hours as they have gone
-// today so far. One slot more than has passed is counted, so that the first
-// arrival of all does not look like a flood.
+// today so far. Some slots more than have passed are counted, so that the first
+// arrivals of all do not look like a flood.
 func (f *Forecast) prior(now time.Time) []PathRow {
 	if f.Today == nil || f.Today.Number != dayNumber(now) || f.First == 0 {
 		return nil
 	}
-	passed := float64(max(1, slotOf(now)-f.First+2))
+	passed := float64(max(1, slotOf(now)-f.First+1) + cautious)
 	rows := make([]PathRow, 0, len(f.Rows))
 	for _, r := range f.Rows {
 		row, sum := PathRow{Key: f.Keys[r.Key], Priority: r.Priority}, 0.0
