@@ -56,17 +56,17 @@ func newDaemon(o runOptions, io stdio, log *slog.Logger) (*daemon, error) {
 		apps: map[string]*running{}, failed: make(chan error, 1),
 	}
 	d.conditions = stream.NewConditions(time.Now, d.logCondition)
-	rules, problems, err := loadRules(o.rules, io.env)
+	file, problems, err := openRulesFile(o.rules, d.env)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range problems {
 		fmt.Fprintln(io.err, p)
 	}
-	if rules == nil {
+	if file == nil {
 		return nil, fmt.Errorf("cannot use %s: %d problems, listed above", o.rules, len(problems))
 	}
-	d.rulesFile = newRulesFile(o.rules, rules, d.env)
+	d.rulesFile = file
 	return d, nil
 }
 

@@ -33,12 +33,23 @@ type rulesFile struct {
 	latest [sha256.Size]byte // of the last content that was looked at, good or bad
 }
 
-func newRulesFile(path string, rules *mapping.RuleSet, env func(string) (string, bool)) *rulesFile {
-	f := &rulesFile{path: path, env: env, rules: rules, state: bridge.RulesStatus{File: path, Loaded: time.Now()}}
-	if src, err := os.ReadFile(path); err == nil {
-		f.latest = sha256.Sum256(src)
+// openRulesFile reads and compiles the file whole. With errors among the
+// problems there is no rulesFile.
+func openRulesFile(path string, env func(string) (string, bool)) (*rulesFile, mapping.Problems, error) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the rules: %w", err)
 	}
-	return f
+	f := &rulesFile{path: path, env: env, latest: sha256.Sum256(src), state: bridge.RulesStatus{File: path, Loaded: time.Now()}}
+	var problems mapping.Problems
+	if f.rules, problems = f.compile(src); problems.HasErrors() {
+		return nil, problems, nil
+	}
+	return f, problems, nil
+}
+
+func (f *rulesFile) compile(src []byte) (*mapping.RuleSet, mapping.Problems) {
+	return mapping.Compile(f.path, src, mapping.Options{LookupEnv: f.env, ReadFile: os.ReadFile})
 }
 
 func (f *rulesFile) current() *mapping.RuleSet {
@@ -91,7 +102,7 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 	if f.seen(sum) && !forced {
 		return nil
 	}
-	rules, problems := mapping.Compile(f.path, src, mapping.Options{LookupEnv: f.env, ReadFile: os.ReadFile})
+	rules, problems := f.compile(src)
 	if problems.HasErrors() {
 		f.refuse(lines(errorsOf(problems)), log)
 		return nil
