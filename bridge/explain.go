@@ -41,7 +41,7 @@ func (t *table) nameNext() {
 		}
 	}
 	if next != nil {
-		next.state = StateNext
+		next.was, next.state = next.state, StateNext
 	}
 }
 
@@ -85,7 +85,11 @@ func (t *table) stands(r *row) string {
 	case StatePaused:
 		return "paused: the app sends nothing until an operator resumes it."
 	case StateGathering:
-		return fmt.Sprintf("gathering: %s until %s, when its window closes at the latest.", t.holds(r), t.clock(r, r.until))
+		if r.until.Before(r.d.ReadyBy) {
+			return fmt.Sprintf("gathering: %s until %s if nothing more joins, and until %s at the latest.",
+				t.holds(r), t.clock(r, r.until), t.clock(r, r.d.ReadyBy))
+		}
+		return fmt.Sprintf("gathering: %s until %s, when its window closes.", t.holds(r), t.clock(r, r.until))
 	case StateQuiet:
 		return fmt.Sprintf("quiet: %s may not be disturbed until %s.", r.d.Audience, t.clock(r, r.until))
 	case StateWaitingQuota:
@@ -94,10 +98,10 @@ func (t *table) stands(r *row) string {
 		switch {
 		case t.send == r:
 			return fmt.Sprintf("goes now: %s.", r.why)
-		case r.hold != nil || r.why != "" || t.left > 0 && !r.until.IsZero() && t.sendLeft(r.top).Equal(t.Now):
-			return "next, " + t.heldBecause(r)
+		case r.was == StateWaitingQuota:
+			return t.waiting(r, "next")
 		}
-		return t.waiting(r, "next")
+		return "next, " + t.heldBecause(r)
 	case StateReady:
 		if r.why != "" {
 			return fmt.Sprintf("ready: %s.", r.why)
@@ -146,10 +150,12 @@ func (t *table) heldBecause(r *row) string {
 	}
 	h := r.hold
 	switch {
+	case r.worth == 0:
+		return "held: by the worths of its app it is worth nothing, and a send is never spent on that."
 	case r.worth >= h.price:
 		return fmt.Sprintf("held: worth %s now, and a send would earn %s elsewhere, so it goes when sends are weighed again at %s.",
 			number(r.worth), number(max(0, h.price)), t.clock(r, r.until))
-	case h.when.IsZero():
+	case h.when.IsZero() || h.odds < 0.5: // what comes on few days is not to be expected
 		return fmt.Sprintf("held: worth %s now, and a send is expected to earn %s elsewhere; %s.",
 			number(r.worth), number(h.price), t.sendsLeft(r))
 	}
@@ -174,7 +180,7 @@ func (t *table) countLeft(r *row) string {
 	day := t.limits.Windows[len(t.limits.Windows)-1]
 	switch {
 	case day.Calendar != quota.None:
-		return fmt.Sprintf("%s %s left until %s", plural(n, "send", "sends"), verb, t.clock(r, t.limits.Frees(t.Now)))
+		return fmt.Sprintf("%s %s left until %s", plural(n, "send", "sends"), verb, t.clock(r, t.dayEnds(t.Now)))
 	case len(t.day) > 0:
 		return fmt.Sprintf("%s %s left, the next comes back at %s", plural(n, "send", "sends"), verb, t.clock(r, t.day[0].At))
 	}

@@ -61,10 +61,9 @@ var errNobody = errors.New("the event names no users")
 
 func (s *State) match(app *mapping.App, match *mapping.Match, m *mapping.Message) {
 	if len(match.Cancels) > 0 {
-		s.cancel(match, m)
+		s.cancel(app, match, m)
 		return
 	}
-	s.Forecast.Observe(match.Item.Arrived.In(ForecastZone(app)), ForecastKey(match.Audience, match.Template), int(match.Item.Priority))
 	k := digestKey{audience: match.Audience, template: match.Template, group: match.Group}
 	if a := app.Audiences[match.Audience]; len(match.Users) == 0 && a != nil && a.HasUsers {
 		s.countFailure(mapping.Failure{Rule: match.Rule, Part: "users", Err: errNobody})
@@ -121,6 +120,8 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 	s.change(d, func() {
 		if d.put(it, keep) {
 			s.Counts.Replaced++
+		} else {
+			s.Forecast.Observe(it.Arrived.In(ForecastZone(app)), ForecastKey(match.Audience, match.Template), int(it.Priority))
 		}
 		d.Rules[it.Rule]++
 		d.gather(&it, match.Gather)
@@ -131,7 +132,7 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 	})
 }
 
-func (s *State) cancel(match *mapping.Match, m *mapping.Message) {
+func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Message) {
 	for _, d := range slices.Clone(s.Digests) {
 		if d.Audience != match.Audience && match.Audience != "" {
 			continue
@@ -139,6 +140,7 @@ func (s *State) cancel(match *mapping.Match, m *mapping.Message) {
 		s.change(d, func() {
 			for _, it := range d.cancel(match.Item.Key, match.Cancels) {
 				s.Counts.Cancelled++
+				s.Forecast.Forget(it.Arrived.In(ForecastZone(app)), ForecastKey(d.Audience, d.Template), int(it.Priority))
 				s.drop(dropCancelled, d, 1, []string{it.EventID})
 			}
 		})

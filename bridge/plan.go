@@ -106,6 +106,7 @@ type row struct {
 	first    time.Time        // the first expiry of an item
 	last     time.Time        // the last expiry of an item
 	state    string
+	was      string // before it was named the next
 	since    time.Time
 	until    time.Time
 	why      string // filled by the part that decided the state

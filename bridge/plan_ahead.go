@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -41,6 +42,7 @@ type lane struct {
 	share   float64   // of the key's arrivals; less than 1 with several groups
 	pending []float64 // what waits now, worth at each instant of the grid; 0 while it may not go
 	open    []bool    // whether the audience may be disturbed
+	pressed []bool    // whether it may by urgent news
 	weight  float64
 }
 
@@ -53,6 +55,7 @@ type path struct {
 
 // laneValues is what sends of a lane earn on a path.
 type laneValues struct {
+	open  []bool      // by instant: whether it may be sent
 	first []float64   // by instant, if nothing was sent before: what waits and what arrives
 	fresh []float64   // by instant, after a send now: what arrives from now on
 	later *sendValues // after a later send; nil: nothing arrives
@@ -73,18 +76,18 @@ func (v *laneValues) between(prev, b int) float64 {
 	return v.share * v.later.at(v.base+prev, v.base+b)
 }
 
-// ahead lays out the coming day.
-func (t *table) ahead(at time.Time) *ahead {
+// ahead lays out the coming day. The rows that are priced have a lane in it.
+func (t *table) ahead(at time.Time, priced []*row) *ahead {
 	memo := t.Memo
 	if memo == nil {
 		memo = NewMemo()
 	}
 	memo.learn(t, at)
 	a := &ahead{at: at, grid: []time.Time{at}}
-	a.base = int(at.Sub(memo.from) / forecast.Slot)
+	a.base = slotOf(at.In(memo.from.Location()))
 	end := at.Add(horizon * forecast.Slot)
 	for k := 1; a.base+k <= forecast.Ahead; k++ {
-		b := memo.from.Add(time.Duration(a.base+k) * forecast.Slot)
+		b := later(a.grid[k-1], memo.boundary(a.base+k))
 		if b.After(end) {
 			break
 		}
@@ -95,29 +98,34 @@ func (t *table) ahead(at time.Time) *ahead {
 		a.ages[b] = at.Sub(a.at).Hours()
 	}
 	a.caps, a.toll = t.caps(a.grid), make([]float64, len(a.grid))
-	t.layLanes(a, memo)
+	t.layLanes(a, memo, priced)
 	a.cells = memo.cells
 	a.layPaths(memo, t.bursts(a, memo, at))
 	memo.cells = a.cells
 	if t.App.Quota.Location == nil {
 		a.charge()
 	} else {
-		a.chargeTomorrow(t.limits.Frees(at), memo.tomorrow(t))
+		memo.muted(t)
+		a.chargeTomorrow(t.dayEnds(at), memo.tomorrow(t))
 	}
 	return a
 }
 
 // layLanes takes the digests that may still be sent, and the keys of which
 // something is expected, the weightiest first.
-func (t *table) layLanes(a *ahead, memo *Memo) {
+func (t *table) layLanes(a *ahead, memo *Memo, priced []*row) {
 	groups := map[string]int{}
 	for i := range t.rows {
 		r := &t.rows[i]
-		if r.audience == nil || r.template == nil || r.state == StateMuted {
+		if r.audience == nil || r.template == nil {
 			continue
 		}
-		groups[forecastKey(r.d)]++
-		a.lanes = append(a.lanes, lane{d: r.d, key: forecastKey(r.d), weight: 4 * r.worth})
+		l := lane{d: r.d, key: forecastKey(r.d), weight: 4 * r.worth}
+		if slices.Contains(priced, r) {
+			l.weight = math.Inf(1)
+		}
+		groups[l.key]++
+		a.lanes = append(a.lanes, l)
 	}
 	for _, k := range memo.keys {
 		if groups[k.key] == 0 && k.audience != nil {
@@ -136,24 +144,48 @@ func (t *table) layLanes(a *ahead, memo *Memo) {
 // layLane fills in what waits, and when the audience may be disturbed.
 func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
 	l.share = 1 / float64(max(1, groups))
-	l.pending, l.open = make([]float64, len(a.grid)), make([]bool, len(a.grid))
-	if l.d != nil {
-		l.pending = l.d.curve(&t.worths, a.at, a.ages)
-	}
-	var audience *mapping.Audience
-	if l.d != nil {
-		audience = t.App.Audiences[l.d.Audience]
+	d, top := l.d, mapping.High
+	if d == nil {
+		l.pending, d = make([]float64, len(a.grid)), memo.digest(l.key)
 	} else {
-		audience = memo.audience(l.key)
+		l.pending = d.curve(&t.worths, a.at, a.ages)
+		top = d.top()
 	}
-	for b, at := range a.grid {
-		_, quiet := quietUntil(audience, mapping.High, at)
-		l.open[b] = !quiet
+	audience := t.App.Audiences[d.Audience]
+	var until time.Time
+	muted := false
+	if t.Muted != nil {
+		until, muted = t.Muted(d)
+	}
+	open := func(top mapping.Priority) []bool {
+		out := make([]bool, len(a.grid))
+		for b, at := range a.grid {
+			_, quiet := quietUntil(audience, top, at)
+			out[b] = !quiet && !(muted && (until.IsZero() || at.Before(until)))
+		}
+		return out
+	}
+	l.open = open(top)
+	if audience != nil && audience.QuietHours != nil && top != mapping.Urgent {
+		l.pressed = open(mapping.Urgent)
 	}
 }
 
+// opened is when a lane may be sent on a path: in quiet hours, right after
+// urgent news only, which pass them.
+func (l *lane) opened(a *ahead, urgent []bool) []bool {
+	if l.pressed == nil || urgent == nil {
+		return l.open
+	}
+	out := slices.Clone(l.open)
+	for b := 1; b < len(out); b++ {
+		out[b] = out[b] || (l.pressed[b] && urgent[a.base+b-1])
+	}
+	return out
+}
+
 func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
-	into := float64(a.at.Sub(memo.from)%forecast.Slot) / float64(forecast.Slot)
+	into := float64(sinceMidnight(a.at.In(memo.from.Location()))%forecast.Slot) / float64(forecast.Slot)
 	a.paths = make([]path, len(memo.paths))
 	n := len(a.grid)
 	if need := 2 * n * len(a.lanes) * len(a.paths); cap(a.cells) < need {
@@ -170,6 +202,7 @@ func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
 			v := &out.lanes[i]
 			v.first, v.fresh, cells = cells[:n], cells[n:2*n], cells[2*n:]
 			v.later, v.share, v.base = memo.paths[p].values[l.key], l.share, a.base
+			v.open = l.opened(a, memo.paths[p].urgent[l.key])
 			for b := range n {
 				if v.later != nil && b > 0 {
 					whole, rest := v.later.at(a.base, a.base+b), v.later.at(a.base+1, a.base+b)
@@ -180,16 +213,16 @@ func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
 				}
 				v.first[b] = l.pending[b] + v.fresh[b]
 			}
-			out.offers[i] = v.best(a, l)
+			out.offers[i] = v.best(a)
 		}
 	}
 }
 
 // best is a lane's best single send after now, whatever the quota.
-func (v *laneValues) best(a *ahead, l *lane) offer {
+func (v *laneValues) best(a *ahead) offer {
 	var best offer
 	for b := 1; b < len(v.first); b++ {
-		if g := v.first[b] - a.toll[b]; l.open[b] && g > leastGain && g > best.gain {
+		if g := v.first[b] - a.toll[b]; v.open[b] && g > leastGain && g > best.gain {
 			best = offer{b, g, true}
 		}
 	}

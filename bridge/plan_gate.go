@@ -70,11 +70,20 @@ func sinceMidnight(local time.Time) time.Duration {
 		time.Duration(local.Nanosecond())
 }
 
-// atClock is when the wall clock shows a time of day, some days from local.
+// atClock is when the wall clock shows a time of day, some days from local, or
+// has passed it, where clocks are put forward past it.
 func atClock(local time.Time, days int, clock time.Duration) time.Time {
 	y, m, d := local.Date()
 	h, rest := int(clock/time.Hour), clock%time.Hour
-	return time.Date(y, m, d+days, h, int(rest/time.Minute), int(rest%time.Minute/time.Second), 0, local.Location())
+	at := time.Date(y, m, d+days, h, int(rest/time.Minute), int(rest%time.Minute/time.Second), 0, local.Location())
+	if shown := sinceMidnight(at); shown != clock%(24*time.Hour) {
+		begins, ends := at.ZoneBounds() // one of them is the change
+		if !ends.IsZero() && ends.Sub(at) < at.Sub(begins) {
+			return ends
+		}
+		return begins
+	}
+	return at
 }
 
 // QuietThrough says whether an audience is left alone, by an item of some

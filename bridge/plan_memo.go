@@ -23,6 +23,7 @@ type Memo struct {
 	keys     []expectedKey
 	paths    []pathValues
 	price    float64 // of a send of the day to come; negative until it is asked for
+	mutes    []mute  // of the keys, when the price was worked out
 
 	cells []float64 // of the last plan, for the next
 }
@@ -33,12 +34,33 @@ func NewMemo() *Memo { return &Memo{} }
 type expectedKey struct {
 	key      string
 	audience *mapping.Audience // nil: the rules no longer have it
+	digest   Digest            // an empty one
 	weight   float64           // worth of what arrives in a day
+}
+
+type mute struct {
+	until time.Time
+	muted bool
+}
+
+// muted forgets tomorrow's price when other keys are muted than before.
+func (m *Memo) muted(t *table) {
+	if t.Muted == nil {
+		return
+	}
+	mutes := make([]mute, len(m.keys))
+	for i := range m.keys {
+		mutes[i].until, mutes[i].muted = t.Muted(&m.keys[i].digest)
+	}
+	if !slices.Equal(mutes, m.mutes) {
+		m.mutes, m.price = mutes, -1
+	}
 }
 
 type pathValues struct {
 	weight float64
 	values map[string]*sendValues
+	urgent map[string][]bool // by slot: whether urgent news arrive
 }
 
 // sendValues is what sends of one key earn on one path: v[b*lags+n-1] is what
@@ -83,7 +105,7 @@ func (m *Memo) learn(t *table, at time.Time) {
 func (m *Memo) replay(t *table, o forecast.Outlook) {
 	expected := map[string]float64{}
 	for i := range o.Paths {
-		p := pathValues{weight: o.Paths[i].Weight, values: map[string]*sendValues{}}
+		p := pathValues{weight: o.Paths[i].Weight, values: map[string]*sendValues{}, urgent: map[string][]bool{}}
 		for r := range o.Paths[i].Rows {
 			row := &o.Paths[i].Rows[r]
 			worth := t.App.Quota.Worth[mapping.Priority(row.Priority)]
@@ -95,6 +117,12 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 				p.values[row.Key] = m.newValues(row.Key)
 			}
 			p.values[row.Key].add(row.Counts[:], worth, l)
+			if row.Priority == int(mapping.Urgent) {
+				p.urgent[row.Key] = make([]bool, forecast.Ahead)
+				for slot, n := range row.Counts {
+					p.urgent[row.Key][slot] = n > 0
+				}
+			}
 			for _, n := range row.Counts[:forecast.PerDay] {
 				expected[row.Key] += p.weight * n * worth
 			}
@@ -102,7 +130,8 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 		m.paths = append(m.paths, p)
 	}
 	for key, weight := range expected {
-		m.keys = append(m.keys, expectedKey{key, audienceOf(t.App, key), weight})
+		audience, digest := digestOf(t.App, key)
+		m.keys = append(m.keys, expectedKey{key, audience, digest, weight})
 	}
 	slices.SortFunc(m.keys, func(a, b expectedKey) int {
 		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.key, b.key))
@@ -143,23 +172,32 @@ func (s *sendValues) add(counts []float64, worth float64, l life) {
 	}
 }
 
-func (m *Memo) audience(key string) *mapping.Audience {
-	for _, k := range m.keys {
-		if k.key == key {
-			return k.audience
+// digest is what a key's digest will be.
+func (m *Memo) digest(key string) *Digest {
+	for i := range m.keys {
+		if m.keys[i].key == key {
+			return &m.keys[i].digest
 		}
 	}
-	return nil
+	return &Digest{}
 }
 
-func audienceOf(app *mapping.App, key string) *mapping.Audience {
+func digestOf(app *mapping.App, key string) (*mapping.Audience, Digest) {
 	for _, r := range app.Rules {
 		if len(r.Cancels) == 0 && ForecastKey(r.Audience, r.Template) == key {
-			return app.Audiences[r.Audience]
+			return app.Audiences[r.Audience], Digest{Audience: r.Audience, Template: r.Template}
 		}
 	}
-	return nil
+	return nil, Digest{}
 }
+
+// boundary is when a slot of the outlook begins, by the wall clock: slots are
+// longer or shorter on the days on which clocks change.
+func (m *Memo) boundary(slot int) time.Time {
+	return atClock(m.from, 0, time.Duration(slot)*forecast.Slot)
+}
+
+func slotOf(local time.Time) int { return int(sinceMidnight(local) / forecast.Slot) }
 
 // life is how long an item's usefulness is full, and when it ends.
 type life struct{ full, ends float64 } // hours since its arrival

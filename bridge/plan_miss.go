@@ -20,6 +20,9 @@ func WillMiss(app *mapping.App, d *Digest, led *quota.Ledger, now time.Time) (wh
 	t := newTable(Situation{Now: now, App: app, Digests: []*Digest{d}, Ledger: led})
 	r := &t.rows[0]
 	earliest := later(now, d.Ready())
+	if !earliest.Before(expires) {
+		return fmt.Sprintf("its window closes at %s, and its first item expires at %s", t.clock(r, earliest), t.clock(r, expires)), true
+	}
 	send := t.sendLeft(r.top)
 	if send.IsZero() {
 		return fmt.Sprintf("the quota leaves no send for %s priority", r.top), true

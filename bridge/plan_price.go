@@ -78,7 +78,7 @@ func (t *table) echoes(r *row) time.Time {
 	kind := forecastKey(r.d)
 	var until, first time.Time
 	for _, s := range t.Ledger.Spends {
-		if s.Origin == quota.Own && s.Why == kind {
+		if s.Origin == quota.Own && s.Why == kind && s.Class == uint8(mapping.Urgent) {
 			until = later(until, s.At.Add(echoFor))
 		}
 	}
@@ -137,14 +137,13 @@ const candidates = 3
 
 // price fills in the figures and returns the digest that should go, if any.
 func (t *table) price(rows []*row, at time.Time) *row {
-	a := t.ahead(at)
+	first := mostWorth(rows)
+	first = first[:min(len(first), candidates)]
+	a := t.ahead(at, first)
 	wait := a.hold(t.full)
 	var best *row
 	gain := 0.0
-	for i, r := range mostWorth(rows) {
-		if i >= candidates {
-			break
-		}
+	for _, r := range first {
 		lane := a.lane(r.d)
 		if lane < 0 {
 			continue

@@ -25,3 +25,10 @@ func LimitsFor(q mapping.Quota) quota.Limits {
 	hour := quota.Window{Name: "hour", Max: q.PerHour, Rolling: time.Hour}
 	return quota.Limits{Windows: []quota.Window{hour, day}, Guard: quotaGuard}
 }
+
+// dayEnds is when the quota's calendar day ends. What is sent at that instant
+// belongs to the next one.
+func (t *table) dayEnds(at time.Time) time.Time {
+	day := quota.Limits{Windows: t.limits.Windows[len(t.limits.Windows)-1:]}
+	return day.Frees(at)
+}

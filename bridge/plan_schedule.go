@@ -7,6 +7,7 @@ import (
 
 	"github.com/belfry-bridge/belfry/internal/forecast"
 	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // limit allows so many sends between two instants of the grid.
@@ -23,21 +24,23 @@ func (t *table) caps(grid []time.Time) []limit {
 	var caps []limit
 	for _, w := range t.limits.Windows {
 		counting := t.limits.Counting(w, t.Ledger, now)
-		left := max(0, w.Max-len(counting))
+		if w.Rolling > 0 && w.Rolling <= time.Hour {
+			caps = append(caps, limit{0, at(now.Add(w.Rolling)), max(0, w.Max-len(counting))})
+			continue
+		}
+		// What is reserved for urgent digests is not for the plan to spend.
+		free := func(spent []quota.Release) int {
+			return max(0, w.Max-len(spent)-t.reserved(mapping.High, spent))
+		}
 		if w.Calendar != quota.None {
-			end := at(t.limits.Frees(now))
-			caps = append(caps, limit{0, end, left}, limit{end, n, w.Max})
+			end := at(t.dayEnds(now))
+			caps = append(caps, limit{0, end, free(counting)}, limit{end, n, free(nil)})
 			continue
 		}
-		if w.Rolling <= time.Hour {
-			caps = append(caps, limit{0, at(now.Add(w.Rolling)), left})
-			continue
+		for i, r := range counting {
+			caps = append(caps, limit{0, at(r.At), free(counting[i:])})
 		}
-		for _, r := range counting {
-			caps = append(caps, limit{0, at(r.At), left})
-			left++
-		}
-		caps = append(caps, limit{0, n, left})
+		caps = append(caps, limit{0, n, free(nil)})
 	}
 	return caps
 }
@@ -201,7 +204,7 @@ const leastGain = 1e-6
 // offer finds a lane's best further send, between any two that it has.
 func (s *schedule) offer(lane int) offer {
 	best := offer{gain: leastGain}
-	v, sends, open, toll := &s.p.lanes[lane], s.sends[lane], s.a.lanes[lane].open, s.a.toll
+	v, sends, open, toll := &s.p.lanes[lane], s.sends[lane], s.p.lanes[lane].open, s.a.toll
 	prev := -1
 	for k := 0; k <= len(sends); k++ {
 		next, end, parted := -1, len(toll), 0.0

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/forecast"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // tollShare is the part of a send's mean worth that a day's delay costs.
@@ -46,7 +47,7 @@ func (a *ahead) chargeTomorrow(begins time.Time, price float64) {
 func (a *ahead) offer() {
 	for p := range a.paths {
 		for i := range a.lanes {
-			a.paths[p].offers[i] = a.paths[p].lanes[i].best(a, &a.lanes[i])
+			a.paths[p].offers[i] = a.paths[p].lanes[i].best(a)
 		}
 	}
 }
@@ -56,10 +57,10 @@ func (m *Memo) tomorrow(t *table) float64 {
 	if m.price >= 0 {
 		return m.price
 	}
-	a := &ahead{at: m.until, base: int(m.until.Sub(m.from) / forecast.Slot)}
+	a := &ahead{at: m.until, base: forecast.PerDay}
 	for b := 0; b <= forecast.PerDay && a.base+b <= forecast.Ahead; b++ {
-		age := time.Duration(b) * forecast.Slot
-		a.grid, a.ages = append(a.grid, m.until.Add(age)), append(a.ages, age.Hours())
+		at := later(m.until, m.boundary(a.base+b))
+		a.grid, a.ages = append(a.grid, at), append(a.ages, at.Sub(m.until).Hours())
 	}
 	a.toll = make([]float64, len(a.grid))
 	for _, k := range m.keys {
@@ -71,7 +72,7 @@ func (m *Memo) tomorrow(t *table) float64 {
 	a.layPaths(m, make([][]float64, len(a.lanes)))
 	m.price = 0
 	for p := range a.paths {
-		a.caps = []limit{{0, len(a.grid), t.App.Quota.PerDay}}
+		a.caps = []limit{{0, len(a.grid), t.App.Quota.PerDay - t.reserved(mapping.High, nil)}}
 		all := a.plan(&a.paths[p], -1).total
 		a.caps[0].most--
 		m.price += a.paths[p].weight * (all - a.plan(&a.paths[p], -1).total)

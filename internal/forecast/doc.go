@@ -14,7 +14,8 @@
 // On the first three days little is known. The day on which watching began
 // stands in for a whole one, by the share of it that was seen. The stated
 // prior, which weighs less than a third of a remembered day, is that things go
-// on through the waking hours, 7 to 22, as they have gone today so far.
+// on through the waking hours, 7 to 22, as they have gone today so far; or
+// that nothing more comes, which is the likelier the less has come.
 //
 // The hours are those of the location that the arrival times carry: pass times
 // in the zone whose days the app lives by. Only items that matched a rule are

@@ -60,7 +60,7 @@ type Recent struct {
 
 const fadesIn = 30 * time.Minute
 
-// Observe takes in one item that has just arrived. Times must not go back by
+// Observe takes in one item that has just arrived and replaces none. Times must not go back by
 // more than the day; an item of an earlier day counts for today.
 func (f *Forecast) Observe(arrived time.Time, key string, priority int) {
 	f.turn(arrived)
@@ -81,6 +81,25 @@ func (f *Forecast) Observe(arrived time.Time, key string, priority int) {
 	}
 	f.Rows[i].Counts[slotOf(arrived)]++
 	f.echo(arrived, k, priority)
+}
+
+// Forget takes back one of today's items: what was cancelled is not worth
+// waiting for. Of an earlier day it is left as it was.
+func (f *Forecast) Forget(arrived time.Time, key string, priority int) {
+	k := slices.Index(f.Keys, key)
+	if k < 0 || f.Today == nil || f.Today.Number != dayNumber(arrived) {
+		return
+	}
+	for i := range f.Rows {
+		if r := &f.Rows[i]; r.Key == k && r.Priority == priority && r.Counts[slotOf(arrived)] > 0 {
+			r.Counts[slotOf(arrived)]--
+		}
+	}
+	for i := range f.Recent {
+		if r := &f.Recent[i]; r.Key == k && r.Priority == priority {
+			r.Count = rounded(max(0, r.Count-math.Exp(-float64(max(0, r.At.Sub(arrived)))/float64(fadesIn))))
+		}
+	}
 }
 
 func (f *Forecast) echo(arrived time.Time, k, priority int) {

@@ -72,11 +72,24 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 	if len(out.Paths) < knownAfter {
 		out.Paths = append(out.Paths, Path{Weight: priorWeight, Rows: f.prior(now)})
 		total += priorWeight
+		if n := f.arrivedToday(); n > 0 { // the fewer have come, the likelier they were all
+			out.Paths = append(out.Paths, Path{Weight: priorWeight / n})
+			total += priorWeight / n
+		}
 	}
 	for i := range out.Paths {
 		out.Paths[i].Weight /= total
 	}
 	return out
+}
+
+func (f *Forecast) arrivedToday() (n float64) {
+	for i := range f.Rows {
+		for _, count := range f.Rows[i].Counts {
+			n += float64(count)
+		}
+	}
+	return n
 }
 
 // Learning reports whether the outlook still leans on what arrived today, and

@@ -89,6 +89,7 @@ func (c *Comparison) WriteHTML(w io.Writer) error {
 type section struct {
 	Name                   string // of its rules file; empty when it is the only one
 	R                      *Report
+	Counted                string // from which day on, if not from the first
 	From, To, Zone         string
 	Picture                template.HTML
 	Lanes                  []laneRow
@@ -97,9 +98,13 @@ type section struct {
 }
 
 func (r *Report) section(name string, names []string) section {
-	lanes := r.lanes(names)
+	lanes, counted := r.lanes(names), ""
+	if midnight(r.From, r.location).Before(r.Since) {
+		counted = r.day(r.Since)
+	}
 	return section{
-		Name: name, R: r, From: r.day(r.From), To: r.day(r.To), Zone: r.location.String(),
+		Counted: counted,
+		Name:    name, R: r, From: r.day(r.From), To: r.day(r.To), Zone: r.location.String(),
 		Picture: template.HTML(r.picture(lanes)), Lanes: lanes, //nolint:gosec // drawn below, texts escaped
 		Percent: math.Round(100 * r.Score), Earned: math.Round(r.Earned), Bound: math.Round(r.Bound),
 		Rows: r.rows(lanes),

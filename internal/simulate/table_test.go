@@ -206,7 +206,7 @@ func markdown(lines []tableLine, seeds, days int) string {
 		if aside {
 			name = "*mean of those kept aside*"
 		}
-		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | **%.2f** | | **%.2f** | | |\n", name, mean["asap"]/n, mean["priority"]/n,
+		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | **%.3f** | | **%.3f** | | |\n", name, mean["asap"]/n, mean["priority"]/n,
 			mean["reserve"]/n, mean["slots"]/n, mean["price"]/n, learnt/n)
 	}
 	return b.String()

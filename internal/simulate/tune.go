@@ -84,7 +84,7 @@ func try(ctx context.Context, c Config, v variation, history History) (Trial, fl
 	if err != nil {
 		return Trial{}, 0, fmt.Errorf("cannot try %s: %w", v.name, err)
 	}
-	return Trial{Name: v.name, Earned: r.Earned, Broadcasts: len(r.Broadcasts), Priorities: r.Priorities}, r.Bound, nil
+	return Trial{Name: v.name, Earned: r.Earned, Broadcasts: len(r.counted()), Priorities: r.Priorities}, r.Bound, nil
 }
 
 func (t *Tuning) variations(base mapping.Quota) []variation {
@@ -157,4 +157,13 @@ func WriteTrials(w io.Writer, trials []Trial) error {
 		fmt.Fprintln(t)
 	}
 	return t.Flush()
+}
+
+// counted are the broadcasts after the days that only taught the planner.
+func (r *Report) counted() []Broadcast {
+	i := slices.IndexFunc(r.Broadcasts, func(b Broadcast) bool { return !b.At.Before(r.Since) })
+	if i < 0 {
+		return nil
+	}
+	return r.Broadcasts[i:]
 }
