@@ -38,7 +38,7 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 		}
 		if err == nil && interrupted != nil {
 			b.log.Warn("found a broadcast whose sending was interrupted; whether it was sent is not known",
-				"broadcast", interrupted.ID, "started", interrupted.Started, "remedy", "belfry resolve "+interrupted.ID+" --sent | --not-sent")
+				"broadcast", interrupted.ID, "started", interrupted.Started, "remedy", "belfry resolve "+interrupted.ID+" --sent, or --not-sent")
 		}
 		return s, err
 	}

@@ -24,7 +24,7 @@ func visibleVerbs(cmd *cobra.Command) (all []*cobra.Command) {
 	if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "completion" {
 		return nil
 	}
-	if cmd.RunE != nil || cmd.Run != nil {
+	if cmd.RunE != nil && cmd.Annotations[onlyAGroup] == "" {
 		all = append(all, cmd)
 	}
 	for _, c := range cmd.Commands() {

@@ -42,6 +42,8 @@ func (o *historyOptions) open(ctx context.Context, std stdio, subjects []string)
 	switch {
 	case (o.events == "") == (o.stream == ""):
 		return nil, errors.New("cannot read a history: want one of --events and --stream")
+	case o.stream == "" && (o.from != "" || o.to != ""):
+		return nil, errors.New("cannot use --from and --to with --events: they are for --stream; the file is read whole")
 	case o.stream != "":
 		return o.fromStream(ctx, std, subjects)
 	case o.events == "-":

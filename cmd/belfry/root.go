@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/belfry-bridge/belfry/bridge"
 )
 
 // The exit codes, the same for every verb.
@@ -48,7 +50,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 	case errors.As(err, &told):
 		return int(told)
 	}
-	fmt.Fprintln(io.err, "belfry:", err)
+	fmt.Fprintln(io.err, "belfry:", strings.ReplaceAll(err.Error(), ": "+bridge.ErrPermanent.Error(), "")) // whoever types retries anyway
 	if !started {
 		fmt.Fprintln(io.err, "Try: belfry help")
 		return exitUsage
@@ -75,8 +77,36 @@ Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`
 	root.AddCommand(newRun(io), newDemo(io), newSandbox(io), newReconcile(io), newDeadLetter(io), newStatus(io), newDigests(io), newResolve(io),
 		newPause(io), newResume(io), newMute(io), newUnmute(io), newQuota(io), newBench(io), newSimulate(io), newTune(io),
 		newCheck(io), newExplain(io), newTest(io), newSchema(io))
+	for _, c := range root.Commands() {
+		refuseUnknown(c)
+	}
 	return root
 }
+
+// refuseUnknown makes a verb that only has others below it refuse what is none
+// of them, instead of printing its help as if all were well.
+func refuseUnknown(c *cobra.Command) {
+	if !c.HasSubCommands() || c.Runnable() {
+		return
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var names []string
+		for _, sub := range cmd.Commands() {
+			if !sub.Hidden {
+				names = append(names, sub.Name())
+			}
+		}
+		return fmt.Errorf("unknown command %q for %q: want %s", args[0], cmd.CommandPath(), strings.Join(names, ", "))
+	}
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	c.Annotations = map[string]string{onlyAGroup: "yes"}
+}
+
+// onlyAGroup marks verbs that do nothing but have others below them.
+const onlyAGroup = "only a group"
 
 // onStart calls f whenever a verb begins, its flags and arguments checked.
 func onStart(cmd *cobra.Command, f func()) {

@@ -130,8 +130,9 @@ func printApp(w io.Writer, s bridge.Status) {
 		fmt.Fprintf(w, "  sending   %s to %s, since %s\n", s.Sending.ID, s.Sending.Audience, stamp(s.Sending.Started))
 	}
 	for _, b := range s.InDoubt {
-		fmt.Fprintf(w, "  IN DOUBT  %s to %s, %s, %s: %s\n            belfry resolve %s --sent | --not-sent\n",
-			b.ID, b.Audience, plural(b.Count, "item", "items"), stamp(b.Started), b.Message, b.ID)
+		fmt.Fprintf(w, "  IN DOUBT  %s to %s, %s, %s: %s\n"+
+			"            if it was sent:     belfry resolve %[1]s --sent\n            if it was not sent: belfry resolve %[1]s --not-sent\n",
+			b.ID, b.Audience, plural(b.Count, "item", "items"), stamp(b.Started), b.Message)
 	}
 	fmt.Fprintf(w, "  digests   %d (belfry digests)\n", len(s.Digests))
 }

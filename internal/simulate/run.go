@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,6 +42,9 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	}
 	base := app.Quota
 	app = c.override(app)
+	if app.Quota.Policy == mapping.PolicySlots && len(app.Quota.Slots) == 0 {
+		return Report{}, fmt.Errorf("cannot use the policy slots: the quota of %s has no slots; give it some, as in slots: [\"09:00\", \"18:00\"]", app.Name)
+	}
 	t := newTally(base.Worth)
 	r := Report{App: app.Name, Policy: app.Quota.Policy, quota: app.Quota, audiences: app.Audiences, location: bridge.ForecastZone(app)}
 	o := Observer{
@@ -68,6 +72,12 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	}
 	if c.Until.IsZero() {
 		d.AdvanceTo(t.lastExpiry())
+	}
+	if r.From.IsZero() {
+		return r, errors.New("cannot simulate a history without events")
+	}
+	if !t.since.Before(d.Now()) {
+		return r, fmt.Errorf("cannot let %d days only teach the planner: the history has no more", c.Learn)
 	}
 	r.To, r.Counts, r.Since = d.Now(), d.State.Counts, t.since
 	t.close(d.Now())

@@ -94,7 +94,7 @@ func TestBrowserShowsAnOperatorWhatMatters(t *testing.T) {
 			}
 		}
 		for _, want := range []string{
-			"campus", "1 left now", "1 of 2", "2 of 3", "belfry resolve k3f9x2-17 --sent | --not-sent", "NORTH campus is closed",
+			"campus", "1 left now", "1 of 2", "2 of 3", "belfry resolve k3f9x2-17 --sent", "belfry resolve k3f9x2-17 --not-sent", "NORTH campus is closed",
 			"usually bring 40", "the stream is full", "did you mean audience?", "<script>document.title='owned'</script>", "standby", "4711",
 		} {
 			if !strings.Contains(text, want) {
