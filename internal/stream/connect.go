@@ -160,7 +160,11 @@ func (o Options) disconnected(nc *nats.Conn, err error) {
 }
 
 func (o Options) notYetConnected(_ *nats.Conn, err error) {
-	o.Conditions.Set(Disconnected, "", fmt.Sprintf("waiting for NATS at %s: %v", redactURLs(o.URL), err))
+	waiting := "waiting for NATS at " + redactURLs(o.URL)
+	if held, ok := o.Conditions.Find(Disconnected, ""); ok && !strings.HasPrefix(held.Message, waiting+": ") {
+		o.Logger.Warn("cannot reach NATS yet", "url", redactURLs(o.URL), "err", err) // the trouble was told without its reason
+	}
+	o.Conditions.Set(Disconnected, "", fmt.Sprintf("%s: %v", waiting, err))
 }
 
 // asyncError is where a denied publish shows: its request only times out.

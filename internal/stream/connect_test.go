@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -175,6 +177,19 @@ func TestWrongPasswordIsWaitedOutAsACondition(t *testing.T) {
 	}
 	if c.nc.IsClosed() {
 		t.Error("the connection was given up")
+	}
+}
+
+func TestTheReasonWhyNATSCannotBeReachedIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	o := Options{URL: "nats://belfry:hunter2@127.0.0.1:4222", Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
+	o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+redactURLs(o.URL))
+	for _, why := range []error{nats.ErrAuthorization, errors.New("connection refused"), nats.ErrAuthorization} {
+		o.notYetConnected(nil, why)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "authorization violation") || strings.Contains(log.String(), "hunter2") {
+		t.Errorf("the log has %d lines, want one with the first reason:\n%s", n, log.String())
 	}
 }
 
