@@ -233,9 +233,18 @@ func (e *envelope) source() string {
 
 func (e *envelope) time() time.Time {
 	if e.isCloudEvent() {
-		if t, err := time.Parse(time.RFC3339Nano, e.attribute("time")); err == nil {
+		if t, err := time.Parse(time.RFC3339Nano, e.attribute("time")); err == nil && encodable(t) {
 			return t
 		}
 	}
 	return e.msg.Time
+}
+
+// encodable reports whether a time can be written again, here and in UTC: what
+// Parse takes, such as an offset of 24 hours, the encoders may refuse, and a
+// state that has it could never be stored.
+func encodable(t time.Time) bool {
+	_, here := t.MarshalText()
+	_, inUTC := t.UTC().MarshalText()
+	return here == nil && inUTC == nil
 }

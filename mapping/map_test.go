@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -300,4 +301,33 @@ func TestSeveralGoroutinesMayAskAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// What cannot be written again could never be stored with the state.
+func TestATimeThatCannotBeWrittenAgainIsIgnored(t *testing.T) {
+	app := school{rule: "key: event.id"}.compile(t)
+	for text, kept := range map[string]bool{
+		"2026-11-02T00:30:00Z":      true,
+		"2026-11-02T00:30:00+14:00": true,
+		"2026-11-02T00:30:00+24:00": false,
+		"9999-12-31T23:59:59-10:00": false,
+		"0000-01-01T00:00:00+10:00": false,
+		"yesterday":                 false,
+	} {
+		m := lessonMessage()
+		m.Data = fmt.Appendf(nil, `{"specversion":"1.0","id":"e1","source":"s","type":"t","time":%q,"data":%s}`, text, lesson)
+		d := app.Map(m)
+		if len(d.Matches) != 1 {
+			t.Fatalf("%s: %d matches, failures %q", text, len(d.Matches), failures(d))
+		}
+		at := d.Matches[0].Item.Time
+		for _, at := range []time.Time{at, at.UTC()} {
+			if _, err := json.Marshal(at); err != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+		if got := !at.Equal(m.Time); got != kept {
+			t.Errorf("%s: the event's own time is used: %v, want %v", text, got, kept)
+		}
+	}
 }
