@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"time"
 
@@ -127,7 +128,7 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 		d.gather(&it, match.Gather)
 		d.addUsers(users)
 		if d.Trace == "" {
-			d.Trace = header(m.Header, "traceparent")
+			d.Trace = traceParent(m.Header)
 		}
 	})
 }
@@ -180,9 +181,15 @@ func (s *State) NextExpiry() time.Time {
 	return first
 }
 
-func header(h map[string][]string, name string) string {
-	if v := h[name]; len(v) > 0 {
-		return v[0]
+// traceParent is the header if it has the form of W3C Trace Context (version,
+// trace, span and flags, in hexadecimal digits), of which later versions may be
+// longer. Anything else, of any length, is nobody's trace.
+func traceParent(h map[string][]string) string {
+	v := h["traceparent"]
+	if len(v) == 0 || len(v[0]) > 128 || !traceForm.MatchString(v[0]) {
+		return ""
 	}
-	return ""
+	return v[0]
 }
+
+var traceForm = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[[:graph:]]*)?$`)

@@ -58,8 +58,9 @@ func (t *tenure) publisher(ctx context.Context) {
 
 func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry) error {
 	pace := newPace(ctx)
+	whole := true
 	for {
-		err := t.publishOnce(ctx, e)
+		err := t.publishOnce(ctx, e, whole)
 		t.cfg.Note("results.unpublished", err)
 		if err == nil {
 			select {
@@ -69,16 +70,21 @@ func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry) error {
 				return ctx.Err()
 			}
 		}
+		if errors.Is(err, ErrPermanent) && whole {
+			t.log.Warn("a result is too large for its stream and is published without what can be read elsewhere", "id", e.ID, "err", err)
+			whole = false // everything behind it waits: it must not be tried as it is for ever
+			continue
+		}
 		if wait(ctx, pace) != nil {
 			return err
 		}
 	}
 }
 
-func (t *tenure) publishOnce(ctx context.Context, e OutboxEntry) error {
+func (t *tenure) publishOnce(ctx context.Context, e OutboxEntry, whole bool) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
-	p, err := t.publication(ctx, e)
+	p, err := t.publication(ctx, e, whole)
 	if err != nil {
 		return err
 	}
@@ -88,18 +94,28 @@ func (t *tenure) publishOnce(ctx context.Context, e OutboxEntry) error {
 	return nil
 }
 
-func (t *tenure) publication(ctx context.Context, e OutboxEntry) (Publication, error) {
-	if e.Result != nil {
+// publication is the entry as subscribers get it: whole, or without the ids
+// of a result's events and the bytes of a dead letter.
+func (t *tenure) publication(ctx context.Context, e OutboxEntry, whole bool) (Publication, error) {
+	switch {
+	case e.Result != nil && whole:
 		return e.Result.Publication(e.ID)
+	case e.Result != nil:
+		r := *e.Result
+		r.EventIDsLeftOut += len(r.EventIDs)
+		r.EventIDs, r.Trace = nil, ""
+		return r.Publication(e.ID)
+	case !whole:
+		return e.Dead.Publication(e.ID, nil, "with them the dead letter would be too large for its stream; the event's own stream has them"), nil
 	}
 	m, err := t.cfg.Source.Get(ctx, e.Dead.Stream, e.Dead.Sequence)
 	switch {
 	case errors.Is(err, ErrMessageGone) || err == nil && !m.Time.Equal(e.Dead.At):
-		return e.Dead.Publication(e.ID, nil), nil // gone, or another event since the stream was made anew
+		return e.Dead.Publication(e.ID, nil, "the stream no longer had the event's bytes"), nil // gone, or another event since the stream was made anew
 	case err != nil:
 		return Publication{}, fmt.Errorf("cannot fetch event %d of %s for its dead letter: %w", e.Dead.Sequence, e.Dead.Stream, err)
 	}
-	return e.Dead.Publication(e.ID, &m), nil
+	return e.Dead.Publication(e.ID, &m, ""), nil
 }
 
 func (t *tenure) logResult(e OutboxEntry) {

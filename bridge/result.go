@@ -157,8 +157,9 @@ func (r *Result) Publication(id string) (Publication, error) {
 }
 
 // Publication is the dead letter as it goes to subscribers: the event's own
-// bytes and headers, and where they came from in headers of ours.
-func (d *DeadLetter) Publication(id string, m *mapping.Message) Publication {
+// bytes and headers, and where they came from in headers of ours. Without the
+// event, gone says why it is not there.
+func (d *DeadLetter) Publication(id string, m *mapping.Message, gone string) Publication {
 	h := map[string][]string{}
 	p := Publication{ID: id, Subject: "belfry.deadletter." + d.Reason, Header: h}
 	if m != nil {
@@ -172,7 +173,7 @@ func (d *DeadLetter) Publication(id string, m *mapping.Message) Publication {
 			}
 		}
 	} else {
-		h["Belfry-Gone"] = []string{"the stream no longer had the event's bytes"}
+		h["Belfry-Gone"] = []string{gone}
 	}
 	h["Belfry-App"] = []string{d.App}
 	h["Belfry-Stream"] = []string{d.Stream}

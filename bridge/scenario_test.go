@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -384,6 +385,46 @@ func TestUndecodableEventsBecomeDeadLettersWithTheirBytesAndCannotFloodTheState(
 		}
 		if s := w.bridge.Status(); s.Counts.Dead != n || s.Outbox != 0 {
 			t.Errorf("counts %+v, outbox %d", s.Counts, s.Outbox)
+		}
+	})
+}
+
+func TestWhatIsTooLargeForTheStreamOfResultsIsPublishedWithoutItsBulk(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.publisher.Fail = func(p bridge.Publication) error {
+			if len(p.Data) > 5000 || strings.Contains(string(p.Data), `"event_ids"`) {
+				return fmt.Errorf("too large: %w", bridge.ErrPermanent)
+			}
+			return nil
+		}
+		w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte("not json " + strings.Repeat("x", 6000))})
+		w.cancelled("maths")
+		w.pass(time.Hour)
+		w.wantSends(1)
+		w.wantResults("belfry.deadletter.undecodable", "sent")
+		all := w.publisher.Published()
+		if len(all) != 2 || len(all[0].Data) != 0 || !strings.Contains(fmt.Sprint(all[0].Header["Belfry-Gone"]), "too large") {
+			t.Fatalf("published are %+v, want a dead letter without its bytes and a result", all)
+		}
+		if !strings.Contains(string(all[1].Data), `"event_ids_left_out":1`) {
+			t.Errorf("the result does not say that an id was left out: %s", all[1].Data)
+		}
+		if s := w.bridge.Status(); s.Outbox != 0 {
+			t.Errorf("%d results wait for ever", s.Outbox)
+		}
+	})
+}
+
+func TestOnlyWhatLooksLikeATraceIsCarriedOn(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		for _, header := range []string{strings.Repeat("0", 60_000), "none", trace} {
+			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"maths"}`), Header: map[string][]string{"traceparent": {header}}})
+		}
+		w.pass(time.Hour)
+		all := w.publisher.Published()
+		if len(all) != 1 || fmt.Sprint(all[0].Header["traceparent"]) != "["+trace+"]" {
+			t.Errorf("published are %+v, want one result with the trace", all)
 		}
 	})
 }

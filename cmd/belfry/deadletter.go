@@ -36,6 +36,7 @@ type deadLetter struct {
 	Subject  string              `json:"subject"`
 	Stored   string              `json:"stored"` // when the event was, RFC 3339
 	Gone     bool                `json:"gone,omitempty"`
+	GoneWhy  string              `json:"gone_why,omitempty"`
 	Replayed int                 `json:"replayed"` // how often
 	Header   map[string][]string `json:"header,omitempty"`
 	Data     []byte              `json:"data"` // the event's own bytes; base64 in JSON
@@ -51,7 +52,7 @@ func readDeadLetter(m jetstream.Msg) deadLetter {
 		ID: h.Get(jetstream.MsgIDHeader), Reason: strings.TrimPrefix(m.Subject(), stream.DeadLetterSubjects),
 		App: h.Get("Belfry-App"), Rule: h.Get("Belfry-Rule"), Error: h.Get("Belfry-Error"), Stream: h.Get("Belfry-Stream"),
 		Sequence: h.Get("Belfry-Sequence"), Subject: h.Get("Belfry-Subject"), Stored: h.Get("Belfry-Time"),
-		Gone: h.Get("Belfry-Gone") != "", Header: map[string][]string{}, Data: m.Data(),
+		Gone: h.Get("Belfry-Gone") != "", GoneWhy: h.Get("Belfry-Gone"), Header: map[string][]string{}, Data: m.Data(),
 	}
 	for name, v := range h {
 		if !strings.HasPrefix(name, "Belfry-") && !strings.HasPrefix(name, "Nats-") {
@@ -236,7 +237,7 @@ func printLetter(w io.Writer, d *deadLetter) {
 		row("header", name+": "+strings.Join(d.Header[name], ", "))
 	}
 	if d.Gone {
-		fmt.Fprintln(w, "\nThe stream no longer had the event's bytes when the dead letter was published.")
+		fmt.Fprintf(w, "\nThe event's bytes are not here: %s.\n", d.GoneWhy)
 		return
 	}
 	fmt.Fprintf(w, "\n%s\n", d.Data)
@@ -291,7 +292,7 @@ func (p *publications) replay(ctx context.Context, std stdio, js jetstream.JetSt
 		case done[d.event()]:
 			r.Why = "another dead letter of the same event is replayed"
 		case d.Gone:
-			r.Why = "its bytes are gone"
+			r.Why = "its bytes are not there: " + d.GoneWhy
 		case d.Replayed > 0 && !again:
 			r.Why = "it was replayed before; --again does it once more"
 		default:

@@ -117,7 +117,7 @@ func (s *schemas) otherMessages() object {
 		"Belfry-Stream": text("stream of the event"), "Belfry-Sequence": text("its sequence there"),
 		"Belfry-Subject": text("its subject"), "Belfry-Time": text("when it was stored, RFC 3339"),
 		"Belfry-Error": text("why it could not be used"), "Belfry-Rule": text("the rule that failed on it; not there when no rule could see it"),
-		"Belfry-Gone":      text("set when the stream no longer had the event: there are no bytes"),
+		"Belfry-Gone":      text("set when the event's bytes are not there, and says why: its stream no longer had them, or they are too many"),
 		"Belfry-Replay-Of": text("set when the event was itself a replay: the dead letter before"),
 	}
 	note := object{"Belfry-Replay-Of": text("the dead letter's id")}

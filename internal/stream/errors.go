@@ -18,6 +18,7 @@ const (
 	codeNoMessage           = jetstream.ErrorCode(10037) // no message found
 	codeInvalidConfig       = jetstream.ErrorCode(10052) // the stream configuration contradicts itself
 	codeMessageTooLarge     = jetstream.ErrorCode(10054) // beyond the stream's max_msg_size
+	codeHeadersTooLarge     = jetstream.ErrorCode(10097) // beyond 64 KiB
 	codeStreamNotFound      = jetstream.ErrorCode(10059)
 	codeSubjectOverlap      = jetstream.ErrorCode(10065) // another stream has our subjects
 	codeWrongSequence       = jetstream.ErrorCode(10071) // expected last sequence differs, and which

@@ -38,7 +38,8 @@ func (p *publisher) judge(ctx context.Context, subject string, err error) error 
 		return nil
 	}
 	err = fmt.Errorf("cannot publish %s: %w", subject, conditions.explain(subject, err))
-	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || apiCode(err) == codeMessageTooLarge {
+	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) ||
+		apiCode(err) == codeMessageTooLarge || apiCode(err) == codeHeadersTooLarge {
 		return fmt.Errorf("%w: %w", err, ErrPermanent)
 	}
 	conditions.Set(ResultsUnavailable, "", err.Error())
