@@ -53,6 +53,19 @@ type Mute struct {
 	Why      string    `json:"why"`
 }
 
+// Scope says in words what is muted.
+func (m Mute) Scope() string {
+	switch {
+	case m.Audience == "" && m.Template == "":
+		return "everything"
+	case m.Template == "":
+		return "audience " + m.Audience
+	case m.Audience == "":
+		return "template " + m.Template
+	}
+	return "audience " + m.Audience + ", template " + m.Template
+}
+
 // Pause stops all sending of the app until an operator resumes it.
 type Pause struct {
 	Since time.Time `json:"since"`
@@ -120,6 +133,11 @@ func (s *State) Mute(m Mute) Mute {
 	m.ID = s.newID()
 	s.Mutes = append(s.Mutes, m)
 	return m
+}
+
+// Muting lists the mutes that have not run out.
+func (s *State) Muting(now time.Time) []Mute {
+	return slices.DeleteFunc(slices.Clone(s.Mutes), func(m Mute) bool { return !m.Until.After(now) })
 }
 
 // Unmute ends a mute.

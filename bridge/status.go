@@ -3,7 +3,6 @@ package bridge
 import (
 	"cmp"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/quota"
@@ -116,7 +115,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 		Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.wasCaughtUp,
 		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(),
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
-		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: slices.Clone(st.Mutes),
+		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.Muting(now),
 		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), Outbox: len(st.Outbox),
 		Host: st.Host, Skew: t.skew,
 	}

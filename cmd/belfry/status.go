@@ -124,7 +124,7 @@ func printApp(w io.Writer, s bridge.Status) {
 		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(n, "event", "events"))
 	}
 	for _, m := range s.Mutes {
-		fmt.Fprintf(w, "  muted     %s: %s %s until %s, %s\n", m.ID, m.Audience, m.Template, stamp(m.Until), m.Why)
+		fmt.Fprintf(w, "  muted     %s: %s until %s, %s\n", m.ID, m.Scope(), stamp(m.Until), m.Why)
 	}
 	if s.Sending != nil {
 		fmt.Fprintf(w, "  sending   %s to %s, since %s\n", s.Sending.ID, s.Sending.Audience, stamp(s.Sending.Started))

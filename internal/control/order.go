@@ -3,9 +3,13 @@ package control
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/quota"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -48,6 +52,9 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (strin
 	case Resolve:
 		return o.resolve(s, app, now)
 	case PauseIt:
+		if p := s.Paused; p != nil { // why it is, is worth more than a second reason
+			return "", fmt.Errorf("cannot pause: it is paused already, since %s: %s", p.Since.Format(time.RFC3339), p.Why)
+		}
 		s.Paused = &bridge.Pause{Since: now, Why: "by " + o.By + ": " + o.Why}
 		return "paused; nothing is sent until it is resumed", nil
 	case Resume:
@@ -60,22 +67,51 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (strin
 		if !o.Until.After(now) {
 			return "", fmt.Errorf("cannot mute until %s: it is past", o.Until.Format(time.RFC3339))
 		}
+		if err := o.known(app); err != nil {
+			return "", err
+		}
 		m := s.Mute(bridge.Mute{Audience: o.Audience, Template: o.Template, Until: o.Until, Why: "by " + o.By + ": " + o.Why})
-		return fmt.Sprintf("muted as %s until %s", m.ID, m.Until.Format(time.RFC3339)), nil
+		return fmt.Sprintf("muted as %s until %s: %s", m.ID, m.Until.Format(time.RFC3339), m.Scope()), nil
 	case Unmute:
-		if !s.Unmute(o.Mute) {
-			return "", fmt.Errorf("cannot unmute %q: no such mute", o.Mute)
+		if s.Mutes = s.Muting(now); !s.Unmute(o.Mute) {
+			return "", fmt.Errorf("cannot unmute %q: no such mute, or it has run out", o.Mute)
 		}
 		return "unmuted", nil
 	case Spend:
-		if o.At.After(now) {
-			return "", fmt.Errorf("cannot record a send at %s: it is in the future", o.At.Format(time.RFC3339))
-		}
-		s.Ledger.External(o.ID, o.At, "by "+o.By+": "+o.Why)
-		return "recorded; it counts against the quota", nil
+		return o.spend(s, app, now)
 	}
 	return "", fmt.Errorf("cannot carry out %q: no such verb", o.Verb)
 }
+
+func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (string, error) {
+	switch {
+	case o.At.IsZero():
+		return "", errors.New(`cannot record a send without its time: give "at", such as 2026-11-02T15:04:05Z`)
+	case o.At.After(now):
+		return "", fmt.Errorf("cannot record a send at %s: it is in the future", o.At.Format(time.RFC3339))
+	case o.ID != "" && slices.ContainsFunc(s.Ledger.Spends, func(sp quota.Spend) bool { return sp.ID == o.ID }):
+		return fmt.Sprintf("the send %s is recorded already; it is not counted twice", o.ID), nil
+	}
+	s.Ledger.External(o.ID, o.At, "by "+o.By+": "+o.Why)
+	if !bridge.LimitsFor(app.Quota).Frees(o.At).After(now) {
+		return "recorded; it is too long ago to count against the quota", nil
+	}
+	return "recorded; it counts against the quota", nil
+}
+
+// known refuses names that the rules do not have: who mutes by a misspelt one
+// would believe that nothing is sent.
+func (o Order) known(app *mapping.App) error {
+	if _, ok := app.Audiences[o.Audience]; o.Audience != "" && !ok {
+		return fmt.Errorf("cannot mute the audience %q: the rules of %s have %s", o.Audience, app.Name, names(app.Audiences))
+	}
+	if _, ok := app.Templates[o.Template]; o.Template != "" && !ok {
+		return fmt.Errorf("cannot mute the template %q: the rules of %s have %s", o.Template, app.Name, names(app.Templates))
+	}
+	return nil
+}
+
+func names[V any](m map[string]V) string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }
 
 func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (string, error) {
 	if err := s.Resolve(app, o.Broadcast, o.Sent, "by "+o.By, now); err != nil {

@@ -1,0 +1,58 @@
+package control
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+var now = time.Date(2026, 11, 2, 15, 0, 0, 0, time.UTC)
+
+func TestOrdersAreAnsweredTruthfully(t *testing.T) {
+	app := &mapping.App{
+		Name: "campus", Quota: mapping.Quota{PerHour: 2, PerDay: 3},
+		Audiences: map[string]*mapping.Audience{"students": {}}, Templates: map[string]*mapping.Template{"lessons": {}},
+	}
+	tests := []struct {
+		name   string
+		order  Order
+		answer string // or the refusal
+		spends int    // afterwards
+	}{
+		{"a send without a time", Order{Verb: Spend, ID: "sale-17"}, `give "at"`, 0},
+		{"the same with its time", Order{Verb: Spend, ID: "sale-17", At: now.Add(-time.Minute)}, "recorded; it counts", 1},
+		{"the same once more", Order{Verb: Spend, ID: "sale-17", At: now}, "recorded already", 1},
+		{"one that is to come", Order{Verb: Spend, At: now.Add(time.Hour)}, "in the future", 1},
+		{"one of long ago", Order{Verb: Spend, At: now.AddDate(-6, 0, 0)}, "too long ago to count", 2},
+		{"a mute of nobody", Order{Verb: Mute, Audience: "studnets", Until: now.Add(time.Hour)}, `the audience "studnets": the rules of campus have students`, 2},
+		{"a mute of nothing", Order{Verb: Mute, Template: "lesson", Until: now.Add(time.Hour)}, `the template "lesson": the rules of campus have lessons`, 2},
+		{"a mute", Order{Verb: Mute, Audience: "students", Until: now.Add(time.Hour)}, "until 2026-11-02T16:00:00Z: audience students", 2},
+		{"a mute of all", Order{Verb: Mute, Until: now.Add(time.Hour)}, "until 2026-11-02T16:00:00Z: everything", 2},
+		{"the end of a mute that is none", Order{Verb: Unmute, Mute: "x"}, "no such mute", 2},
+		{"a pause", Order{Verb: PauseIt, By: "ops", Why: "holidays"}, "paused; nothing is sent", 2},
+		{"a second pause", Order{Verb: PauseIt, By: "root", Why: "me too"}, "by ops: holidays", 2},
+	}
+	s := bridge.NewState("campus", "b0rn")
+	for _, tt := range tests {
+		answer, err := tt.order.carryOut(s, app, now)
+		if err != nil {
+			answer = err.Error()
+		}
+		if !strings.Contains(answer, tt.answer) || len(s.Ledger.Spends) != tt.spends {
+			t.Errorf("%s: %q and %d spends, want %q and %d", tt.name, answer, len(s.Ledger.Spends), tt.answer, tt.spends)
+		}
+	}
+	if s.Paused.Why != "by ops: holidays" {
+		t.Errorf("the reason of the pause is now %q", s.Paused.Why)
+	}
+	late := now.Add(2 * time.Hour)
+	if m := s.Muting(late); len(m) != 0 {
+		t.Errorf("mutes that have run out are shown: %v", m)
+	}
+	if answer, err := (Order{Verb: Unmute, Mute: s.Mutes[0].ID}).carryOut(s, app, late); err == nil {
+		t.Errorf("a mute that has run out: %q", answer)
+	}
+}
