@@ -33,6 +33,7 @@ rules:
   - {name: keyed, on: keyed, audience: students, template: lessons, key: event.data.id, item: "{{ .data.text }}", with: {id: event.data.id}}
   - {name: grouped, on: grouped, audience: students, template: lessons, key: event.data.id, group_by: event.data.group, item: "{{ .data.text }}"}
   - {name: personal, on: personal, audience: some, template: lessons, key: event.data.id, item: "{{ .data.text }}", with: {id: event.data.id}}
+  - {name: party, on: party, audience: some, template: lessons, key: event.data.id, group_by: event.data.id, item: "{{ .data.text }}", with: {id: event.data.id}}
 `
 
 var floodStart = time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
@@ -75,6 +76,14 @@ func TestTheStateStaysSmallWhateverComes(t *testing.T) {
 		return string(b)
 	}
 	long := random(6000)
+	names := func() string {
+		ids := make([]string, 1000)
+		for j := range ids {
+			ids[j] = random(36)
+		}
+		b, _ := json.Marshal(ids)
+		return string(b)
+	}
 	tests := []struct {
 		name  string
 		n     int
@@ -92,6 +101,12 @@ func TestTheStateStaysSmallWhateverComes(t *testing.T) {
 		}},
 		{"users without end", 300, func(i int) (string, string) {
 			return "personal", fmt.Sprintf(`{"id":"k%d","text":"t","users":%s}`, i, users(i))
+		}},
+		{"users whose ids nothing compresses", 100, func(i int) (string, string) {
+			return "personal", fmt.Sprintf(`{"id":"k%d","text":"t","users":%s}`, i, names())
+		}},
+		{"a hundred parties of a thousand", 100, func(i int) (string, string) {
+			return "party", fmt.Sprintf(`{"id":"k%d","text":"t","users":%s}`, i, names())
 		}},
 	}
 	for _, tt := range tests {

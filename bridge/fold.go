@@ -94,8 +94,7 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 		s.Counts.Items++
 		i, ok := s.find(k)
 		if !ok && len(s.Digests) >= maxDigests {
-			s.Counts.Overflowed++
-			s.drop(dropOverflowed, &Digest{ID: s.Born + "-overflow", Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
+			s.overflow(k, match)
 			return
 		}
 		var d *Digest
@@ -108,10 +107,20 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 			k.part++
 			continue
 		}
+		if !s.roomForUsers(d, fits) {
+			s.overflow(k, match)
+			return
+		}
 		s.join(app, k, match, fits, m)
 		users = rest
 		k.part++
 	}
+}
+
+// overflow counts an item out that found no room, with the users that are left.
+func (s *State) overflow(k digestKey, match *mapping.Match) {
+	s.Counts.Overflowed++
+	s.drop(dropOverflowed, &Digest{ID: s.Born + "-overflow", Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
 }
 
 func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users []string, m *mapping.Message) {

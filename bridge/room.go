@@ -12,6 +12,7 @@ const (
 	maxDigests = 128       // grouped ones; a further group joins the ungrouped digest
 	maxUsers   = 1000      // seed: audience.userId, max 1000
 	roomTotal  = 384 << 10 // bytes of digests; beyond it, items are only counted
+	roomItems  = 96 << 10  // of them, what user ids leave to items
 	roomFirst  = 2 << 10   // an empty digest may still keep an item of this size
 	maxHeld    = 16        // broadcasts in doubt; with as many, nothing more is sent
 	maxOutbox  = 256       // results and dead letters not yet acknowledged; beyond, reading waits
@@ -82,6 +83,24 @@ func (s *State) fit(d *Digest, it *mapping.Item, keep int) int {
 		return keep
 	}
 	return 0
+}
+
+// roomForUsers reports whether a digest may take in the ids of more users.
+func (s *State) roomForUsers(d *Digest, users []string) bool {
+	need := roomItems
+	var have map[string]bool
+	if d != nil {
+		have = d.userSet()
+	}
+	for _, u := range users {
+		if !have[u] {
+			need += idSize(u)
+		}
+	}
+	if need > s.spare() {
+		s.tighten()
+	}
+	return need == roomItems || need <= s.spare()
 }
 
 // tighten lets all key sets shrink, once: the first thing to save on.
