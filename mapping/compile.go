@@ -41,6 +41,7 @@ type compiler struct {
 	templates map[string]*compiledTemplate
 	audiences map[string]*compiledAudience
 	set       *RuleSet
+	keys      map[string]string // App Key -> the app that has it
 }
 
 type compiledAudience struct {

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -17,6 +18,7 @@ func (c *compiler) app(e *entry[appDoc]) {
 		matcher: &matcher{maxBody: d.MaxBody.or(MaxBody), exprs: c.exprs},
 	}
 	c.set.Apps[a.Name] = a
+	c.ownKey(e)
 	a.Secret = c.secret(e)
 	a.BaseURLs = c.baseURLs(e)
 	c.sender(d.Sender)
@@ -25,6 +27,24 @@ func (c *compiler) app(e *entry[appDoc]) {
 		c.errorf(d.MaxBody.at, "cannot use %d as max_body_bytes: want at least 1000", d.MaxBody.N)
 	}
 	a.Quota = c.quota(&d.Quota)
+}
+
+// ownKey refuses a key that another app has: the provider counts what is sent
+// with a key, and each app would count on all of it. The key is not named.
+func (c *compiler) ownKey(e *entry[appDoc]) {
+	key := e.Value.AppKey
+	if key.Value == "" {
+		return
+	}
+	if first, ok := c.keys[key.Value]; ok {
+		c.hintf(key.at, fmt.Sprintf("put the audiences of %q and %q under one app", first, e.Name.text),
+			"cannot use the App Key of %q for %q too: its quota is one, and each app would use all of it", first, e.Name.text)
+		return
+	}
+	if c.keys == nil {
+		c.keys = map[string]string{}
+	}
+	c.keys[key.Value] = e.Name.text
 }
 
 func (c *compiler) secret(e *entry[appDoc]) Secret {

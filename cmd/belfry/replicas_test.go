@@ -16,7 +16,7 @@ import (
 func sixApps() string {
 	var apps, audiences, rules strings.Builder
 	for _, app := range strings.Split("a b c d e f", " ") {
-		fmt.Fprintf(&apps, "  %s: {app_key: \"${APP_KEY}\", app_secret: \"${APP_SECRET}\", base_urls: [\"${PRIMARY}\"], sender: office, packages: [com.example.student]}\n", app)
+		fmt.Fprintf(&apps, "  %s: {app_key: key-of-%s, app_secret: \"${APP_SECRET}\", base_urls: [\"${PRIMARY}\"], sender: office, packages: [com.example.student]}\n", app, app)
 		fmt.Fprintf(&audiences, "  everyone-%s: {app: %s, package: com.example.student, platforms: [ios]}\n", app, app)
 		fmt.Fprintf(&rules, "  - {name: rule-%s, on: school.%s, audience: everyone-%s, template: t, key: event.data.id}\n", app, app, app)
 	}
