@@ -155,6 +155,24 @@ func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Messag
 			}
 		})
 	}
+	s.cancelUnderWay(match)
+}
+
+// cancelUnderWay marks what may be leaving at this moment, or may have left.
+// If it turns out that it did not, restore takes it out.
+func (s *State) cancelUnderWay(match *mapping.Match) {
+	under := slices.Clone(s.Held)
+	if s.Sending != nil {
+		under = append(under, s.Sending)
+	}
+	for _, b := range under {
+		if b.Digest.Audience != match.Audience && match.Audience != "" {
+			continue
+		}
+		if i := b.Digest.kept(match.Item.Key); i >= 0 && slices.Contains(match.Cancels, b.Digest.Items[i].Rule) {
+			b.Digest.Items[i].Cancelled = true
+		}
+	}
 }
 
 // Expire removes the items that are worth nothing any more, and reports

@@ -330,6 +330,60 @@ func TestASendThatWasInterruptedIsInDoubtAndNeverRepeated(t *testing.T) {
 	})
 }
 
+// restoredUnderWay cancels maths while its broadcast is under way.
+func restoredUnderWay(w *world, outcome bridge.Outcome) {
+	stuck := make(chan struct{})
+	w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
+		if n > 1 {
+			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+		}
+		<-stuck
+		outcome.At = time.Now()
+		return outcome
+	}
+	w.cancelled("maths", "music")
+	w.pass(3 * time.Minute)
+	w.wantSends(1)
+	w.restored("maths")
+	close(stuck)
+	w.pass(10 * time.Second)
+}
+
+func TestWhatIsCancelledWhileItsBroadcastIsUnderWayIsNotSentAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		restoredUnderWay(w, bridge.Outcome{Kind: bridge.NotSent, Message: "connection refused"})
+		w.pass(time.Hour)
+		w.wantSends(2)
+		if said := w.said(2); strings.Contains(said, "maths") || !strings.Contains(said, "music") {
+			t.Errorf("sent again is %q, want music alone", said)
+		}
+		if c := w.bridge.Status().Counts; c.Cancelled != 1 || c.Sent != 1 {
+			t.Errorf("counts %+v, want one cancelled and one sent", c)
+		}
+	})
+}
+
+func TestWhatIsCancelledInDoubtIsNotSentAgain(t *testing.T) {
+	for _, sent := range []bool{false, true} {
+		inWorld(t, func(w *world) {
+			restoredUnderWay(w, bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer"})
+			id := w.bridge.Status().InDoubt[0].ID
+			w.end()
+			w.start() // the mark is durable
+			if err := w.bridge.Do(w.t.Context(), func(s *bridge.State, app *mapping.App, now time.Time) error {
+				return s.Resolve(app, id, sent, "by ops", now)
+			}); err != nil {
+				w.t.Fatal(err)
+			}
+			w.pass(time.Hour)
+			c := w.bridge.Status().Counts
+			if sent && (c.Cancelled != 0 || c.Sent != 2) || !sent && (c.Cancelled != 1 || c.Sent != 1) {
+				t.Errorf("it was sent: %v; counts %+v", sent, c)
+			}
+		})
+	}
+}
+
 func TestAnOwnerThatLostTheAppStopsAtOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.cancelled("maths")

@@ -104,6 +104,16 @@ func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, now 
 
 // restore puts a digest back, under the items that have come since.
 func (s *State) restore(app *mapping.App, old *Digest) {
+	for _, it := range slices.Clone(old.Items) {
+		if it.Cancelled {
+			old.cancel(it.Key, []string{it.Rule})
+			s.Counts.Cancelled++
+			s.drop(dropCancelled, old, 1, []string{it.EventID})
+		}
+	}
+	if old.Count() == 0 {
+		return
+	}
 	k := old.key()
 	for i, ok := s.find(k); ok && len(old.Users) > 0; i, ok = s.find(k) {
 		if _, rest := s.Digests[i].splitUsers(old.Users); len(rest) == 0 {

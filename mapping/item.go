@@ -23,6 +23,8 @@ type Item struct {
 	ReadyBy  time.Time       `json:"ready_by"`      // Arrived + the rule's at_most: the end of its gathering window
 	Expires  time.Time       `json:"expires"`       // Arrived + expires_after: worth nothing from here on
 	Priority Priority        `json:"priority"`
+	// Cancelled while its broadcast was under way or in doubt: it is not sent again.
+	Cancelled bool `json:"cancelled,omitempty"`
 }
 
 // Gather is a coalescing window: how long a digest waits for more items.
