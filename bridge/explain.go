@@ -83,6 +83,9 @@ func (t *table) stands(r *row) string {
 		}
 		return fmt.Sprintf("muted by an operator until %s.", t.clock(r, r.until))
 	case StatePaused:
+		if !t.Paused {
+			return fmt.Sprintf("paused: %d broadcasts are in doubt, and nothing more is sent until one is resolved (belfry status, belfry resolve).", t.Doubts)
+		}
 		return "paused: the app sends nothing until an operator resumes it."
 	case StateGathering:
 		if r.until.Before(r.d.ReadyBy) {

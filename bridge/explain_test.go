@@ -38,6 +38,7 @@ func TestEveryStateIsExplainedInWords(t *testing.T) {
 		{"goes now", func(*Situation) {}, StateNext, []string{"goes now", "expired by 15:30"}},
 		{"gathering", func(s *Situation) { s.Now = noon.Add(-20 * time.Minute) }, StateGathering, []string{"1 item until 11:45"}},
 		{"paused", func(s *Situation) { s.Paused = true }, StatePaused, []string{"until an operator resumes"}},
+		{"too many doubts", func(s *Situation) { s.Doubts = 16 }, StatePaused, []string{"16 broadcasts are in doubt", "belfry resolve"}},
 		{"under way", func(s *Situation) { s.Busy = true }, StateReady, []string{"another send is under way"}},
 		{"muted", func(s *Situation) {
 			s.Muted = func(*Digest) (time.Time, bool) { return noon.Add(2 * time.Hour), true }

@@ -19,6 +19,7 @@ type Situation struct {
 	Digests  []*Digest // in an order that does not depend on their ids
 	Ledger   *quota.Ledger
 	Paused   bool
+	Doubts   int                                         // broadcasts in doubt; with too many, nothing more goes
 	Busy     bool                                        // a send is under way
 	Muted    func(*Digest) (until time.Time, muted bool) // nil: nothing is muted; zero until: until told otherwise
 	Forecast *forecast.Forecast                          // nil: nothing is known of the future

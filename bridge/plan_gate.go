@@ -19,7 +19,7 @@ func (t *table) gate(r *row) {
 			return
 		}
 	}
-	if t.Paused {
+	if t.Paused || t.Doubts >= maxHeld {
 		r.state = StatePaused
 		return
 	}
