@@ -42,6 +42,8 @@ type Bridge struct {
 	reloaded chan struct{} // capacity 1: rules has changed
 	orders   chan order
 	status   atomic.Pointer[Status]
+
+	kept []byte // the latest state that we know we have stored; Run's goroutine only
 }
 
 // New checks the configuration and returns a Bridge that does nothing yet.

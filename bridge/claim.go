@@ -36,6 +36,9 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 			b.log.Info("another replica claimed the app first, trying again", "why", err)
 			continue
 		}
+		if err == nil {
+			b.kept = data
+		}
 		if err == nil && interrupted != nil {
 			b.log.Warn("found a broadcast whose sending was interrupted; whether it was sent is not known",
 				"broadcast", interrupted.ID, "started", interrupted.Started, "remedy", "belfry resolve "+interrupted.ID+" --sent, or --not-sent")
@@ -52,8 +55,43 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 	if r.Sequence > 0 {
 		return Decode(b.name, r.Data)
 	}
-	b.log.Info("no state is stored yet, beginning with an empty one")
-	return NewState(b.name, b.cfg.Born()), nil
+	return b.begin(ctx, c)
+}
+
+// begin makes a state where none is stored. Either there never was one, or it
+// was lost: then the one in our memory goes on, if nobody has changed it
+// since. Else nobody knows what was sent, and nothing is until an operator
+// has looked.
+func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
+	owner := b.cfg.Lease.Vanished()
+	if b.kept != nil && owner == b.cfg.Replica {
+		b.log.Error("the stored state has vanished; going on with the one in memory")
+		return Decode(b.name, b.kept)
+	}
+	latest, err := c.latest(ctx, b.cfg.Publisher, b.name)
+	if err != nil {
+		return nil, err
+	}
+	s := NewState(b.name, b.cfg.Born())
+	if owner == "" && latest.IsZero() {
+		b.log.Info("no state is stored yet, beginning with an empty one")
+		return s, nil
+	}
+	s.Paused = &Pause{Since: time.Now(), Why: "the stored state is lost, and with it what was sent of the quota and what was waiting. " + lostTraces(owner, latest)}
+	b.log.Error("the stored state has vanished; the app begins anew and is paused", "why", s.Paused.Why,
+		"remedy", "see what was sent (results; the provider's console), record it with belfry quota spend, then belfry resume --app "+b.name)
+	return s, nil
+}
+
+// lostTraces says what is known of a state that was lost.
+func lostTraces(owner string, latest time.Time) string {
+	switch {
+	case latest.IsZero():
+		return "Its owner was " + owner
+	case owner == "":
+		return "Its latest result is of " + latest.UTC().Format(time.RFC3339)
+	}
+	return "Its owner was " + owner + ", its latest result is of " + latest.UTC().Format(time.RFC3339)
 }
 
 // token marks a stored state as ours.

@@ -97,6 +97,23 @@ func (c *committer) load(ctx context.Context) (Record, error) {
 	}
 }
 
+// latest asks when the app's latest result was published, for as long as it takes.
+func (c *committer) latest(ctx context.Context, p Publisher, app string) (time.Time, error) {
+	pace := newPace(ctx)
+	for {
+		getCtx, cancel := context.WithTimeout(ctx, putTimeout)
+		at, err := p.Latest(getCtx, app)
+		cancel()
+		c.trouble(err)
+		if err == nil {
+			return at, nil
+		}
+		if wait(ctx, pace) != nil {
+			return time.Time{}, fmt.Errorf("cannot look for earlier results: %w", err)
+		}
+	}
+}
+
 // newPace waits a little longer after every failure, up to two seconds.
 func newPace(ctx context.Context) backoff.BackOff {
 	return backoff.WithContext(backoff.NewExponentialBackOff(

@@ -37,6 +37,13 @@ type Lease interface {
 	// the clock itself: a process that was suspended past its lease is told
 	// so at once, even before lost is closed.
 	Holds() bool
+	// Emptied tells the owner that the store has lost everything of the app,
+	// so that it is stored again although nothing has changed.
+	Emptied() <-chan struct{}
+	// Vanished names the replica (Config.Replica) that was the last owner
+	// when the store lost everything of the app, "unknown" included; empty:
+	// this replica knows of no loss.
+	Vanished() string
 	// Release gives the lease up, so that another replica takes over at once.
 	Release(ctx context.Context) error
 }
@@ -110,6 +117,9 @@ type Send struct {
 
 // Publisher publishes results and dead letters.
 type Publisher interface {
+	// Latest says when the app's latest result was published; zero: the
+	// stream has none.
+	Latest(ctx context.Context, app string) (time.Time, error)
 	// Publish returns nil when the stream has the message; the same id again
 	// within the stream's duplicate window is not stored twice.
 	Publish(ctx context.Context, p Publication) error

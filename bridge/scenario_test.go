@@ -549,3 +549,83 @@ func TestEveryCommitMayBreakAndTheDayEndsTheSame(t *testing.T) {
 		})
 	}
 }
+
+// A store that is emptied (its stream was deleted, NATS came back without its
+// data) must not let a broadcast that was sent be sent again.
+func TestAnEmptiedStoreIsFilledAgainAtOnceByAnIdleOwner(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.wantSends(1)
+		w.store.Set(nil, "")
+		w.lease.Empty()
+		w.pass(time.Second)
+		if w.store.Record().Sequence == 0 {
+			t.Fatal("nothing is stored; a restart would forget what was sent")
+		}
+		w.end()
+		w.start()
+		w.pass(time.Hour)
+		w.wantSends(1)
+		if s := w.bridge.Status(); s.Counts.Sent != 1 || s.Paused != nil {
+			t.Errorf("the next owner knows of %d sends, paused %+v", s.Counts.Sent, s.Paused)
+		}
+	})
+}
+
+func TestAnOwnerWhoseLeaseAndStateWereLostGoesOnWithWhatItRemembers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.cancelled("music") // gathers
+		w.pass(3 * time.Second)
+		w.store.Set(nil, "")
+		w.lease.Vanish("replica-1")
+		w.lease.Revoke()
+		w.pass(3 * time.Minute)
+		w.wantSends(2)
+		if got := w.said(2); got != "[music]+0" {
+			t.Errorf("the second broadcast says %q", got)
+		}
+		if s := w.bridge.Status(); s.Counts.Sent != 2 || s.Paused != nil {
+			t.Errorf("%d sends are known, paused %+v", s.Counts.Sent, s.Paused)
+		}
+	})
+}
+
+func TestAStateThatIsLostForGoodPausesTheApp(t *testing.T) {
+	for name, lose := range map[string]func(w *world){
+		"its owner is gone, but its results are there": func(w *world) {
+			w.end()
+			w.store.Set(nil, "")
+			w.start()
+		},
+		"another replica was the last owner": func(w *world) {
+			w.publisher.Forget() // NATS has lost the results as well
+			w.store.Set(nil, "")
+			w.lease.Vanish("another")
+			w.lease.Revoke()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.cancelled("maths")
+				w.pass(3 * time.Minute)
+				w.wantSends(1)
+				lose(w)
+				w.pass(5 * time.Hour)
+				w.wantSends(1)
+				s := w.bridge.Status()
+				if s.Paused == nil || !strings.Contains(s.Paused.Why, "the stored state is lost") {
+					t.Fatalf("paused: %+v", s.Paused)
+				}
+				err := w.bridge.Do(context.Background(), func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil })
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.pass(3 * time.Minute)
+				w.wantSends(2) // the operator has decided so
+			})
+		})
+	}
+}

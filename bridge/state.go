@@ -69,7 +69,7 @@ func (m Mute) Scope() string {
 // Pause stops all sending of the app until an operator resumes it.
 type Pause struct {
 	Since time.Time `json:"since"`
-	Code  int       `json:"code,omitempty"` // the provider's, 0 if an operator paused
+	Code  int       `json:"code,omitempty"` // the provider's, 0 if an operator paused, or Belfry itself after a loss
 	Why   string    `json:"why"`
 }
 

@@ -176,6 +176,10 @@ func (t *tenure) next(ctx context.Context) error {
 		return t.obey(ctx, o)
 	case <-t.reloaded:
 		return t.reload(ctx)
+	case <-t.cfg.Lease.Emptied():
+		t.log.Error("the stored state has vanished; what is in memory is stored again")
+		t.dirty = true
+		return t.commit(ctx)
 	}
 	return nil
 }
@@ -270,6 +274,7 @@ func (t *tenure) commit(ctx context.Context) error {
 	if err := t.commits.commit(commitCtx, data, t.state.token()); err != nil {
 		return err
 	}
+	t.kept = data
 	t.dirty, t.lastCommit = false, time.Now()
 	t.queueUnpublished()
 	return nil

@@ -3,6 +3,7 @@ package bridgetest
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ type Lease struct {
 	mu       sync.Mutex
 	lost     chan struct{}
 	asleep   bool
+	emptied  chan struct{}
+	vanished string
 	Acquired int
 	Released int
 }
@@ -37,6 +40,45 @@ func (l *Lease) Holds() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.asleep
+}
+
+// Emptied implements bridge.Lease.
+func (l *Lease) Emptied() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.signal()
+}
+
+func (l *Lease) signal() chan struct{} {
+	if l.emptied == nil {
+		l.emptied = make(chan struct{}, 1)
+	}
+	return l.emptied
+}
+
+// Vanished implements bridge.Lease.
+func (l *Lease) Vanished() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.vanished
+}
+
+// Empty tells the owner of a store that has lost what it had; Store.Set does
+// the emptying itself.
+func (l *Lease) Empty() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.signal() <- struct{}{}:
+	default:
+	}
+}
+
+// Vanish lets the replica know whose state the store has lost.
+func (l *Lease) Vanish(owner string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.vanished = owner
 }
 
 // Oversleep lets the lease be over without anyone having been told yet, as
@@ -141,9 +183,17 @@ func (s *Source) Get(_ context.Context, stream string, sequence uint64) (mapping
 
 // Publisher is a bridge.Publisher that keeps what was published, once for each id.
 type Publisher struct {
-	mu   sync.Mutex
-	all  []bridge.Publication
-	Fail func(bridge.Publication) error // nil: never
+	mu     sync.Mutex
+	all    []bridge.Publication
+	latest map[string]time.Time           // when the latest result of each app came
+	Fail   func(bridge.Publication) error // nil: never
+}
+
+// Latest implements bridge.Publisher.
+func (p *Publisher) Latest(_ context.Context, app string) (time.Time, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.latest[app], nil
 }
 
 // Publish implements bridge.Publisher.
@@ -160,8 +210,21 @@ func (p *Publisher) Publish(ctx context.Context, m bridge.Publication) error {
 	}
 	if !slices.ContainsFunc(p.all, func(o bridge.Publication) bool { return o.ID == m.ID }) {
 		p.all = append(p.all, m)
+		p.note(m.Subject)
 	}
 	return nil
+}
+
+func (p *Publisher) note(subject string) {
+	rest, isResult := strings.CutPrefix(subject, "belfry.result.")
+	if !isResult {
+		return
+	}
+	if p.latest == nil {
+		p.latest = map[string]time.Time{}
+	}
+	app, _, _ := strings.Cut(rest, ".")
+	p.latest[app] = time.Now()
 }
 
 // Published returns everything that was published, in order.
@@ -169,6 +232,13 @@ func (p *Publisher) Published() []bridge.Publication {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.all)
+}
+
+// Forget loses everything that was published.
+func (p *Publisher) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all, p.latest = nil, nil
 }
 
 // Provider is a bridge.Provider that answers as it is told and remembers

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -203,4 +204,80 @@ func TestChaosTroubleADeniedPublishIsNamedAndNothingIsLost(t *testing.T) {
 	c.until("the trouble is over", func() bool {
 		return !c.town[0].has("nats.permissions", "") && !c.town[0].has("results.unavailable", "")
 	})
+}
+
+// deleteState does what an operator's slip does. Whoever stands by sees the
+// stream missing at once, and must not begin with nothing.
+func (c *chaos) deleteState() {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	if err := c.js.DeleteStream(ctx, "BELFRY"); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *chaos) stateIsStored() bool {
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	stream, err := c.js.Stream(ctx, "BELFRY")
+	if err != nil {
+		return false
+	}
+	_, err = stream.GetLastMsgForSubject(ctx, "belfry.state.campus")
+	return err == nil
+}
+
+func TestChaosTroubleADeletedStateIsStoredAgainByAnIdleOwnerNotByAStandby(t *testing.T) {
+	t.Parallel()
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	c := newChaos(t, natsURL, 1, 100)
+	c.launchAll(2)
+	c.event("k0")
+	c.untilSent("k0")
+	owner, _ := c.stateToken()
+	c.deleteState()
+	c.until("the state is stored again", c.stateIsStored)
+	if again, _ := c.stateToken(); again != owner {
+		t.Fatalf("the state was stored again by %s, want its owner %s", again, owner)
+	}
+	for i, r := range c.town {
+		if r.status().Role == bridge.RoleOwner {
+			r.kill()
+			c.town = slices.Delete(c.town, i, i+1)
+			break
+		}
+	}
+	c.event("k1")
+	c.untilSent("k0", "k1")
+	c.until("both sends are known and charged after the takeover", func() bool {
+		s := c.ownerStatus()
+		return s.Counts.Sent == 2 && len(s.Quota) > 0 && s.Quota[0].Used == 2
+	})
+}
+
+func TestChaosTroubleAStateThatIsLostWithItsOwnerPausesTheApp(t *testing.T) {
+	t.Parallel()
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	c := newChaos(t, natsURL, 1, 100)
+	c.launchAll(1)
+	c.event("k0")
+	c.untilSent("k0")
+	c.town[0].kill()
+	c.deleteState()
+	c.town[0] = c.launch("")
+	c.until("the app is owned, and has read its events again", func() bool {
+		s := c.ownerStatus()
+		return s.Role == bridge.RoleOwner && len(s.Digests) > 0
+	})
+	code, out, errs := cli(t, "status", "--nats", natsURL)
+	if code != exitOK || !strings.Contains(out, "PAUSED") || !strings.Contains(out, "the stored state is lost") || !strings.Contains(out, "belfry resume --app campus") {
+		t.Errorf("status says (exit %d):\n%s%s", code, out, errs)
+	}
+	if log := c.town[0].log.String(); !strings.Contains(log, `"level":"ERROR"`) || !strings.Contains(log, "begins anew and is paused") {
+		t.Errorf("the log does not name the loss:\n%s", log)
+	}
+	if n := len(c.provider.Broadcasts()); n != 1 {
+		t.Errorf("%d broadcasts left, want the one from before", n)
+	}
 }

@@ -17,6 +17,7 @@ type hold struct {
 	// Owned by keep until done is closed, then by release.
 	record   leaseRecord
 	sequence uint64
+	emptied  bool // the stream was lost, and nobody has been told yet
 
 	mu         sync.Mutex // guards what follows
 	why        error
@@ -107,6 +108,7 @@ func (h *hold) renew(ctx context.Context) (ours bool, err error) {
 		var sequence uint64
 		if sequence, err = h.lease.write(ctx, h.record, h.sequence); err == nil {
 			h.sequence = sequence
+			h.tellEmptied()
 			return true, nil
 		}
 		s, lookErr := h.lease.look(ctx)
@@ -119,8 +121,21 @@ func (h *hold) renew(ctx context.Context) (ours bool, err error) {
 			return false, nil
 		}
 		h.sequence = s.sequence
+		h.emptied = h.emptied || s.sequence == 0
 	}
 	return true, err
+}
+
+// tellEmptied says that whatever the stream had is to be written again.
+func (h *hold) tellEmptied() {
+	if !h.emptied {
+		return
+	}
+	h.emptied = false
+	select {
+	case h.lease.emptied <- struct{}{}:
+	default: // it is known already
+	}
 }
 
 // owns reports whether nobody else has written what was seen.

@@ -34,6 +34,8 @@ type Lease struct {
 	held    *hold      // nil: we don't hold it
 	waiting bool       // in Acquire
 	seen    sight      // the latest we know
+
+	emptied chan struct{} // capacity 1: the stream was lost while we held the lease
 }
 
 // Lease returns the lease of one app, not spread over replicas; see Leases.
@@ -44,6 +46,7 @@ func (j *JetStream) Lease(app string) *Lease {
 		replica: j.cfg.Replica,
 		name:    j.cfg.Name,
 		times:   productionTimes(),
+		emptied: make(chan struct{}, 1),
 	}
 }
 
@@ -85,7 +88,11 @@ func (l *Lease) try(ctx context.Context, w *watch) (*hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !w.look(time.Now(), s, l.replica, l.times) {
+	switch claim := w.look(time.Now(), s, l.replica, l.times); {
+	case !claim && s.sequence == 0:
+		return nil, fmt.Errorf("what stream %s had of %s has vanished: it is left to replica %s, which may have the state in memory, for up to %s",
+			l.subject.js.cfg.StateStream, l.app, s.vanished, l.times.vanished)
+	case !claim:
 		return nil, nil
 	}
 	h, err := l.claim(ctx, s)
@@ -130,6 +137,19 @@ func (l *Lease) Holds() bool {
 	return h != nil && h.valid(time.Now())
 }
 
+// Emptied tells the holder that the stream was lost, and the app's state with
+// it; the lease has been written again.
+func (l *Lease) Emptied() <-chan struct{} { return l.emptied }
+
+// Vanished names the replica, as in Config.Replica, whose lease was the last
+// to vanish before our eyes, "unknown" if the stream did before we saw a
+// lease; empty: none has.
+func (l *Lease) Vanished() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen.vanished
+}
+
 // Why says why the lost channel was closed: ErrLeaseTaken, ErrLeaseSilent or
 // ErrLeaseHandover; nil while the lease is held and after Release.
 func (l *Lease) Why() error {
@@ -162,6 +182,9 @@ func (l *Lease) isWaiting() bool {
 
 func (l *Lease) look(ctx context.Context) (sight, error) {
 	msg, err := l.subject.get(ctx)
+	if isMissing(err) { // it was there when we began
+		l.note(sight{vanished: "unknown"})
+	}
 	if err != nil {
 		return sight{}, err
 	}
@@ -173,14 +196,21 @@ func (l *Lease) look(ctx context.Context) (sight, error) {
 			s.record = leaseRecord{Replica: "unreadable"}
 		}
 	}
-	l.note(s)
-	return s, nil
+	return l.note(s), nil
 }
 
-func (l *Lease) note(s sight) {
+// note keeps what was seen, and from whom something has vanished by now.
+func (l *Lease) note(s sight) sight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	switch {
+	case s.sequence == 0 && l.seen.sequence > 0:
+		s.vanished = l.seen.record.Replica
+	case l.seen.vanished != "":
+		s.vanished = l.seen.vanished
+	}
 	l.seen = s
+	return s
 }
 
 func (l *Lease) write(ctx context.Context, record leaseRecord, expect uint64) (uint64, error) {
@@ -190,7 +220,7 @@ func (l *Lease) write(ctx context.Context, record leaseRecord, expect uint64) (u
 	}
 	sequence, err := l.subject.put(ctx, data, nil, expect)
 	if err == nil {
-		l.note(sight{sequence, record})
+		l.note(sight{sequence: sequence, record: record})
 	}
 	return sequence, err
 }

@@ -220,6 +220,69 @@ func TestLeaseSurvivesAnEmptyNATS(t *testing.T) {
 	}
 }
 
+func TestStandbyLeavesWhatVanishedToItsOwner(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	a, b := provisioned(t, n.URL(), "a"), provisioned(t, n.URL(), "b")
+	l, standby := a.Lease("school"), b.Lease("school")
+	l.times, standby.times = quick(), quick()
+	lost := acquired(t, l)
+	claimed := acquiring(t, standby)
+	ctx := within(t, 20*time.Second)
+	for standby.Owner().Replica != "a" {
+		if ctx.Err() != nil {
+			t.Fatal("the standby does not see the owner")
+		}
+	}
+	if err := a.js.DeleteStream(ctx, DefaultStateStream); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, "the owner is not told that its state is gone", l.Emptied())
+	select {
+	case <-lost:
+		t.Fatalf("the owner lost what was its own: %v", l.Why())
+	case <-claimed:
+		t.Fatal("the standby has claimed the app before its owner could store its state again")
+	default:
+	}
+
+	a.nc.Close()
+	if err := b.js.DeleteStream(ctx, DefaultStateStream); err != nil {
+		t.Fatal(err)
+	}
+	b.waitFor(t, "+lease.unavailable school")
+	select {
+	case <-claimed:
+	case <-ctx.Done():
+		t.Fatal("an app whose owner has died with it stays without one")
+	}
+	b.waitFor(t, "-lease.unavailable school")
+	if got := standby.Vanished(); got != "a" {
+		t.Errorf("the state vanished from %q, want a", got)
+	}
+}
+
+func TestReplicaThatSawNoLeaseBeforeTheStreamVanishedWaitsAsWell(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	l := c.Lease("school")
+	ctx := within(t, 20*time.Second)
+	if err := c.js.DeleteStream(ctx, DefaultStateStream); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.look(ctx); !isMissing(err) {
+		t.Fatalf("looked at a stream that is gone: %v", err)
+	}
+	var w watch
+	s, err := l.look(ctx) // the first look has made the stream again
+	if err != nil || s.sequence != 0 || s.vanished != "unknown" {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if w.look(time.Now(), s, "a", l.times) {
+		t.Error("claimed at once; an owner that is well may be about to write its lease again")
+	}
+}
+
 func TestPromisedLeaseIsKeptUntilItIsReleasedAndThenWaitsForTheOther(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)

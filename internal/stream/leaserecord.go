@@ -12,10 +12,11 @@ type leaseRecord struct {
 	HandoverTo string    `json:"handover_to,omitempty"` // with Released: who claims first
 }
 
-// sight is the lease as the leader has it. Sequence 0: there is none yet.
+// sight is the lease as the leader has it. Sequence 0: there is none.
 type sight struct {
 	sequence uint64
 	record   leaseRecord
+	vanished string // the replica whose record was the last to vanish before our eyes; empty: none has
 }
 
 // leaseTimes are the patience of all who take part in a lease.
@@ -25,6 +26,7 @@ type leaseTimes struct {
 	poll     time.Duration // between two looks of a standby
 	handover time.Duration // that others leave to the one to whom an app was handed over
 	grace    time.Duration // that an owner has to stop after it was asked to give the app up
+	vanished time.Duration // that others leave to the last owner after the stream was lost
 }
 
 func productionTimes() leaseTimes {
@@ -34,6 +36,7 @@ func productionTimes() leaseTimes {
 		poll:     250 * time.Millisecond,
 		handover: 2 * time.Second,
 		grace:    time.Minute, // a send may be waiting 30 s for its answer
+		vanished: 30 * time.Second,
 	}
 }
 
@@ -49,6 +52,11 @@ type watch struct {
 //
 // A renewal that we could not have seen must not count as missing: after a
 // stretch without looks (we were suspended, NATS was gone) patience starts anew.
+//
+// A lease that vanished took the state with it, and the only copy may be in
+// the memory of its owner: others claim it late, so that they don't begin
+// with nothing. Whoever was the last owner that we know leaves a later one,
+// whom we did not see, the time of a renewal.
 func (w *watch) look(now time.Time, s sight, me string, t leaseTimes) (claim bool) {
 	blind := now.Sub(w.looked) > t.patience/2
 	if s.sequence != w.sequence || blind {
@@ -57,8 +65,12 @@ func (w *watch) look(now time.Time, s sight, me string, t leaseTimes) (claim boo
 	w.looked = now
 	unchanged := now.Sub(w.since)
 	switch {
-	case s.sequence == 0, s.record.Replica == me && !s.record.Released:
+	case s.sequence == 0 && s.vanished == "", s.sequence > 0 && s.record.Replica == me && !s.record.Released:
 		return true
+	case s.sequence == 0 && s.vanished == me:
+		return unchanged >= t.patience
+	case s.sequence == 0:
+		return unchanged >= t.vanished
 	case s.record.Released && (s.record.HandoverTo == "" || s.record.HandoverTo == me):
 		return true
 	case s.record.Released:

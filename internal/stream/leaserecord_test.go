@@ -21,28 +21,34 @@ func TestAStandbyClaimsALease(t *testing.T) {
 		return looks
 	}
 	for name, c := range map[string]struct {
-		record leaseRecord
-		looks  []at
-		claim  bool // at the last look; never before
+		record   leaseRecord
+		looks    []at
+		claim    bool // at the last look; never before
+		vanished string
 	}{
-		"that nobody ever had, at once":                    {leaseRecord{}, []at{{0, 0}}, true},
-		"that was released, at once":                       {released, []at{{0, 7}}, true},
-		"that was handed over to it, at once":              {toMe, []at{{0, 7}}, true},
-		"that it holds itself, after an answer got lost":   {leaseRecord{Replica: "me"}, []at{{0, 7}}, true},
-		"that nobody renewed for 3 s":                      {held, every250(0, 3000, 7), true},
-		"but not before":                                   {held, every250(0, 2750, 7), false},
-		"but not while it is renewed":                      {held, append(every250(0, 2750, 7), every250(3000, 5750, 8)...), false},
-		"3 s after the last renewal":                       {held, append(every250(0, 1000, 7), every250(1250, 4250, 8)...), true},
-		"but not when it slept for most of the 3 s":        {held, []at{{0, 7}, {250, 7}, {9000, 7}, {9250, 7}}, false},
-		"that was promised to another one, but only after": {toOther, every250(0, 1750, 7), false},
-		"that was promised to one that did not come":       {toOther, every250(0, 2000, 7), true},
+		"that nobody ever had, at once":                     {leaseRecord{}, []at{{0, 0}}, true, ""},
+		"that was released, at once":                        {released, []at{{0, 7}}, true, ""},
+		"that was handed over to it, at once":               {toMe, []at{{0, 7}}, true, ""},
+		"that it holds itself, after an answer got lost":    {leaseRecord{Replica: "me"}, []at{{0, 7}}, true, ""},
+		"that nobody renewed for 3 s":                       {held, every250(0, 3000, 7), true, ""},
+		"but not before":                                    {held, every250(0, 2750, 7), false, ""},
+		"but not while it is renewed":                       {held, append(every250(0, 2750, 7), every250(3000, 5750, 8)...), false, ""},
+		"3 s after the last renewal":                        {held, append(every250(0, 1000, 7), every250(1250, 4250, 8)...), true, ""},
+		"but not when it slept for most of the 3 s":         {held, []at{{0, 7}, {250, 7}, {9000, 7}, {9250, 7}}, false, ""},
+		"that was promised to another one, but only after":  {toOther, every250(0, 1750, 7), false, ""},
+		"that vanished with its owner's memory, after 30 s": {leaseRecord{}, every250(0, 30000, 0), true, "x"},
+		"that vanished, but not before":                     {leaseRecord{}, every250(0, 29750, 0), false, "x"},
+		"that vanished from itself, after 3 s":              {leaseRecord{}, every250(0, 3000, 0), true, "me"},
+		"that vanished from itself, but not before":         {leaseRecord{}, every250(0, 2750, 0), false, "me"},
+		"that vanished, not if it came back":                {held, append(every250(0, 20000, 0), every250(20250, 23000, 1)...), false, "x"},
+		"that was promised to one that did not come":        {toOther, every250(0, 2000, 7), true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var w watch
 			start := time.Now()
 			for i, look := range c.looks {
-				got := w.look(start.Add(time.Duration(look.ms)*time.Millisecond), sight{look.seq, c.record}, "me", productionTimes())
+				got := w.look(start.Add(time.Duration(look.ms)*time.Millisecond), sight{look.seq, c.record, c.vanished}, "me", productionTimes())
 				if want := c.claim && i == len(c.looks)-1; got != want {
 					t.Fatalf("at %d ms: claims %v, want %v", look.ms, got, want)
 				}

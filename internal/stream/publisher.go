@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,6 +29,18 @@ func (p *publisher) Publish(ctx context.Context, pub bridge.Publication) error {
 		jetstream.WithExpectStream(p.js.cfg.ResultStream),
 		jetstream.WithRetryAttempts(0))
 	return p.judge(ctx, pub.Subject, err)
+}
+
+// Latest reads the last of the app's results; without the stream there are none.
+func (p *publisher) Latest(ctx context.Context, app string) (time.Time, error) {
+	msg, err := p.js.readStored(ctx, p.js.cfg.ResultStream, storedRequest{LastFor: ResultSubjects + app + ".>"})
+	switch {
+	case apiCode(err) == codeNoMessage, isMissing(err):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, fmt.Errorf("cannot read the latest result of %s: %w", app, err)
+	}
+	return msg.Time, nil
 }
 
 func (p *publisher) judge(ctx context.Context, subject string, err error) error {

@@ -31,6 +31,30 @@ func TestPublisherStoresAnIDOnce(t *testing.T) {
 	}
 }
 
+func TestLatestResultOfAnApp(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	ctx := within(t, 20*time.Second)
+	began := time.Now().Add(-time.Second)
+	for _, subject := range []string{"belfry.result.school.all.sent", "belfry.deadletter.shop"} {
+		if err := c.Publisher().Publish(ctx, bridge.Publication{ID: subject, Subject: subject, Data: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if at, err := c.Publisher().Latest(ctx, "school"); err != nil || at.Before(began) || at.After(time.Now().Add(time.Second)) {
+		t.Errorf("the latest result of school is of %s (%v), want just now", at, err)
+	}
+	if at, err := c.Publisher().Latest(ctx, "shop"); err != nil || !at.IsZero() {
+		t.Errorf("the latest result of an app that has none: %s, %v", at, err)
+	}
+	if err := c.js.DeleteStream(ctx, DefaultResultStream); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := c.Publisher().Latest(ctx, "school"); err != nil || !at.IsZero() {
+		t.Errorf("the latest result without a stream: %s, %v", at, err)
+	}
+}
+
 func TestPublicationThatNoStreamCanTakeIsPermanent(t *testing.T) {
 	t.Parallel()
 	c := provisioned(t, startNATS(t).URL(), "a")

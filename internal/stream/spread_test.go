@@ -12,7 +12,7 @@ import (
 func quick() leaseTimes {
 	return leaseTimes{
 		renew: 50 * time.Millisecond, patience: time.Second, poll: 20 * time.Millisecond,
-		handover: 500 * time.Millisecond, grace: 10 * time.Second,
+		handover: 500 * time.Millisecond, grace: 10 * time.Second, vanished: 2 * time.Second,
 	}
 }
 
