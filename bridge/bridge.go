@@ -115,7 +115,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 // afterTenure says why the app was left, and waits where trying again at once
 // would only repeat it.
 func (b *Bridge) afterTenure(ctx context.Context, err error) {
-	b.cfg.Note("state.corrupt", nil)
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return
@@ -123,8 +122,11 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 		b.log.Warn("left the app: another replica owns it now", "why", err)
 	default:
 		b.log.Error("left the app", "err", err)
-		if errors.Is(err, ErrCorrupt) {
+		switch {
+		case errors.Is(err, ErrCorrupt):
 			b.cfg.Note("state.corrupt", err)
+		case errors.Is(err, ErrUnstorable):
+			b.cfg.Note("state.unstorable", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -151,6 +153,7 @@ func (b *Bridge) own(ctx context.Context, lost <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	b.cfg.Note("state.corrupt", nil)
 	b.log.Info("owns the app", "epoch", t.state.Epoch, "digests", len(t.state.Digests), "in_doubt", len(t.state.Held))
 	return t.run(started)
 }

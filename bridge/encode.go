@@ -30,6 +30,9 @@ var magic = []byte("belfry1\n")
 // It is never repaired or replaced on its own: an operator must look.
 var ErrCorrupt = errors.New("the state is corrupt")
 
+// ErrUnstorable is returned for a state that Encode can't write.
+var ErrUnstorable = errors.New("the state cannot be stored")
+
 type envelope struct {
 	Version int `json:"version"`
 	*State
@@ -54,11 +57,11 @@ func NewCodec() (*Codec, error) {
 func (c *Codec) Encode(s *State) ([]byte, error) {
 	c.buf.Reset()
 	if err := json.NewEncoder(&c.buf).Encode(envelope{stateVersion, s}); err != nil {
-		return nil, fmt.Errorf("cannot encode the state of %s: %w", s.App, err)
+		return nil, fmt.Errorf("cannot encode the state of %s: %w: %w", s.App, ErrUnstorable, err)
 	}
 	out := c.zip.EncodeAll(c.buf.Bytes(), slices.Clone(magic))
 	if len(out) > MaxState {
-		return nil, fmt.Errorf("cannot encode the state of %s: %d bytes are more than %d", s.App, len(out), MaxState)
+		return nil, fmt.Errorf("cannot encode the state of %s: %w: %d bytes are more than %d", s.App, ErrUnstorable, len(out), MaxState)
 	}
 	return out, nil
 }

@@ -2,11 +2,15 @@ package bridge_test
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +67,25 @@ type world struct {
 	stop   context.CancelFunc
 	done   chan error
 	starts int
+
+	mu       sync.Mutex // guards what follows
+	troubles map[string]string
+}
+
+func (w *world) note(condition string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.troubles, condition)
+	if err != nil {
+		w.troubles[condition] = err.Error()
+	}
+}
+
+// trouble is what is said of a condition; empty: it does not hold.
+func (w *world) trouble(condition string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.troubles[condition]
 }
 
 // inWorld runs a scenario in virtual time, beginning with one running bridge.
@@ -72,6 +95,7 @@ func inWorld(t *testing.T, scenario func(w *world)) {
 		w := &world{
 			t: t, store: &bridgetest.Store{}, lease: &bridgetest.Lease{}, source: bridgetest.NewSource("SCHOOL", time.Now()),
 			publisher: &bridgetest.Publisher{}, provider: &bridgetest.Provider{}, rules: compile(t, scenarioRules),
+			troubles: map[string]string{},
 		}
 		w.start()
 		defer func() { w.end() }()
@@ -85,7 +109,7 @@ func (w *world) start() {
 	b, err := bridge.New(bridge.Config{
 		Rules: w.rules, Replica: fmt.Sprint("replica-", w.starts), Store: w.store, Lease: w.lease, Source: w.source,
 		Publisher: w.publisher, Provider: func(*mapping.App) (bridge.Provider, error) { return w.provider, nil },
-		Born: func() string { return "born" }, Logger: slog.New(slog.DiscardHandler),
+		Born: func() string { return "born" }, Logger: slog.New(slog.DiscardHandler), Note: w.note,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -628,4 +652,49 @@ func TestAStateThatIsLostForGoodPausesTheApp(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAStateThatCannotBeStoredIsNamedUntilItCan(t *testing.T) {
+	inWorld(t, func(w *world) {
+		err := w.bridge.Do(context.Background(), func(s *bridge.State, _ *mapping.App, at time.Time) error {
+			noise := make([]byte, bridge.MaxState)
+			rand.NewChaCha8([32]byte{}).Read(noise)
+			s.Paused = &bridge.Pause{Since: at, Why: hex.EncodeToString(noise)}
+			return nil
+		})
+		if !errors.Is(err, bridge.ErrUnstorable) {
+			t.Errorf("the order came to %v", err)
+		}
+		w.settle()
+		if got := w.trouble("state.unstorable"); !strings.Contains(got, "bytes are more than") {
+			t.Errorf("the trouble says %q", got)
+		}
+		w.pass(15 * time.Second)
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.wantSends(1)
+		if got := w.trouble("state.unstorable"); got != "" {
+			t.Errorf("it is over, and still said: %s", got)
+		}
+	})
+}
+
+func TestACorruptStateIsNamedUntilItIsRestored(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(10 * time.Second)
+		w.end()
+		good := w.store.Record()
+		w.store.Set([]byte("nonsense"), "another/1/1")
+		w.start()
+		if got := w.trouble("state.corrupt"); !strings.Contains(got, "corrupt") {
+			t.Errorf("the trouble says %q", got)
+		}
+		w.store.Set(good.Data, good.Token)
+		w.pass(3 * time.Minute)
+		w.wantSends(1)
+		if got := w.trouble("state.corrupt"); got != "" {
+			t.Errorf("it is over, and still said: %s", got)
+		}
+	})
 }

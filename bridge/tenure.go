@@ -275,6 +275,7 @@ func (t *tenure) commit(ctx context.Context) error {
 		return err
 	}
 	t.kept = data
+	t.cfg.Note("state.unstorable", nil)
 	t.dirty, t.lastCommit = false, time.Now()
 	t.queueUnpublished()
 	return nil
