@@ -22,6 +22,10 @@ import (
 // whatever symbolic links an orchestrator swaps.
 const lookEvery = time.Second
 
+// retryEvery is how often content that was refused is compiled again: what it
+// refers to, such as a file with a secret, may have come meanwhile.
+const retryEvery = 10 * time.Second
+
 // rulesFile is the file that the rules come from, and those in force.
 type rulesFile struct {
 	path string
@@ -31,6 +35,7 @@ type rulesFile struct {
 	rules  *mapping.RuleSet
 	state  bridge.RulesStatus
 	latest [sha256.Size]byte // of the last content that was looked at, good or bad
+	retry  time.Time         // when content that was refused is compiled again; zero: it was not
 }
 
 // openRulesFile reads and compiles the file whole. With errors among the
@@ -99,7 +104,7 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 		return nil
 	}
 	sum := sha256.Sum256(src)
-	if f.seen(sum) && !forced {
+	if f.seen(sum) && !forced && !f.retryDue() {
 		return nil
 	}
 	rules, problems := f.compile(src)
@@ -109,6 +114,7 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 	}
 	f.mu.Lock()
 	old := f.rules
+	f.retry = time.Time{}
 	f.rules, f.state = rules, bridge.RulesStatus{File: f.path, Loaded: time.Now()}
 	f.mu.Unlock()
 	log.Info("uses new rules", append([]any{"file", f.path}, changes(old, rules)...)...)
@@ -127,9 +133,16 @@ func (f *rulesFile) seen(sum [sha256.Size]byte) bool {
 	return same
 }
 
+func (f *rulesFile) retryDue() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.retry.IsZero() && !time.Now().Before(f.retry)
+}
+
 func (f *rulesFile) refuse(problems []string, log *slog.Logger) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.retry = time.Now().Add(retryEvery)
 	if slices.Equal(f.state.Problems, problems) {
 		return // said before
 	}

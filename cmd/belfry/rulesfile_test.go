@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // mounted is a directory as Kubernetes mounts a ConfigMap: the file is a link
@@ -77,4 +81,39 @@ func TestRulesMountedFromAConfigMapAreFollowed(t *testing.T) {
 	if f.look(false, log) == nil || len(f.status().Problems) > 0 {
 		t.Error("the file that is back is not used")
 	}
+}
+
+// A secret may be mounted after the rules that name its file.
+func TestRulesThatWereRefusedAreUsedOnceTheSecretTheyNameIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		file, secret := filepath.Join(folder, "rules.yaml"), filepath.Join(folder, "secret")
+		good := fmt.Sprintf(reloadRules, "1s", "2s", "lessons", "")
+		overwrite(t, file, good)
+		env := func(name string) (string, bool) { return "https://" + name + ".example.com", true }
+		f, problems, err := openRulesFile(file, env)
+		if f == nil {
+			t.Fatal(problems, err)
+		}
+		var said bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&said, nil))
+		later := strings.Replace(good, `app_secret: ${APP_SECRET}`, "app_secret_file: "+secret, 1)
+		if later == good {
+			t.Fatal("the rules have no app_secret line to replace")
+		}
+		overwrite(t, file, later)
+		for range 3 {
+			if f.look(false, log) != nil {
+				t.Error("rules without their secret are used")
+			}
+			time.Sleep(retryEvery)
+		}
+		if n := strings.Count(said.String(), "keeps the old rules"); n != 1 {
+			t.Errorf("the refusal is said %d times, want once:\n%s", n, said.String())
+		}
+		overwrite(t, secret, "the-secret")
+		if f.look(false, log) == nil || len(f.status().Problems) > 0 {
+			t.Errorf("the rules are still refused: %v", f.status().Problems)
+		}
+	})
 }
