@@ -658,7 +658,7 @@ func TestAStateThatCannotBeStoredIsNamedUntilItCan(t *testing.T) {
 	inWorld(t, func(w *world) {
 		err := w.bridge.Do(context.Background(), func(s *bridge.State, _ *mapping.App, at time.Time) error {
 			noise := make([]byte, bridge.MaxState)
-			rand.NewChaCha8([32]byte{}).Read(noise)
+			_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 			s.Paused = &bridge.Pause{Since: at, Why: hex.EncodeToString(noise)}
 			return nil
 		})
