@@ -136,6 +136,12 @@ func (t *table) waiting(r *row, how string) string {
 	case t.left > 0:
 		return fmt.Sprintf("%s: what is left of today's sends is reserved for more pressing ones; one is free for it from %s.",
 			how, t.clock(r, r.until))
+	case t.Backoff == nil || r.until.After(t.Backoff.Until):
+	case t.Backoff.Throttled:
+		return fmt.Sprintf("%s: the provider says that the quota is used up, so nothing is sent before %s; worth %s now.",
+			how, t.clock(r, r.until), number(r.worth))
+	default:
+		return fmt.Sprintf("%s: the last one could not leave, and it is tried again at %s; worth %s now.", how, t.clock(r, r.until), number(r.worth))
 	}
 	return fmt.Sprintf("%s: none is left now, the quota frees one at %s; worth %s now.", how, t.clock(r, r.until), number(r.worth))
 }

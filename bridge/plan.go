@@ -20,6 +20,7 @@ type Situation struct {
 	Ledger   *quota.Ledger
 	Paused   bool
 	Doubts   int                                         // broadcasts in doubt; with too many, nothing more goes
+	Backoff  *Backoff                                    // nil: none; the ledger keeps to it, this only explains
 	Busy     bool                                        // a send is under way
 	Muted    func(*Digest) (until time.Time, muted bool) // nil: nothing is muted; zero until: until told otherwise
 	Forecast *forecast.Forecast                          // nil: nothing is known of the future

@@ -698,3 +698,25 @@ func TestACorruptStateIsNamedUntilItIsRestored(t *testing.T) {
 		}
 	})
 }
+
+func TestADigestThatWaitsForABackOffSaysSo(t *testing.T) {
+	for kind, want := range map[bridge.OutcomeKind]string{
+		bridge.NotSent:   "the last one could not leave, and it is tried again at",
+		bridge.Throttled: "the provider says that the quota is used up",
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
+					return bridge.Outcome{Kind: kind, Message: "connection refused"}
+				}
+				w.cancelled("maths")
+				w.pass(2*time.Minute + time.Second)
+				w.wantSends(1)
+				s := w.bridge.Status()
+				if len(s.Digests) != 1 || !strings.Contains(s.Digests[0].Why, want) {
+					t.Errorf("it says %+v, want %q", s.Digests, want)
+				}
+			})
+		})
+	}
+}

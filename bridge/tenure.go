@@ -221,6 +221,7 @@ func (t *tenure) situation(now time.Time) Situation {
 		Now: now, App: t.rules.App, Ledger: &t.state.Ledger,
 		Digests: slices.DeleteFunc(slices.Clone(t.state.Digests), func(d *Digest) bool { return t.broken[d.ID] != "" }),
 		Paused:  t.state.Paused != nil,
+		Backoff: t.state.Backoff,
 		Doubts:  len(t.state.Held),
 		Busy:    t.state.Sending != nil || !t.caughtUp(now) || t.backlog != nil,
 		Muted:   func(d *Digest) (time.Time, bool) { return t.state.MutedUntil(d, now) },
