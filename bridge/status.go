@@ -200,6 +200,7 @@ type Overview struct {
 	Version    string      `json:"version"`
 	Started    time.Time   `json:"started"`
 	Ready      bool        `json:"ready"` // connected, streams in place
+	DryRun     bool        `json:"dry_run,omitempty"`
 	Rules      RulesStatus `json:"rules"`
 	Conditions []Condition `json:"conditions,omitempty"`
 	Apps       []Status    `json:"apps"`

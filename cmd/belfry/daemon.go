@@ -297,7 +297,7 @@ func (d *daemon) overview() bridge.Overview {
 	defer d.mu.Unlock()
 	o := bridge.Overview{
 		Replica: d.replica, Name: d.opts.name, Version: version(), Started: d.started,
-		Ready: d.provisioned && d.nc.IsConnected(), Rules: d.rulesFile.status(), Apps: []bridge.Status{},
+		Ready: d.provisioned && d.nc.IsConnected(), DryRun: d.opts.dryRun, Rules: d.rulesFile.status(), Apps: []bridge.Status{},
 	}
 	for _, c := range d.conditions.Active() {
 		o.Conditions = append(o.Conditions, bridge.Condition{Name: string(c.Name), About: c.About, Message: c.Message, Since: c.Since})

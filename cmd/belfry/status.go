@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -117,11 +119,17 @@ func printApp(w io.Writer, s bridge.Status) {
 	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %d dead letters\n", c.Read, c.Matched, c.Unmatched, c.Dead)
 	fmt.Fprintf(w, "  items     %d: %d sent, %d replaced, %d cancelled, %d expired, %d muted, %d rejected, %d waiting\n",
 		c.Items, c.Sent, c.Replaced, c.Cancelled, c.Expired, c.Muted, c.Rejected, s.Waiting)
+	if c.Gaps > 0 {
+		fmt.Fprintf(w, "  gaps      %d: events were lost before they were read; the results \"gap\" name them\n", c.Gaps)
+	}
+	if c.Overflowed > 0 {
+		fmt.Fprintf(w, "  overflow  %s found no room\n", plural(int(c.Overflowed), "item", "items"))
+	}
 	if isDryRun(s.App) {
 		fmt.Fprintf(w, "  dry run   %d items would have been sent\n", c.DryRun)
 	}
-	for rule, n := range s.Failed {
-		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(n, "event", "events"))
+	for _, rule := range slices.Sorted(maps.Keys(s.Failed)) {
+		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(s.Failed[rule], "event", "events"))
 	}
 	for _, m := range s.Mutes {
 		fmt.Fprintf(w, "  muted     %s: %s until %s, %s\n", m.ID, m.Scope(), stamp(m.Until), m.Why)
@@ -134,7 +142,20 @@ func printApp(w io.Writer, s bridge.Status) {
 			"            if it was sent:     belfry resolve %[1]s --sent\n            if it was not sent: belfry resolve %[1]s --not-sent\n",
 			b.ID, b.Audience, plural(b.Count, "item", "items"), stamp(b.Started), b.Message)
 	}
-	fmt.Fprintf(w, "  digests   %d (belfry digests)\n", len(s.Digests))
+	fmt.Fprintf(w, "  digests   %d", len(s.Digests))
+	if n := orphaned(s); n > 0 {
+		fmt.Fprintf(w, ", %d of them orphaned: the rules no longer have their audience or template", n)
+	}
+	fmt.Fprintln(w, " (belfry digests)")
+}
+
+func orphaned(s bridge.Status) (n int) {
+	for _, d := range s.Digests {
+		if d.State == bridge.StateOrphaned {
+			n++
+		}
+	}
+	return n
 }
 
 func printDigests(w io.Writer, s bridge.Status) {
@@ -169,4 +190,4 @@ func printTexts(w io.Writer, texts []string) {
 	}
 }
 
-func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }

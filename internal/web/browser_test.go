@@ -25,7 +25,7 @@ func sample() bridge.Overview {
 		}
 	}
 	return bridge.Overview{
-		Name: "belfry-0", Replica: "belfry-0-x7", Version: "v0.1.0", Started: now.Add(-3 * time.Hour), Ready: true,
+		Name: "belfry-0", Replica: "belfry-0-x7", Version: "v0.1.0", Started: now.Add(-3 * time.Hour), Ready: true, DryRun: true,
 		Rules:      bridge.RulesStatus{File: "rules.yaml", Loaded: now.Add(-time.Hour), Problems: []string{"rules.yaml:7:3: unknown key \"audiance\"; did you mean audience?"}},
 		Conditions: []bridge.Condition{{Name: "results.unavailable", About: "BELFRY_RESULTS", Message: "the stream is full", Since: now.Add(-time.Minute)}},
 		Apps: []bridge.Status{{
@@ -36,7 +36,9 @@ func sample() bridge.Overview {
 				digest("parents", "gathering", "gathering: 1 item until 10:15:00, when its window closes at the latest.", "Swimming lessons is due on Mon 16 Nov"),
 			},
 			InDoubt: []bridge.BroadcastStatus{{ID: "k3f9x2-17", Audience: "students", Template: "closure", Count: 1, Started: now.Add(-5 * time.Minute), Message: "no answer within 30 s after the request was written", Texts: []string{"NORTH campus is closed"}}},
-			Counts:  bridge.Counts{Read: 4711, Matched: 120, Unmatched: 4590, Dead: 1, Items: 120, Sent: 80, Replaced: 20, Cancelled: 5, Expired: 12, Broadcasts: 2},
+			Counts:  bridge.Counts{Gaps: 1, Read: 4711, Matched: 120, Unmatched: 4590, Dead: 1, Items: 120, Sent: 80, Replaced: 20, Cancelled: 5, Expired: 12, Broadcasts: 2},
+			Mutes:   []bridge.Mute{{ID: "m7", Audience: "parents", Until: now.Add(time.Hour), Why: "by Ann: move to the new building"}},
+			Failed:  map[string]int{"lesson-moved": 1},
 			Waiting: 3, Sources: map[string]bridge.SourceStatus{"SCHOOL": {Sequence: 4711}},
 		}, {App: "clinic", Role: bridge.RoleStandby, Since: now.Add(-2 * time.Hour)}},
 	}
@@ -96,6 +98,8 @@ func TestBrowserShowsAnOperatorWhatMatters(t *testing.T) {
 		for _, want := range []string{
 			"campus", "1 left now", "1 of 2", "2 of 3", "belfry resolve k3f9x2-17 --sent", "belfry resolve k3f9x2-17 --not-sent", "NORTH campus is closed",
 			"usually bring 40", "the stream is full", "did you mean audience?", "<script>document.title='owned'</script>", "standby", "4711",
+			"audience parents until", "move to the new building", "belfry unmute m7", "lesson-moved: an expression failed on 1 event", "Dry run", "1 gap: events were lost",
+			"2 broadcasts so far", time.Now().Format(" MST"),
 		} {
 			if !strings.Contains(text, want) {
 				t.Errorf("at %d pixels the page does not show %q", width, want)

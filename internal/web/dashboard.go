@@ -17,7 +17,7 @@ var dashboardHTML string
 // and asks for itself again every few seconds.
 func dashboard(w http.ResponseWriter, o bridge.Overview) {
 	page, err := template.New("dashboard").Funcs(template.FuncMap{
-		"ago": ago, "at": clock, "in": until, "plural": plural,
+		"ago": ago, "at": clock, "in": until, "plural": plural[int], "plural64": plural[uint64],
 	}).Parse(dashboardHTML)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -62,10 +62,10 @@ func clock(t time.Time) string {
 	if t.IsZero() {
 		return "–"
 	}
-	return t.Local().Format("2 Jan 15:04:05")
+	return t.Local().Format("2 Jan 15:04:05 MST")
 }
 
-func plural(n int, one, many string) string {
+func plural[N int | uint64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
