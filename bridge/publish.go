@@ -128,9 +128,15 @@ func (t *tenure) logResult(e OutboxEntry) {
 			"template", e.Result.Template, "events", e.Result.Events, "why", e.Result.Reason)
 	case e.Result.State == ResultQuotaLow:
 		t.log.Warn("the day's sends are running out", "why", e.Result.Message)
+	case e.Result.State == ResultBlocked:
+		t.log.Error("the provider refuses the app itself: it is paused", "http", e.Result.HTTPStatus, "code", e.Result.Code,
+			"message", e.Result.Message, "remedy", "mend it, then belfry resume --app "+t.name)
 	case e.Result.Broadcast == "" && e.Result.Gap == nil:
-		t.log.Info("items left without being sent", "why", e.Result.State, "audience", e.Result.Audience,
-			"template", e.Result.Template, "events", e.Result.Events, "message", e.Result.Message)
+		attrs := []any{"why", e.Result.State, "audience", e.Result.Audience, "template", e.Result.Template, "events", e.Result.Events}
+		if e.Result.Message != "" {
+			attrs = append(attrs, "message", e.Result.Message)
+		}
+		t.log.Info("items left without being sent", attrs...)
 	}
 }
 

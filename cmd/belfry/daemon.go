@@ -89,7 +89,7 @@ func (d *daemon) logCondition(c stream.Condition, active bool) {
 		d.log.Warn("trouble: "+c.Message, "condition", c.Name, "about", c.About)
 		return
 	}
-	d.log.Info("trouble is over", "condition", c.Name, "about", c.About, "after", time.Since(c.Since).Round(time.Millisecond))
+	d.log.Info("trouble is over", "condition", c.Name, "about", c.About, "after", time.Since(c.Since).Round(time.Millisecond).String())
 }
 
 // run goes on until ctx ends, then stops everything in reverse.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -142,7 +143,7 @@ func (o Options) credentials() ([]nats.Option, error) {
 }
 
 func (o Options) connected(nc *nats.Conn) {
-	o.Logger.Info("connected to NATS", "url", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
+	o.Logger.Info("connected to NATS", "url", cmp.Or(nc.ConnectedUrlRedacted(), "in this process"), "version", nc.ConnectedServerVersion())
 	// What was denied may have been granted by now; if not it is said again.
 	o.Conditions.ClearAll(Permissions)
 	o.Conditions.Clear(Disconnected, "")
