@@ -24,25 +24,53 @@ func newSource(file string, src []byte) *source {
 	return &source{file: file, lines: lines}
 }
 
-// plainSecret finds a secret that is written into the file itself.
-var plainSecret = regexp.MustCompile(`(app_secret["']?\s*:\s*)([^\s$"'].*|["'][^$].*)$`)
-
-// shown is a line as messages may show it: without a secret.
+// shown is a line as messages may show it: without a secret, also one whose
+// key is misspelt.
 func (s *source) shown(n int) string {
 	for above := n - 1; above > 0; above-- {
 		l := s.line(above)
 		if strings.TrimSpace(l) != "" && indentOf(l) < indentOf(s.line(n)) {
-			if secretBelow.MatchString(l) {
+			if at := secretAt(l); at >= 0 && blockStart.MatchString(l[at:]) {
 				return strings.Repeat(" ", indentOf(s.line(n))) + redacted
 			}
 			break
 		}
 	}
-	return plainSecret.ReplaceAllString(s.line(n), "${1}"+redacted)
+	l := s.line(n)
+	if at := secretAt(l); at >= 0 && writtenOut.MatchString(l[at:]) {
+		return l[:at] + redacted
+	}
+	return l
 }
 
-// secretBelow is a line whose secret stands on the next ones.
-var secretBelow = regexp.MustCompile(`app_secret["']?\s*:\s*[|>]?[-+]?\s*$`)
+var (
+	// keyOnLine is a key, in quotes or not, up to its value.
+	keyOnLine = regexp.MustCompile(`([A-Za-z][\w -]*)["']?\s*:\s*`)
+	// writtenOut is a value that is not taken from the environment.
+	writtenOut = regexp.MustCompile(`^(?:[^\s$"']|["'][^$])`)
+	// blockStart is a value that stands on the next lines.
+	blockStart = regexp.MustCompile(`^[|>]?[-+]?\s*$`)
+)
+
+// secretAt is where the value of a line's first secret begins, or -1.
+func secretAt(line string) int {
+	for _, m := range keyOnLine.FindAllStringSubmatchIndex(line, -1) {
+		if meansSecret(line[m[2]:m[3]]) {
+			return m[1]
+		}
+	}
+	return -1
+}
+
+// meansSecret reports whether a key is app_secret, or what someone may have
+// written for it. The file that holds one is no secret.
+func meansSecret(key string) bool {
+	key = fold(key)
+	if key == "appsecretfile" {
+		return false
+	}
+	return strings.Contains(key, "secret") || strings.Contains(key, "passw") || distance(key, "appsecret") <= 3
+}
 
 // line returns the text of a line, from 1; empty when there is none.
 func (s *source) line(n int) string {

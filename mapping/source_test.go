@@ -56,3 +56,23 @@ func onlyScalar(t *rapid.T, src string) scalar {
 	}
 	return v.scalar
 }
+
+func TestASecretIsNeverShownHoweverItsKeyIsWritten(t *testing.T) {
+	for _, line := range []string{
+		"    app_secret: hush", "    app_secrt: hush", "    appsecret: hush", "    App-Secret: 'hush'", "    app_sercet: \"hush\"", "    secret: hush",
+		"    app_scret: hush # $HOME", "  campus: {app_key: k, app_secrte: hush, sender: office}", `    "app_secret": hush`, "    ap_secret: {x: hush}", "    password: hush",
+		"    app_sekret: |\n      hush", "    app_secret:\n      hush", "    appsecrets: >-\n      hush",
+	} {
+		src := newSource("f.yaml", []byte("apps:\n"+line))
+		for n := range src.lines {
+			if got := src.shown(n + 1); strings.Contains(got, "hush") {
+				t.Errorf("%q is shown as %q", line, got)
+			}
+		}
+	}
+	for _, line := range []string{"    app_secret: ${HUSH}", `    app_secrt: "${HUSH}"`, "    app_secret_file: /run/hush", "    app_key: hush", "    sender: hush", "  - {name: hush, on: a.b}", "    package: com.example.hush"} {
+		if got := newSource("f.yaml", []byte(line)).shown(1); got != line {
+			t.Errorf("%q is shown as %q", line, got)
+		}
+	}
+}
