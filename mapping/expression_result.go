@@ -49,6 +49,10 @@ func (x *expression) evalBool(e *evaluation) (bool, error) {
 	return bool(b), nil
 }
 
+// maxExact is from where on doubles skip whole numbers. Integers of the JSON
+// are exact up to 64 bits, and doubles only beyond.
+const maxExact = 1 << 53
+
 // evalText gives a scalar result as text, for keys and groups.
 func (x *expression) evalText(e *evaluation) (string, error) {
 	v, err := x.eval(e)
@@ -63,6 +67,9 @@ func (x *expression) evalText(e *evaluation) (string, error) {
 	case types.Uint:
 		return strconv.FormatUint(uint64(v), 10), nil
 	case types.Double:
+		if math.Abs(float64(v)) >= maxExact {
+			return "", fmt.Errorf("the number %.6g has more digits than can be told apart here: publish ids as strings", float64(v))
+		}
 		return strconv.FormatFloat(float64(v), 'f', -1, 64), nil
 	case types.Bool:
 		return strconv.FormatBool(bool(v)), nil

@@ -283,6 +283,24 @@ func TestLongKeysStayDistinctAndShort(t *testing.T) {
 	}
 }
 
+func TestNumbersAreKeysOnlyWhileTheyCanBeToldApart(t *testing.T) {
+	app := school{rule: "key: event.data.k"}.compile(t)
+	for number, want := range map[string]string{
+		"7": "7", "0.5": "0.5", "-9223372036854775808": "-9223372036854775808", "18446744073709551615": "18446744073709551615",
+		"18446744073709551616": "", "123456789012345678901234567890": "", "1e300": "", "9007199254740991.0": "9007199254740991", "9007199254740993.0": "",
+	} {
+		m := lessonMessage()
+		m.Data = []byte(`{"k":` + number + `}`)
+		d := app.Map(m)
+		switch {
+		case want == "" && (len(d.Matches) > 0 || len(d.Failures) != 1 || !strings.Contains(d.Failures[0].Err.Error(), "publish ids as strings")):
+			t.Errorf("%s: %+v", number, d)
+		case want != "" && (len(d.Matches) != 1 || d.Matches[0].Item.Key != want):
+			t.Errorf("%s: %+v, want the key %s", number, d, want)
+		}
+	}
+}
+
 func TestSeveralGoroutinesMayAskAtOnce(t *testing.T) {
 	app := school{rule: "when: event.data.notice_minutes > 1\nkey: event.data.lesson_id\nitem: \"{{ .data.course }}\""}.compile(t)
 	var wg sync.WaitGroup
