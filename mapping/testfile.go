@@ -10,7 +10,7 @@ func (v *offset) decode(d *decoder, n *node, name string) {
 	if !wantScalar(d, n, name) {
 		return
 	}
-	dur, err := parseSpan(n.scalar.text)
+	dur, err := ParseSpan(n.scalar.text)
 	if err != nil || dur < 0 || dur > 366*24*time.Hour {
 		d.hintf(n.at, "want a time after the start, such as 0s, 20s, 5m or 2h", "cannot use %q as %s", n.scalar.text, name)
 		return

@@ -197,7 +197,7 @@ func (v *span) decode(d *decoder, n *node, name string) {
 		return
 	}
 	text, _ := d.expand(n.scalar)
-	dur, err := parseSpan(text)
+	dur, err := ParseSpan(text)
 	switch {
 	case err != nil:
 		d.hintf(n.at, "want a number with a unit, such as 90s, 15m, 6h, 1h30m or 2d", "cannot use %q as %s", text, name)
@@ -208,8 +208,9 @@ func (v *span) decode(d *decoder, n *node, name string) {
 	}
 }
 
-// parseSpan is time.ParseDuration with days.
-func parseSpan(s string) (time.Duration, error) {
+// ParseSpan reads a duration as rules files write it: time.ParseDuration, and
+// days, of 24 hours each: "2d", "1d12h".
+func ParseSpan(s string) (time.Duration, error) {
 	days, rest, ok := strings.Cut(s, "d")
 	if !ok {
 		return time.ParseDuration(s)

@@ -52,9 +52,10 @@ func newBench(std stdio) *cobra.Command {
 		Short: "Measure how fast events are read and folded, beside a bare reader of the same stream",
 		Long: `Fills a stream with events, then reads it with a bare reader, which looks at nothing, and with the whole
 fold: mapping by rules, digests, a commit a second. Prints both rates and their ratio. Without --nats
-it starts a NATS server as a process of its own, in a temporary folder.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runBench(cmd.Context(), o, std) },
+it starts a NATS server as a process of its own, in a temporary folder; BELFRY_NATS is not looked at.`,
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{flagsOnly: "it fills a stream"},
+		RunE:        func(cmd *cobra.Command, _ []string) error { return runBench(cmd.Context(), o, std) },
 	}
 	f := ingest.Flags()
 	f.IntVar(&o.events, "events", 1_000_000, "events in the stream")
@@ -118,7 +119,7 @@ func runBench(ctx context.Context, o benchOptions, std stdio) error {
 	one, of, ok := strings.Cut(o.match, "/")
 	every, err := strconv.Atoi(of)
 	if !ok || one != "1" || err != nil || every < 1 {
-		return fmt.Errorf("cannot use --match %q: want 1/M", o.match)
+		return usageError{fmt.Errorf("cannot use --match %q: want 1/M", o.match)}
 	}
 	natsOpts, err := o.nats.options()
 	if err != nil {

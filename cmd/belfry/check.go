@@ -54,33 +54,27 @@ Nothing is changed.`,
 	return cmd
 }
 
-// usage says that a verb could not begin, for the exit code.
-func usage(std stdio, err error) error {
-	fmt.Fprintln(std.err, "belfry:", err)
-	return failure(exitUsage)
-}
-
 func (o *checkOptions) run(ctx context.Context, std stdio, files []string) error {
 	if o.ask.json {
 		o.format = "json"
 	}
 	switch {
 	case o.format != "text" && o.format != "json" && o.format != "github":
-		return usage(std, fmt.Errorf("cannot use --format %q: want text, json or github", o.format))
+		return usageError{fmt.Errorf("cannot use --format %q: want text, json or github", o.format)}
 	case o.against != "" && len(files) != 1:
-		return usage(std, fmt.Errorf("cannot compare %d files with one daemon: name one with --against", len(files)))
+		return usageError{fmt.Errorf("cannot compare %d files with one daemon: name one with --against", len(files))}
 	case o.was != "" && o.against == "":
-		return usage(std, fmt.Errorf("cannot use --was without --against"))
+		return usageError{fmt.Errorf("cannot use --was without --against")}
 	case o.against != "" && o.format == "github":
-		return usage(std, fmt.Errorf("cannot use --against with --format github: want text or json"))
+		return usageError{fmt.Errorf("cannot use --against with --format github: want text or json")}
 	}
 	env, err := o.env.lookup(std.env)
 	if err != nil {
-		return usage(std, err)
+		return usageError{err}
 	}
 	checks, err := checkFiles(files, env)
 	if err != nil {
-		return usage(std, err)
+		return usageError{err}
 	}
 	if o.against != "" {
 		return o.compare(ctx, std, checks[0], env)

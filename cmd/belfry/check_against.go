@@ -65,7 +65,7 @@ type live struct {
 // compare says what a reload would do to the running daemon.
 func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env func(string) (string, bool)) error {
 	if c.rules == nil && !c.problems.HasErrors() {
-		return usage(std, fmt.Errorf("cannot compare %s with a daemon: it holds tests, not rules", c.file))
+		return usageError{fmt.Errorf("cannot compare %s with a daemon: it holds tests, not rules", c.file)}
 	}
 	if c.problems.HasErrors() {
 		printChecks(std, o.format, []checked{c})
@@ -78,7 +78,7 @@ func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env fu
 	if o.was != "" {
 		old, err := checkFiles([]string{o.was}, env)
 		if err != nil {
-			return usage(std, err)
+			return usageError{err}
 		}
 		if was = old[0].rules; was == nil {
 			fmt.Fprint(std.err, old[0].problems.Text())

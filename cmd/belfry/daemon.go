@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -64,7 +65,7 @@ func newDaemon(o runOptions, io stdio, log *slog.Logger) (*daemon, error) {
 		fmt.Fprintln(io.err, p)
 	}
 	if file == nil {
-		return nil, fmt.Errorf("cannot use %s: %d problems, listed above", o.rules, len(problems))
+		return nil, fmt.Errorf("cannot use %s: %s, listed above", o.rules, plural(len(problems), "problem", "problems"))
 	}
 	d.rulesFile = file
 	return d, nil
@@ -92,6 +93,19 @@ func (d *daemon) logCondition(c stream.Condition, active bool) {
 	d.log.Info("trouble is over", "condition", c.Name, "about", c.About, "after", time.Since(c.Since).Round(time.Millisecond).String())
 }
 
+// natsPort is where every NATS client looks when it is told nothing else.
+const natsPort = 4222
+
+// freePortOr returns the port if nobody listens on it, else another one.
+func freePortOr(ctx context.Context, port, other int) int {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return other
+	}
+	_ = l.Close()
+	return port
+}
+
 // run goes on until ctx ends, then stops everything in reverse.
 func (d *daemon) run(ctx context.Context) (err error) {
 	var cleanups []func()
@@ -110,7 +124,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	if natsOpts.URL == "" {
-		embedded, err := stream.StartEmbedded(ctx, stream.EmbeddedOptions{Dir: d.opts.data, Logger: d.log, PowerLoss: d.opts.powerLoss})
+		embedded, err := stream.StartEmbedded(ctx, stream.EmbeddedOptions{
+			Dir: d.opts.data, Port: freePortOr(ctx, natsPort, 0), Logger: d.log, PowerLoss: d.opts.powerLoss,
+		})
 		if err != nil {
 			return err
 		}
@@ -126,7 +142,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 
 	page, err := web.Start(d.opts.http, d.overview, d.log)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (--http names another address, or none)", err)
 	}
 	cleanup(page.Close)
 	if d.onURL != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 const (
@@ -69,11 +71,30 @@ type choice struct {
 	since             time.Duration
 }
 
+// deadReasons are all reasons of dead letters.
+var deadReasons = []string{mapping.DeadUndecodable, mapping.DeadBatch, mapping.DeadExpression, mapping.DeadOversized}
+
+// reasonFlag is one of them: with a misspelt one nothing would be found.
+type reasonFlag string
+
+func (r *reasonFlag) Set(text string) error {
+	if !slices.Contains(deadReasons, text) {
+		return fmt.Errorf("want %s", strings.Join(deadReasons, ", "))
+	}
+	*r = reasonFlag(text)
+	return nil
+}
+
+func (r *reasonFlag) String() string { return string(*r) }
+
+// Type is what the help calls it.
+func (*reasonFlag) Type() string { return "string" }
+
 func (c *choice) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.reason, "reason", "", "only those with this reason, such as undecodable")
+	f.Var((*reasonFlag)(&c.reason), "reason", "only those with this reason: "+strings.Join(deadReasons, ", "))
 	f.StringVar(&c.rule, "rule", "", "only those of this rule")
 	f.StringVar(&c.app, "app", "", "only those of this app")
-	f.DurationVar(&c.since, "since", 0, "only events that were stored so long ago at most, such as 2h")
+	f.Var((*spanFlag)(&c.since), "since", "only events that were stored so long ago at most, such as 2h or 7d")
 }
 
 func (c *choice) empty() bool {
@@ -186,11 +207,20 @@ func printLetters(w io.Writer, letters []deadLetter) {
 		d := &letters[i]
 		note := ""
 		if d.Replayed > 0 {
-			note = "  (replayed)"
+			note = "  (replayed " + plural(d.Replayed, "time", "times") + ")"
 		}
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s %s\t%s%s\n", d.ID, d.Reason, d.Subject, d.Stream, d.Sequence, d.Error, note)
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s %s\t%s%s\n", d.ID, storedAt(d), d.Reason, cmp.Or(d.Rule, "-"), d.Subject, d.Stream, d.Sequence, d.Error, note)
 	}
 	_ = tab.Flush()
+}
+
+// storedAt is when the event was stored, as all times are shown.
+func storedAt(d *deadLetter) string {
+	at, err := time.Parse(time.RFC3339Nano, d.Stored)
+	if err != nil {
+		return d.Stored
+	}
+	return stamp(at)
 }
 
 func newDeadLetterShow(std stdio) *cobra.Command {
@@ -260,7 +290,7 @@ An event is replayed once, however many rules or apps made a dead letter of it; 
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.ids = args
 			if c.empty() && !all {
-				return errors.New("cannot replay: name dead letters, or some with --reason, --rule, --app or --since, or --all")
+				return usageError{errors.New("cannot replay: name dead letters, or some with --reason, --rule, --app or --since, or --all")}
 			}
 			return p.withLetters(cmd.Context(), c, func(ctx context.Context, js jetstream.JetStream, letters []deadLetter) error {
 				return p.replay(ctx, std, js, letters, again)

@@ -64,15 +64,15 @@ it. Nothing is sent or changed.`,
 func (o *explainOptions) run(ctx context.Context, std stdio, args []string) error {
 	now, err := o.arrival(args)
 	if err != nil {
-		return usage(std, err)
+		return usageError{err}
 	}
 	env, err := o.env.lookup(std.env)
 	if err != nil {
-		return usage(std, err)
+		return usageError{err}
 	}
 	checks, err := checkFiles([]string{o.rules}, env)
 	if err != nil {
-		return usage(std, err)
+		return usageError{err}
 	}
 	rules := checks[0].rules
 	if rules == nil {
@@ -101,21 +101,21 @@ func (o *explainOptions) run(ctx context.Context, std stdio, args []string) erro
 func (o *explainOptions) arrival(args []string) (time.Time, error) {
 	switch {
 	case len(args) == 0 && o.seq == 0:
-		return time.Time{}, errors.New("cannot tell which event: name a FILE, - for standard input, or --stream and --seq")
+		return time.Time{}, usageError{errors.New("cannot tell which event: name a FILE, - for standard input, or --stream and --seq")}
 	case len(args) == 1 && o.seq != 0:
-		return time.Time{}, errors.New("cannot take the event from a file and from a stream: leave out one of FILE and --seq")
+		return time.Time{}, usageError{errors.New("cannot take the event from a file and from a stream: leave out one of FILE and --seq")}
 	case o.seq != 0 && o.stream == "":
-		return time.Time{}, errors.New("cannot read event --seq without --stream")
+		return time.Time{}, usageError{errors.New("cannot read event --seq without --stream")}
 	case len(args) == 1 && o.subject == "":
-		return time.Time{}, errors.New("cannot explain an event without its NATS subject: name it with --subject")
+		return time.Time{}, usageError{errors.New("cannot explain an event without its NATS subject: name it with --subject")}
 	case o.at != "" && o.live:
-		return time.Time{}, errors.New("cannot use --at with --live: the ledger is that of now")
+		return time.Time{}, usageError{errors.New("cannot use --at with --live: the ledger is that of now")}
 	case o.at == "":
 		return time.Now(), nil
 	}
 	at, err := time.Parse(time.RFC3339, o.at)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", o.at)
+		return time.Time{}, usageError{fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", o.at)}
 	}
 	return at, nil
 }
@@ -141,7 +141,7 @@ func (o *explainOptions) message(ctx context.Context, in io.Reader, args []strin
 	for _, h := range o.headers {
 		name, value, ok := strings.Cut(h, "=")
 		if !ok {
-			return m, fmt.Errorf("cannot use --header %q: want Name=value", h)
+			return m, usageError{fmt.Errorf("cannot use --header %q: want Name=value", h)}
 		}
 		if m.Header == nil {
 			m.Header = map[string][]string{}

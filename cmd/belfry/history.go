@@ -41,9 +41,9 @@ func (o *historyOptions) flags(f *pflag.FlagSet) {
 func (o *historyOptions) open(ctx context.Context, std stdio, subjects []string) (func() simulate.History, error) {
 	switch {
 	case (o.events == "") == (o.stream == ""):
-		return nil, errors.New("cannot read a history: want one of --events and --stream")
+		return nil, usageError{errors.New("cannot read a history: want one of --events and --stream")}
 	case o.stream == "" && (o.from != "" || o.to != ""):
-		return nil, errors.New("cannot use --from and --to with --events: they are for --stream; the file is read whole")
+		return nil, usageError{errors.New("cannot use --from and --to with --events: they are for --stream; the file is read whole")}
 	case o.stream != "":
 		return o.fromStream(ctx, std, subjects)
 	case o.events == "-":
@@ -115,7 +115,7 @@ func parseTime(flag, text string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("cannot use %s %q: want a time such as 2026-11-02T15:04:05+08:00", flag, text)
+		return time.Time{}, usageError{fmt.Errorf("cannot use %s %q: want a time such as 2026-11-02T15:04:05+08:00", flag, text)}
 	}
 	return t, nil
 }

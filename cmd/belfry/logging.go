@@ -26,7 +26,7 @@ func (o *logOptions) flags(f *pflag.FlagSet) {
 func (o *logOptions) logger(w io.Writer, env func(string) (string, bool)) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.level)); err != nil {
-		return nil, fmt.Errorf("cannot use --log-level %q: want debug, info, warn or error", o.level)
+		return nil, usageError{fmt.Errorf("cannot use --log-level %q: want debug, info, warn or error", o.level)}
 	}
 	text := false
 	switch o.format {
@@ -36,7 +36,7 @@ func (o *logOptions) logger(w io.Writer, env func(string) (string, bool)) (*slog
 		text = true
 	case "json":
 	default:
-		return nil, fmt.Errorf("cannot use --log-format %q: want auto, text or json", o.format)
+		return nil, usageError{fmt.Errorf("cannot use --log-format %q: want auto, text or json", o.format)}
 	}
 	if text {
 		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !colours(w, env)})), nil

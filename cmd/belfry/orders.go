@@ -98,13 +98,13 @@ func newMute(std stdio) *cobra.Command {
 	f.StringVar(&app, "app", "", "app; may be left out where there is only one")
 	f.StringVar(&audience, "audience", "", "only digests for this audience")
 	f.StringVar(&template, "template", "", "only digests of this template")
-	f.DurationVar(&for_, "for", 0, "how long, such as 90m")
+	f.Var((*spanFlag)(&for_), "for", "how long, such as 90m or 2d")
 	f.StringVar(&why, "why", "", "reason, for those who find it muted")
 	_ = cmd.MarkFlagRequired("for")
 	_ = cmd.MarkFlagRequired("why")
 	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
 		if for_ <= 0 {
-			return control.Order{}, nil, errors.New("cannot mute: --for must be longer than nothing")
+			return control.Order{}, nil, usageError{errors.New("cannot mute: --for must be longer than nothing")}
 		}
 		return control.Order{Verb: control.Mute, Audience: audience, Template: template, Why: why, Until: time.Now().Add(for_)}, oneApp(app), nil
 	})
@@ -142,7 +142,7 @@ func newSpend(std stdio) *cobra.Command {
 		if at != "now" {
 			var err error
 			if when, err = time.Parse(time.RFC3339, at); err != nil {
-				return control.Order{}, nil, fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", at)
+				return control.Order{}, nil, usageError{fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", at)}
 			}
 		}
 		if id == "" {

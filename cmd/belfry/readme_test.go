@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
@@ -85,6 +88,7 @@ func TestEveryCommandOfThePagesExists(t *testing.T) {
 				case strings.HasPrefix(command, "docker compose up"):
 				case len(words) > 2 && strings.HasPrefix(command, "go run ./cmd/belfry "):
 					parseCommand(t, words[3:], noEnv)
+				case len(words) > 0 && words[0] == "nats": // TestTheReadmesOwnRun does the same without the tool
 				case len(words) > 0 && words[0] == "belfry":
 					parseCommand(t, words[1:], noEnv)
 				default:
@@ -304,5 +308,43 @@ authorization: { users: [
 	}
 	if _, body := get(page + "/metrics"); strings.Contains(body, "belfry_condition{") {
 		t.Errorf("there is trouble:\n%s", body)
+	}
+}
+
+// TestTheReadmesOwnRun makes the stream and publishes the event as the README
+// says, and the broadcast leaves.
+func TestTheReadmesOwnRun(t *testing.T) {
+	t.Parallel()
+	page := string(readRepository(t, "README.md"))
+	stream := regexp.MustCompile(`(?m)^nats stream add (\S+) --subjects "(\S+)" --defaults$`).FindStringSubmatch(page)
+	event := regexp.MustCompile(`(?m)^nats pub (\S+) '(.*)'$`).FindStringSubmatch(page)
+	if stream == nil || event == nil {
+		t.Fatal("the README does not say how to make a stream and publish an event")
+	}
+	provider := startSandbox(t, sandbox.Config{})
+	urls := provider.URLs()
+	p := start(t, []string{
+		"CAMPUS_APP_KEY=" + testKey, "CAMPUS_APP_SECRET=" + testSecret, "CAMPUS_URL=" + urls[0], "CAMPUS_BACKUP_URL=" + urls[1],
+	}, built(t, "belfry"), "run", "--rules", filepath.Join(repository, "rules.yaml"), "--http", "", "--data", t.TempDir(), "--log-format", "json")
+	var natsURL string
+	eventually(t, "the daemon names its NATS server, and waits for the stream", func() bool {
+		m := regexp.MustCompile(`"started a NATS server of its own","url":"([^"]+)"`).FindStringSubmatch(p.log.String())
+		if m != nil {
+			natsURL = m[1]
+		}
+		return m != nil && strings.Contains(p.log.String(), `"stream.missing"`)
+	})
+	_, js := connect(t, natsURL)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: stream[1], Subjects: []string{stream[2]}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(ctx, event[1], []byte(event[2])); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the phone rings", func() bool { return len(provider.Broadcasts()) == 1 })
+	if text := provider.Broadcasts()[0].Text; !strings.Contains(text, "Maths 7C") {
+		t.Errorf("the broadcast says %q", text)
 	}
 }

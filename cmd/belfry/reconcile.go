@@ -79,7 +79,8 @@ named. With --strict it counts as a difference. Results that are just on their w
 	p.flags(cmd)
 	p.flag(cmd.Flags())
 	cmd.Flags().StringVar(&app, "app", "", "only this app")
-	cmd.Flags().DurationVar(&within, "within", 10*time.Second, "how long to wait for what is on its way")
+	within = 10 * time.Second
+	cmd.Flags().Var((*spanFlag)(&within), "within", "how long to wait for what is on its way")
 	cmd.Flags().BoolVar(&strict, "strict", false, "what is not provable counts as a difference")
 	return cmd
 }

@@ -35,15 +35,26 @@ type failure int
 
 func (f failure) Error() string { return fmt.Sprintf("exit code %d", int(f)) }
 
+// usageError is an error of the flags or arguments that only a verb can find.
+type usageError struct{ error }
+
+func (w usageError) Unwrap() error { return w.error }
+
 // run is the program: arguments in, exit code out.
 func run(ctx context.Context, args []string, io stdio) int {
 	root := newRoot(io)
 	root.SetArgs(args)
 	started := false
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), io.env) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Annotations[flagsOnly] != "" {
+			return nil
+		}
+		return fromEnvironment(cmd.Flags(), io.env)
+	}
 	onStart(root, func() { started = true }) // what fails before is wrong usage
 	err := root.ExecuteContext(ctx)
 	var told failure
+	var wrong usageError
 	switch {
 	case err == nil:
 		return exitOK
@@ -51,7 +62,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 		return int(told)
 	}
 	fmt.Fprintln(io.err, "belfry:", strings.ReplaceAll(err.Error(), ": "+bridge.ErrPermanent.Error(), "")) // whoever types retries anyway
-	if !started {
+	if !started || errors.As(err, &wrong) {
 		fmt.Fprintln(io.err, "Try: belfry help")
 		return exitUsage
 	}
@@ -80,7 +91,26 @@ Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`
 	for _, c := range root.Commands() {
 		refuseUnknown(c)
 	}
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			refuseUnknownTopics(c)
+		}
+	}
 	return root
+}
+
+// refuseUnknownTopics makes help about a verb that does not exist wrong usage.
+func refuseUnknownTopics(help *cobra.Command) {
+	help.Run, help.RunE = nil, func(c *cobra.Command, words []string) error {
+		about, rest, err := c.Root().Find(words)
+		if err != nil || len(rest) > 0 {
+			return usageError{fmt.Errorf("unknown command %q", strings.Join(words, " "))}
+		}
+		about.InitDefaultHelpFlag()
+		about.InitDefaultVersionFlag()
+		return about.Help()
+	}
 }
 
 // refuseUnknown makes a verb that only has others below it refuse what is none
@@ -108,6 +138,10 @@ func refuseUnknown(c *cobra.Command) {
 // onlyAGroup marks verbs that do nothing but have others below them.
 const onlyAGroup = "only a group"
 
+// flagsOnly marks verbs that must not take the NATS server that everything
+// else uses from a variable that happens to be set.
+const flagsOnly = "flags only"
+
 // onStart calls f whenever a verb begins, its flags and arguments checked.
 func onStart(cmd *cobra.Command, f func()) {
 	if inner := cmd.RunE; inner != nil {
@@ -121,18 +155,30 @@ func onStart(cmd *cobra.Command, f func()) {
 	}
 }
 
+// ofEnvironment marks flags whose value is that of a variable.
+const ofEnvironment = "environment"
+
+// typed reports whether a flag stands on the command line itself: variables,
+// such as those of the container image, are set for more than one use.
+func typed(flags *pflag.FlagSet, name string) bool {
+	f := flags.Lookup(name)
+	_, set := f.Annotations[ofEnvironment]
+	return f.Changed && !set
+}
+
 // fromEnvironment sets the flags that were not given from BELFRY_… variables.
 func fromEnvironment(flags *pflag.FlagSet, env func(string) (string, bool)) error {
 	var first error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "BELFRY_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := env(name)
-		if !ok || f.Changed || first != nil || f.Name == "help" {
+		if !ok || f.Changed || first != nil || f.Name == "help" || value == "" && f.Value.Type() != "string" {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
 			first = fmt.Errorf("cannot use the variable %s: %w", name, err)
 		}
+		_ = flags.SetAnnotation(f.Name, ofEnvironment, nil)
 	})
 	return first
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -66,10 +67,13 @@ func newRun(io stdio) *cobra.Command {
 		Short: "Run the daemon",
 		Long: `Run the daemon until it is told to stop (SIGTERM, SIGINT; a second signal stops it at once).
 
-Without --nats it starts a NATS server of its own, reachable on this machine only, that keeps its
-streams in --data.`,
+Without --nats it starts a NATS server of its own that keeps its streams in --data. It is reachable on
+this machine only, on port 4222 or, if that is taken, on one that the log names.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if own := cmd.Flags(); o.nats.url != "" && (typed(own, "data") || typed(own, "sync-always")) {
+				return usageError{errors.New("cannot use --data or --sync-always with --nats: they are for the NATS server that run starts without it")}
+			}
 			log, err := o.log.logger(io.err, io.env)
 			if err != nil {
 				return err

@@ -45,7 +45,7 @@ the quota, shows what was sent as phones, and fails on request. It is not the pr
 				return err
 			}
 			if err := s.Start(o.primary, o.backup); err != nil {
-				return err
+				return fmt.Errorf("%w (--primary and --backup name other addresses)", err)
 			}
 			for _, u := range s.URLs() {
 				fmt.Fprintln(io.out, "simulates the provider at", u)
@@ -87,7 +87,7 @@ func sandboxConfig(file string, apps []string, given bool) (sandbox.Config, erro
 	for _, app := range apps {
 		key, secret, ok := strings.Cut(app, ":")
 		if !ok || key == "" || secret == "" {
-			return cfg, errors.New("cannot use --app: want <app key>:<app secret>")
+			return cfg, usageError{errors.New("cannot use --app: want <app key>:<app secret>")}
 		}
 		cfg.Apps[key] = secret
 	}

@@ -86,7 +86,7 @@ func (o *simulateOptions) subjects(rs *mapping.RuleSet) ([]string, error) {
 // open loads the rules, and the history as far as they ask for it.
 func (o *simulateOptions) open(ctx context.Context, std stdio) (*mapping.RuleSet, func() simulate.History, error) {
 	if o.learn < 0 {
-		return nil, nil, fmt.Errorf("cannot use --learn %d: want 0 days or more", o.learn)
+		return nil, nil, usageError{fmt.Errorf("cannot use --learn %d: want 0 days or more", o.learn)}
 	}
 	rs, err := o.compiled(o.rules, std)
 	if err != nil {
@@ -182,7 +182,7 @@ func parsePolicy(text string) (mapping.Policy, error) {
 	case "", mapping.PolicyPrice, mapping.PolicyASAP, mapping.PolicySlots:
 		return p, nil
 	}
-	return "", fmt.Errorf("cannot use the policy %q: want price, asap or slots", text)
+	return "", usageError{fmt.Errorf("cannot use the policy %q: want price, asap or slots", text)}
 }
 
 func newTune(std stdio) *cobra.Command {
@@ -240,7 +240,7 @@ func parseTuning(policies, slots, reserves, worths []string, windows []float64) 
 		for _, s := range strings.Split(text, ",") {
 			at, err := time.Parse("15:04", strings.TrimSpace(s))
 			if err != nil {
-				return t, fmt.Errorf("cannot use --slots %q: want times of day such as 09:00,18:00", text)
+				return t, usageError{fmt.Errorf("cannot use --slots %q: want times of day such as 09:00,18:00", text)}
 			}
 			list = append(list, time.Duration(at.Hour())*time.Hour+time.Duration(at.Minute())*time.Minute)
 		}
@@ -274,10 +274,10 @@ func byPriority(flag, text string) (map[mapping.Priority]float64, error) {
 		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
 		p, err := mapping.ParsePriority(name)
 		if err != nil {
-			return nil, fmt.Errorf("cannot use %s %q: %w", flag, text, err)
+			return nil, usageError{fmt.Errorf("cannot use %s %q: %w", flag, text, err)}
 		}
 		if out[p], err = strconv.ParseFloat(value, 64); err != nil || out[p] < 0 {
-			return nil, fmt.Errorf("cannot use %s %q: want %s=NUMBER", flag, text, name)
+			return nil, usageError{fmt.Errorf("cannot use %s %q: want %s=NUMBER", flag, text, name)}
 		}
 	}
 	return out, nil

@@ -50,11 +50,11 @@ as it is, to the letter. Comments inside such a block are lost. Read the change 
 func (o *testOptions) do(ctx context.Context, std stdio, files []string) error {
 	only, err := regexp.Compile(o.run)
 	if err != nil {
-		return usage(std, fmt.Errorf("cannot use --run: %w", err))
+		return usageError{fmt.Errorf("cannot use --run: %w", err)}
 	}
 	for _, file := range files {
 		if _, err := os.Stat(file); err != nil {
-			return usage(std, fmt.Errorf("cannot test: %w", err))
+			return usageError{fmt.Errorf("cannot test: %w", err)}
 		}
 	}
 	var suites []suite

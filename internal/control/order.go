@@ -44,59 +44,60 @@ type Order struct {
 // Answer is what came of an order.
 type Answer struct {
 	Text string `json:"text"`
+	Mute string `json:"mute,omitempty"` // its id, for unmute
 }
 
 // carryOut changes the state. It runs in the goroutine that owns it.
-func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (string, error) {
+func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
 	switch o.Verb {
 	case Resolve:
 		return o.resolve(s, app, now)
 	case PauseIt:
 		if p := s.Paused; p != nil { // why it is, is worth more than a second reason
-			return "", fmt.Errorf("cannot pause: it is paused already, since %s: %s", p.Since.Format(time.RFC3339), p.Why)
+			return Answer{}, fmt.Errorf("cannot pause: it is paused already, since %s: %s", p.Since.Format(time.RFC3339), p.Why)
 		}
 		s.Paused = &bridge.Pause{Since: now, Why: "by " + o.By + ": " + o.Why}
-		return "paused; nothing is sent until it is resumed", nil
+		return Answer{Text: "paused; nothing is sent until it is resumed"}, nil
 	case Resume:
 		if s.Paused == nil {
-			return "", errors.New("cannot resume: the app is not paused")
+			return Answer{}, errors.New("cannot resume: the app is not paused")
 		}
 		s.Paused = nil
-		return "resumed", nil
+		return Answer{Text: "resumed"}, nil
 	case Mute:
 		if !o.Until.After(now) {
-			return "", fmt.Errorf("cannot mute until %s: it is past", o.Until.Format(time.RFC3339))
+			return Answer{}, fmt.Errorf("cannot mute until %s: it is past", o.Until.Format(time.RFC3339))
 		}
 		if err := o.known(app); err != nil {
-			return "", err
+			return Answer{}, err
 		}
 		m := s.Mute(bridge.Mute{Audience: o.Audience, Template: o.Template, Until: o.Until, Why: "by " + o.By + ": " + o.Why})
-		return fmt.Sprintf("muted as %s until %s: %s", m.ID, m.Until.Format(time.RFC3339), m.Scope()), nil
+		return Answer{Text: fmt.Sprintf("muted as %s until %s: %s", m.ID, m.Until.Format(time.RFC3339), m.Scope()), Mute: m.ID}, nil
 	case Unmute:
 		if s.Mutes = s.Muting(now); !s.Unmute(o.Mute) {
-			return "", fmt.Errorf("cannot unmute %q: no such mute, or it has run out", o.Mute)
+			return Answer{}, fmt.Errorf("cannot unmute %q: no such mute, or it has run out", o.Mute)
 		}
-		return "unmuted", nil
+		return Answer{Text: "unmuted"}, nil
 	case Spend:
 		return o.spend(s, app, now)
 	}
-	return "", fmt.Errorf("cannot carry out %q: no such verb", o.Verb)
+	return Answer{}, fmt.Errorf("cannot carry out %q: no such verb", o.Verb)
 }
 
-func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (string, error) {
+func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
 	switch {
 	case o.At.IsZero():
-		return "", errors.New(`cannot record a send without its time: give "at", such as 2026-11-02T15:04:05Z`)
+		return Answer{}, errors.New(`cannot record a send without its time: give "at", such as 2026-11-02T15:04:05Z`)
 	case o.At.After(now):
-		return "", fmt.Errorf("cannot record a send at %s: it is in the future", o.At.Format(time.RFC3339))
+		return Answer{}, fmt.Errorf("cannot record a send at %s: it is in the future", o.At.Format(time.RFC3339))
 	case o.ID != "" && slices.ContainsFunc(s.Ledger.Spends, func(sp quota.Spend) bool { return sp.ID == o.ID }):
-		return fmt.Sprintf("the send %s is recorded already; it is not counted twice", o.ID), nil
+		return Answer{Text: fmt.Sprintf("the send %s is recorded already; it is not counted twice", o.ID)}, nil
 	}
 	s.Ledger.External(o.ID, o.At, "by "+o.By+": "+o.Why)
 	if !bridge.LimitsFor(app.Quota).Frees(o.At).After(now) {
-		return "recorded; it is too long ago to count against the quota", nil
+		return Answer{Text: "recorded; it is too long ago to count against the quota"}, nil
 	}
-	return "recorded; it counts against the quota", nil
+	return Answer{Text: "recorded; it counts against the quota"}, nil
 }
 
 // known refuses names that the rules do not have: who mutes by a misspelt one
@@ -113,12 +114,12 @@ func (o Order) known(app *mapping.App) error {
 
 func names[V any](m map[string]V) string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }
 
-func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (string, error) {
+func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
 	if err := s.Resolve(app, o.Broadcast, o.Sent, "by "+o.By, now); err != nil {
-		return "", err
+		return Answer{}, err
 	}
 	if o.Sent {
-		return o.Broadcast + " counts as sent", nil
+		return Answer{Text: o.Broadcast + " counts as sent"}, nil
 	}
-	return o.Broadcast + " counts as not sent: its items are back in their digest, the send is refunded", nil
+	return Answer{Text: o.Broadcast + " counts as not sent: its items are back in their digest, the send is refunded"}, nil
 }

@@ -39,10 +39,13 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 	for _, tt := range tests {
 		answer, err := tt.order.carryOut(s, app, now)
 		if err != nil {
-			answer = err.Error()
+			answer.Text = err.Error()
 		}
-		if !strings.Contains(answer, tt.answer) || len(s.Ledger.Spends) != tt.spends {
-			t.Errorf("%s: %q and %d spends, want %q and %d", tt.name, answer, len(s.Ledger.Spends), tt.answer, tt.spends)
+		if !strings.Contains(answer.Text, tt.answer) || len(s.Ledger.Spends) != tt.spends {
+			t.Errorf("%s: %+v and %d spends, want %q and %d", tt.name, answer, len(s.Ledger.Spends), tt.answer, tt.spends)
+		}
+		if muted := len(s.Mutes) > 0 && answer.Mute == s.Mutes[len(s.Mutes)-1].ID; err == nil && muted != (tt.order.Verb == Mute) {
+			t.Errorf("%s: the answer names the mute %q, there are %+v", tt.name, answer.Mute, s.Mutes)
 		}
 	}
 	if s.Paused.Why != "by ops: holidays" {
@@ -53,6 +56,6 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 		t.Errorf("mutes that have run out are shown: %v", m)
 	}
 	if answer, err := (Order{Verb: Unmute, Mute: s.Mutes[0].ID}).carryOut(s, app, late); err == nil {
-		t.Errorf("a mute that has run out: %q", answer)
+		t.Errorf("a mute that has run out: %+v", answer)
 	}
 }

@@ -84,7 +84,7 @@ func (s *Service) order(r micro.Request) {
 	var answer Answer
 	err := s.daemon.Do(ctx, app, func(st *bridge.State, a *mapping.App, now time.Time) error {
 		var err error
-		answer.Text, err = o.carryOut(st, a, now)
+		answer, err = o.carryOut(st, a, now)
 		return err
 	})
 	if errors.Is(err, bridge.ErrNotOwner) {
