@@ -27,8 +27,12 @@ const (
 	// StreamRewound holds while a stream's end lies before our checkpoint,
 	// until it has caught up or the loss is reported as a gap.
 	StreamRewound ConditionName = "stream.rewound"
-	// SourceNone holds for a subject that no stream stores.
+	// SourceNone holds for a subject that no stream stores, or none of those
+	// that the rules name.
 	SourceNone ConditionName = "source.none"
+	// SourceRefused holds while a stream of our subjects is left out, because it
+	// cannot be read as it is, or because nobody has said whether to read it.
+	SourceRefused ConditionName = "source.refused"
 	// SourceInterrupted holds while the events of a stream cannot be read.
 	SourceInterrupted ConditionName = "source.interrupted"
 	// ResultsUnavailable holds while results cannot be published.
@@ -111,6 +115,15 @@ func (c *Conditions) set(name ConditionName, about, message string) (Condition, 
 	held.Message = message
 	c.active[key] = held
 	return held, !ok
+}
+
+// hold is Set, or Clear where there is no message.
+func (c *Conditions) hold(name ConditionName, about, message string) {
+	if message == "" {
+		c.Clear(name, about)
+		return
+	}
+	c.Set(name, about, message)
 }
 
 // Clear says that a condition no longer holds.

@@ -28,18 +28,6 @@ func (p plan) equal(other plan) bool {
 	return maps.EqualFunc(p, other, func(a, b streamPlan) bool { return slices.Equal(a.filters, b.filters) })
 }
 
-// awaited makes the plan read streams from when we began to wait for them.
-func (p plan) awaited(since map[string]time.Time) {
-	for name, sp := range p {
-		for _, subject := range sp.subjects {
-			if t, ok := since[subject]; ok {
-				sp.start = startAwaited(sp.start, t)
-			}
-		}
-		p[name] = sp
-	}
-}
-
 // clockMargin covers how far our clock may be ahead of the server's.
 const clockMargin = time.Minute
 
@@ -52,60 +40,173 @@ func startAwaited(start mapping.Start, since time.Time) mapping.Start {
 	return start
 }
 
-// resolve finds the streams to read. Subjects that no stream has at the
-// moment are returned as missing. Streams that cannot be read in place are
-// refused here, before anything is consumed.
-func (s *source) resolve(ctx context.Context, subjects []string, sources []mapping.Source) (p plan, missing []string, err error) {
-	if len(sources) > 0 {
-		p = planSources(subjects, sources)
-	} else if p, missing, err = s.planSubjects(ctx, subjects); err != nil {
-		return nil, nil, err
-	}
-	for name := range p {
-		info, err := s.js.streamInfo(ctx, name)
-		if isMissing(err) {
-			continue // its reader waits for it
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("cannot look at stream %s: %w", name, err)
-		}
-		if err := readable(name, info.Config); err != nil {
-			return nil, nil, err
-		}
-	}
-	return p, missing, nil
+// resolved is what a look at the server's streams gave.
+type resolved struct {
+	plan    plan
+	missing []string // subjects that no stream stores
+	none    string   // the same for people; empty: nothing is missing
+	refused []string // for people: what is left out, why, and the remedy
+	partial []string // subjects of which a stream is left out
 }
 
-func planSources(subjects []string, sources []mapping.Source) plan {
-	p := plan{}
-	for _, source := range sources {
-		p[source.Stream] = streamPlan{subjects: subjects, filters: few(subjects, maxFilters), start: source.Start, named: true}
+// resolve finds the streams to read. Streams that cannot be read in place are
+// refused here, before anything is consumed.
+//
+// Where nothing was ever read, what needs a decision is a permanent error. An
+// app that has been reading goes on with the streams that it knows, in this
+// process and in the next: a stream that somebody adds must not stop it.
+func (l *search) resolve(ctx context.Context) (resolved, error) {
+	if len(l.sources) > 0 {
+		return l.resolveNamed(ctx)
 	}
-	return p
+	found, err := l.planSubjects(ctx)
+	if err != nil {
+		return resolved{}, err
+	}
+	for name, sp := range found.plan {
+		info, err := l.lookAt(ctx, name)
+		if err != nil {
+			return resolved{}, err
+		}
+		if info == nil {
+			continue // its reader finds out what became of it
+		}
+		err = readable(name, info.Config)
+		if err != nil && (len(l.known) == 0 || l.known[name]) {
+			return resolved{}, err
+		}
+		if err != nil {
+			delete(found.plan, name)
+			found.leaveOut(err, sp.subjects...)
+		}
+	}
+	return found, nil
+}
+
+// resolveNamed plans to read every subject from every stream that the rules
+// name. As long as one of them does not exist, it may be the one that stores
+// a subject which the others don't.
+func (l *search) resolveNamed(ctx context.Context) (resolved, error) {
+	found, stored, all := resolved{plan: plan{}}, map[string]bool{}, true
+	for _, source := range l.sources {
+		found.plan[source.Stream] = streamPlan{subjects: l.subjects, filters: few(l.subjects, maxFilters), start: source.Start, named: true}
+		info, err := l.lookAt(ctx, source.Stream)
+		if err != nil {
+			return resolved{}, err
+		}
+		if info == nil {
+			all = false // its reader waits for it
+			continue
+		}
+		if err := readable(source.Stream, info.Config); err != nil {
+			return resolved{}, err
+		}
+		for _, subject := range mayHave(l.subjects, info.Config) {
+			stored[subject] = true
+		}
+	}
+	if all {
+		found.missing = slices.DeleteFunc(slices.Clone(l.subjects), func(s string) bool { return stored[s] })
+		found.none = l.elsewhere(ctx, found.missing)
+	}
+	return found, nil
+}
+
+// elsewhere says of subjects that none of the named streams stores which
+// stream does.
+func (l *search) elsewhere(ctx context.Context, missing []string) string {
+	if len(missing) == 0 {
+		return ""
+	}
+	said := make([]string, len(missing))
+	for i, subject := range missing {
+		said[i] = subject
+		if names, err := l.streamsOf(ctx, subject); err == nil && len(names) > 0 {
+			said[i] += " (stored by " + strings.Join(names, ", ") + ")"
+		}
+	}
+	return "none of the streams under sources: in the rules file stores " + strings.Join(said, ", ") +
+		": these events are not read; name the stream that stores them there too, or mend the rule's subject"
+}
+
+// lookAt returns nil for a stream that does not exist.
+func (l *search) lookAt(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	info, err := l.js.streamInfo(ctx, name)
+	switch {
+	case isMissing(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("cannot look at stream %s: %w", name, err)
+	}
+	return info, nil
+}
+
+// mayHave leaves out what a stream cannot have. One that copies others may
+// have anything.
+func mayHave(subjects []string, cfg jetstream.StreamConfig) []string {
+	if cfg.Mirror != nil || len(cfg.Sources) > 0 {
+		return subjects
+	}
+	return storedBy(subjects, cfg.Subjects)
+}
+
+func (r *resolved) leaveOut(why error, subjects ...string) {
+	r.refused = append(r.refused, strings.TrimSuffix(why.Error(), ": "+ErrPermanent.Error()))
+	slices.Sort(r.refused)
+	r.partial = append(r.partial, subjects...)
 }
 
 // planSubjects asks the server which stream stores each subject.
-func (s *source) planSubjects(ctx context.Context, subjects []string) (plan, []string, error) {
-	wanted, missing := map[string][]string{}, []string(nil)
-	for _, subject := range subjects {
-		names, err := s.streamsOf(ctx, subject)
-		switch {
-		case err != nil:
-			return nil, nil, fmt.Errorf("cannot look for the stream of %s: %w", subject, err)
-		case len(names) == 0:
-			missing = append(missing, subject)
-			continue
-		case len(names) > 1:
-			return nil, nil, fmt.Errorf("cannot choose a stream for %s: %s all have it; name the ones to read under sources: in the rules file: %w",
-				subject, strings.Join(names, ", "), ErrPermanent)
+func (l *search) planSubjects(ctx context.Context) (resolved, error) {
+	found, wanted := resolved{plan: plan{}}, map[string][]string{}
+	for _, subject := range l.subjects {
+		names, err := l.streamsOf(ctx, subject)
+		if err != nil {
+			return resolved{}, fmt.Errorf("cannot look for the stream of %s: %w", subject, err)
 		}
-		wanted[names[0]] = append(wanted[names[0]], subject)
+		if len(names) == 0 {
+			found.missing = append(found.missing, subject)
+		}
+		if len(names) > 1 {
+			read, err := l.choose(subject, names)
+			switch {
+			case err != nil && len(l.known) == 0:
+				return resolved{}, err
+			case err != nil:
+				found.leaveOut(err, subject)
+			}
+			names = read
+		}
+		for _, name := range names {
+			wanted[name] = append(wanted[name], subject)
+		}
 	}
-	p := plan{}
 	for name, list := range wanted {
-		p[name] = streamPlan{subjects: list, filters: few(list, maxFilters)}
+		found.plan[name] = streamPlan{subjects: list, filters: few(list, maxFilters)}
 	}
-	return p, missing, nil
+	if len(found.missing) > 0 {
+		found.none = "no stream stores " + strings.Join(found.missing, ", ") + "; create one, or name one under sources: in the rules file"
+	}
+	return found, nil
+}
+
+// choose takes, of several streams, those that were read before. What else
+// there is may hold copies of the same events, or others that nobody wants.
+func (l *search) choose(subject string, names []string) (read []string, err error) {
+	for _, name := range names {
+		if l.known[name] {
+			read = append(read, name)
+		}
+	}
+	if len(read) == len(names) {
+		return read, nil
+	}
+	so := ""
+	if len(read) > 0 {
+		so = ", and only " + strings.Join(read, ", ") + " is read, as before"
+	}
+	return read, fmt.Errorf("cannot choose a stream for %s: %s all have it%s; name the ones to read under sources: in the rules file: %w",
+		subject, strings.Join(names, ", "), so, ErrPermanent)
 }
 
 // streamsOf lists the streams that store something of subject, without our own.

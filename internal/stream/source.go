@@ -23,6 +23,7 @@ type source struct {
 // readerTimes are the patience of readers.
 type readerTimes struct {
 	resolve time.Duration // between two looks for a stream that was not there
+	look    time.Duration // between two looks whether other streams are to be read
 
 	// idle is how often at most a stream in which nothing of ours arrives has
 	// its checkpoint moved on, so that its retention of foreign events is not
@@ -34,9 +35,13 @@ type readerTimes struct {
 	rewind time.Duration
 }
 
+// lookEvery is how long a stream that stores more of an app's subjects may
+// stay unnoticed. A look is one small request for each subject or stream.
+const lookEvery = time.Minute
+
 func (j *JetStream) source(app string) *source {
 	return &source{js: j, app: app, times: readerTimes{
-		resolve: 5 * time.Second, idle: 10 * time.Second, rewind: 10 * time.Second,
+		resolve: 5 * time.Second, look: lookEvery, idle: 10 * time.Second, rewind: 10 * time.Second,
 	}}
 }
 
@@ -47,32 +52,26 @@ var errReplan = errors.New("the streams to read have changed")
 // work, which errors.Is(err, ErrPermanent). It writes nothing anywhere, so
 // dying in it needs no recovery: the next owner reads from the checkpoint.
 func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
-	defer s.js.cfg.Conditions.Clear(SourceNone, s.app)
-	defer s.js.cfg.Conditions.Clear(SourceInterrupted, s.app)
+	for _, name := range []ConditionName{SourceNone, SourceRefused, SourceInterrupted} {
+		defer s.js.cfg.Conditions.Clear(name, s.app)
+	}
 	positions := maps.Clone(from)
 	if positions == nil {
 		positions = map[string]bridge.Checkpoint{}
 	}
-	awaited := map[string]time.Time{}
+	look := newSearch(s, subjects, sources, from)
 	pause := newPause()
 	for {
-		p, missing, err := s.resolve(ctx, subjects, sources)
+		found, err := look.resolve(ctx)
 		if errors.Is(err, ErrPermanent) {
 			return err
 		}
-		s.reportResolved(missing, err)
-		p.awaited(awaited)
-		for _, subject := range missing {
-			if awaited[subject].IsZero() {
-				awaited[subject] = time.Now()
-			}
+		s.reportResolved(found, err)
+		if err == nil {
+			look.take(found)
 		}
-		if err == nil && len(p) > 0 {
-			again := func(ctx context.Context) bool { return s.changed(ctx, p, subjects, sources) }
-			if len(missing) == 0 {
-				again = nil
-			}
-			if err := s.readAll(ctx, p, positions, out, again); !errors.Is(err, errReplan) {
+		if err == nil && len(found.plan) > 0 {
+			if err := s.readAll(ctx, look, found, positions, out); !errors.Is(err, errReplan) {
 				return err
 			}
 			pause.reset()
@@ -83,36 +82,26 @@ func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.
 	}
 }
 
-func (s *source) reportResolved(missing []string, err error) {
+func (s *source) reportResolved(found resolved, err error) {
 	conditions := s.js.cfg.Conditions
 	if err != nil {
 		conditions.Set(SourceInterrupted, s.app, err.Error())
 		return
 	}
 	conditions.Clear(SourceInterrupted, s.app)
-	if len(missing) == 0 {
-		conditions.Clear(SourceNone, s.app)
-		return
-	}
-	conditions.Set(SourceNone, s.app, "no stream stores "+strings.Join(missing, ", ")+
-		"; create one, or name one under sources: in the rules file")
-}
-
-// changed reports whether resolving now gives another plan than p.
-func (s *source) changed(ctx context.Context, p plan, subjects []string, sources []mapping.Source) bool {
-	now, _, err := s.resolve(ctx, subjects, sources)
-	return errors.Is(err, ErrPermanent) || err == nil && !now.equal(p)
+	conditions.hold(SourceNone, s.app, found.none)
+	conditions.hold(SourceRefused, s.app, strings.Join(found.refused, "; "))
 }
 
 // readAll runs one reader per stream and returns, when all have ended, the
 // reason of the first that did. positions is where they begin, and then where
 // they got to.
-func (s *source) readAll(ctx context.Context, p plan, positions map[string]bridge.Checkpoint, out chan<- bridge.Batch, again func(context.Context) bool) error {
+func (s *source) readAll(ctx context.Context, look *search, found resolved, positions map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var readers sync.WaitGroup
 	var mu sync.Mutex // guards positions
-	for name, sp := range p {
+	for name, sp := range found.plan {
 		mu.Lock()
 		position, known := positions[name]
 		mu.Unlock()
@@ -126,27 +115,9 @@ func (s *source) readAll(ctx context.Context, p plan, positions map[string]bridg
 			}
 		})
 	}
-	if again != nil {
-		readers.Go(func() { s.watchPlan(ctx, again, cancel) })
-	}
+	readers.Go(func() { look.watch(ctx, found, cancel) })
 	readers.Wait()
 	return context.Cause(ctx)
-}
-
-func (s *source) watchPlan(ctx context.Context, again func(context.Context) bool, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(s.times.resolve)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if again(ctx) {
-			cancel(errReplan)
-			return
-		}
-	}
 }
 
 // Get fetches one message from the stream's leader. A stream that was deleted

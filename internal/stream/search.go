@@ -1,0 +1,105 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// search looks which streams are to be read, for as long as one Read lasts.
+// It is used by one goroutine at a time: Read's, or that of watch.
+type search struct {
+	*source
+	subjects []string
+	sources  []mapping.Source
+
+	known  map[string]bool          // streams that have a checkpoint or were read
+	starts map[string]mapping.Start // of the streams that are read
+	unread map[string]time.Time     // subjects of which a stream was missing or left out, and since when
+	looked time.Time                // the latest look that succeeded; zero: none has
+}
+
+func newSearch(s *source, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint) *search {
+	l := &search{
+		source: s, subjects: subjects, sources: sources, known: map[string]bool{}, starts: map[string]mapping.Start{},
+		unread: map[string]time.Time{},
+	}
+	for name := range from {
+		l.known[name] = true
+	}
+	return l
+}
+
+// take makes what was found what is read from now on.
+func (l *search) take(found resolved) {
+	starts := map[string]mapping.Start{}
+	for name, sp := range found.plan {
+		start, ok := l.starts[name]
+		if !ok {
+			start = l.startOf(sp)
+		}
+		sp.start = start
+		found.plan[name], starts[name], l.known[name] = sp, start, true
+	}
+	l.starts = starts
+	l.note(found)
+}
+
+// startOf is where a stream is begun with. What it stored since it was not
+// there, or was left out, is new as well.
+func (l *search) startOf(sp streamPlan) mapping.Start {
+	start := sp.start
+	if sp.named {
+		return start // its reader knows whether it was there
+	}
+	for _, subject := range sp.subjects {
+		if since, ok := l.unread[subject]; ok {
+			start = startAwaited(start, since)
+		}
+	}
+	if !l.looked.IsZero() {
+		start = startAwaited(start, l.looked)
+	}
+	return start
+}
+
+// note remembers what a look found missing, beside what is read.
+func (l *search) note(found resolved) {
+	l.looked = time.Now()
+	for _, list := range [][]string{found.missing, found.partial} {
+		for _, subject := range list {
+			if l.unread[subject].IsZero() {
+				l.unread[subject] = l.looked
+			}
+		}
+	}
+}
+
+// watch looks again and again while the streams of found are read, and ends
+// that when others are to be read.
+func (l *search) watch(ctx context.Context, found resolved, cancel context.CancelCauseFunc) {
+	for {
+		patience := l.times.look
+		if len(found.missing) > 0 {
+			patience = l.times.resolve
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(patience):
+		}
+		now, err := l.resolve(ctx)
+		if errors.Is(err, ErrPermanent) || err == nil && !now.plan.equal(found.plan) {
+			cancel(errReplan)
+			return
+		}
+		if err == nil {
+			found = now
+			l.note(found)
+			l.reportResolved(found, nil)
+		}
+	}
+}

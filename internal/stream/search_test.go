@@ -1,0 +1,154 @@
+package stream
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// storing makes a stream store the subjects and no others.
+func storing(subjects ...string) func(*jetstream.StreamConfig) {
+	return func(cfg *jetstream.StreamConfig) { cfg.Subjects = subjects }
+}
+
+func (c *client) wantMessage(t *testing.T, name ConditionName, about string, want ...string) {
+	t.Helper()
+	held, ok := c.conditions.Find(name, about)
+	for _, w := range want {
+		if !ok || !strings.Contains(held.Message, w) {
+			t.Errorf("%s of %s says %q, want it to name %s", name, about, held.Message, w)
+		}
+	}
+}
+
+func TestSubjectThatNoNamedStreamStoresIsAConditionThatNamesTheOneThatDoes(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	c.addStream(t, "FEES", storing("fees.>"))
+	r := c.read(t, []string{"SCHOOL.lesson", "fees.due"}, fromStart("SCHOOL"), nil)
+	r.untilCaughtUp()
+	c.waitFor(t, "+source.none school")
+	c.wantMessage(t, SourceNone, "school", "fees.due (stored by FEES)", "sources:")
+	if held, _ := c.conditions.Find(SourceNone, "school"); strings.Contains(held.Message, "SCHOOL.lesson") {
+		t.Errorf("a subject that is stored is accused: %s", held.Message)
+	}
+	// The named stream takes the subject over.
+	if err := c.js.DeleteStream(within(t, 10*time.Second), "FEES"); err != nil {
+		t.Fatal(err)
+	}
+	cfg := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"SCHOOL.>", "fees.>"}}
+	if _, err := c.js.UpdateStream(within(t, 10*time.Second), cfg); err != nil {
+		t.Fatal(err)
+	}
+	c.waitFor(t, "-source.none school")
+	c.fill(t, "fees.due", 1, 2)
+	r.untilMessages(2)
+	r.wantRun(1, 2)
+}
+
+// A stream that copies others, and one that does not exist, may store anything.
+func TestNamedStreamsThatMayStoreASubjectAreNotAccused(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	c.addStream(t, "COPY", func(cfg *jetstream.StreamConfig) {
+		cfg.Subjects, cfg.Sources = nil, []*jetstream.StreamSource{{Name: "SCHOOL"}}
+	})
+	for name, sources := range map[string][]mapping.Source{
+		"copies": fromStart("COPY"), "missing": append(fromStart("SCHOOL"), fromStart("LATER")...),
+	} {
+		l := newSearch(c.source(name), []string{"SCHOOL.lesson", "fees.due"}, sources, nil)
+		found, err := l.resolve(within(t, 10*time.Second))
+		if err != nil || found.none != "" {
+			t.Errorf("%s: %q, %v", name, found.none, err)
+		}
+	}
+}
+
+func TestSecondStreamOfASubjectIsLeftOutWithAConditionAndSoAfterARestart(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "NORTH", storing("school.north"))
+	r := c.read(t, []string{"school.*"}, nil, nil)
+	r.untilCaughtUp()
+	c.addStream(t, "SOUTH", storing("school.south"))
+	c.waitFor(t, "+source.refused school")
+	c.wantMessage(t, SourceRefused, "school", "school.*", "NORTH, SOUTH all have it", "only NORTH is read", "sources:")
+	c.fill(t, "school.south", 99, 99)
+	c.fill(t, "school.north", 1, 2)
+	r.untilMessages(2)
+	r.end()
+	c.waitFor(t, "-source.refused school")
+
+	again := c.read(t, []string{"school.*"}, nil, r.checkpoint)
+	c.fill(t, "school.north", 3, 4)
+	again.untilMessages(2)
+	again.wantRun(3, 4)
+	c.waitFor(t, "+source.refused school")
+	again.end()
+
+	named := c.read(t, []string{"school.*"}, append(fromStart("NORTH"), fromStart("SOUTH")...), again.checkpoint)
+	named.untilMessages(1)
+	if got := named.numbers(); got[0] != 99 {
+		t.Errorf("read %v once both are named, want what was left out", got)
+	}
+}
+
+// What was left out is read from then on when it becomes the only one.
+func TestStreamThatWasLeftOutIsReadWhenTheOtherGoes(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "NORTH", storing("school.north"))
+	r := c.read(t, []string{"school.*"}, nil, nil)
+	r.untilCaughtUp()
+	c.addStream(t, "SOUTH", storing("school.south"))
+	c.waitFor(t, "+source.refused school")
+	c.fill(t, "school.south", 1, 2)
+	if err := c.js.DeleteStream(within(t, 10*time.Second), "NORTH"); err != nil {
+		t.Fatal(err)
+	}
+	c.waitFor(t, "-source.refused school")
+	r.untilMessages(2)
+	r.wantRun(1, 2)
+}
+
+func TestSubjectThatMovesToAnotherStreamIsFollowedWithoutALoss(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL", storing("school.lesson", "school.trip"))
+	r := c.read(t, []string{"school.lesson", "school.trip"}, nil, nil)
+	r.untilCaughtUp()
+	cfg := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"school.lesson"}}
+	if _, err := c.js.UpdateStream(within(t, 10*time.Second), cfg); err != nil {
+		t.Fatal(err)
+	}
+	c.addStream(t, "TRIPS", storing("school.trip"))
+	c.fill(t, "school.trip", 1, 2) // before we can know of the stream
+	r.untilMessages(2)
+	r.wantRun(1, 2)
+	c.fill(t, "school.lesson", 3, 3)
+	r.untilMessages(3)
+}
+
+func TestSecondStreamThatCannotBeReadDoesNotStopWhatIsRead(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	r := c.read(t, []string{"SCHOOL.lesson", "fees.due"}, nil, nil)
+	c.waitFor(t, "+source.none school")
+	r.untilCaughtUp()
+	c.addStream(t, "FEES", storing("fees.>"), func(cfg *jetstream.StreamConfig) { cfg.Retention = jetstream.WorkQueuePolicy })
+	c.waitFor(t, "+source.refused school")
+	c.wantMessage(t, SourceRefused, "school", "--source FEES")
+	c.fill(t, "SCHOOL.lesson", 1, 2)
+	r.untilMessages(2)
+	r.end()
+	again := c.read(t, []string{"SCHOOL.lesson", "fees.due"}, nil, r.checkpoint)
+	c.fill(t, "SCHOOL.lesson", 3, 3)
+	again.untilMessages(1)
+}
