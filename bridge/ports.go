@@ -57,7 +57,8 @@ type Source interface {
 	//
 	// A stream that has nothing new says so at once with an empty batch, so
 	// that the receiver knows when it has caught up: until then nothing is
-	// sent, since a later event may cancel what an earlier one asked for.
+	// sent, since a later event may cancel what an earlier one asked for. So
+	// does a stream in from that is not read any more: nobody waits for it.
 	Read(ctx context.Context, subjects []string, sources []mapping.Source, from map[string]Checkpoint, out chan<- Batch) error
 	// Get fetches one message again, for a dead letter.
 	Get(ctx context.Context, stream string, sequence uint64) (mapping.Message, error)

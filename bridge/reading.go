@@ -91,6 +91,7 @@ func (t *tenure) setBacklog(b *Batch, folded int) {
 
 // caughtUp reports whether every stream was read to its end once. Until then
 // nothing is sent: an event further on may cancel what an earlier one asked for.
+// A stream that is not read any more says that it has nothing.
 func (t *tenure) caughtUp(now time.Time) bool {
 	late := now.Sub(t.readFrom) >= catchUpAtMos
 	for _, r := range t.reading {

@@ -196,6 +196,23 @@ func (w *world) wantResults(want ...string) {
 	}
 }
 
+func TestAStreamThatIsNoLongerReadDelaysNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("l1")
+		w.end()
+		w.source = bridgetest.NewSource("CLINIC", time.Now())
+		w.start()
+		w.pass(time.Second)
+		s := w.bridge.Status()
+		if !s.CaughtUp {
+			t.Errorf("waits for the end of a stream that is not read: %v", s.Sources)
+		}
+		if s.Sources["SCHOOL"].Sequence != 1 {
+			t.Errorf("its checkpoint is %v: it may come back", s.Sources["SCHOOL"])
+		}
+	})
+}
+
 func TestADigestLeavesWhenItsWindowCloses(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.cancelled("maths", "music")

@@ -144,6 +144,16 @@ func (s *Source) Read(ctx context.Context, subjects []string, _ []mapping.Source
 	s.mu.Lock()
 	s.reads++
 	s.mu.Unlock()
+	for stream, at := range from {
+		if stream == s.stream {
+			continue
+		}
+		select { // it is not read any more
+		case out <- bridge.Batch{Stream: stream, Checkpoint: at}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	next, greeted := from[s.stream].Sequence, false
 	for {
 		s.mu.Lock()

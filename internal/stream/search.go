@@ -16,16 +16,17 @@ type search struct {
 	subjects []string
 	sources  []mapping.Source
 
-	known  map[string]bool          // streams that have a checkpoint or were read
-	starts map[string]mapping.Start // of the streams that are read
-	unread map[string]time.Time     // subjects of which a stream was missing or left out, and since when
-	looked time.Time                // the latest look that succeeded; zero: none has
+	known     map[string]bool          // streams that have a checkpoint or were read
+	starts    map[string]mapping.Start // of the streams that are read
+	unread    map[string]time.Time     // subjects of which a stream was missing or left out, and since when
+	looked    time.Time                // the latest look that succeeded; zero: none has
+	dismissed map[string]bool          // streams of which it was said that they have nothing for us
 }
 
 func newSearch(s *source, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint) *search {
 	l := &search{
 		source: s, subjects: subjects, sources: sources, known: map[string]bool{}, starts: map[string]mapping.Start{},
-		unread: map[string]time.Time{},
+		unread: map[string]time.Time{}, dismissed: map[string]bool{},
 	}
 	for name := range from {
 		l.known[name] = true
@@ -102,4 +103,34 @@ func (l *search) watch(ctx context.Context, found resolved, cancel context.Cance
 			l.reportResolved(found, nil)
 		}
 	}
+}
+
+// dismiss says of each stream with a position that is not read that it has
+// nothing for us, so that nobody waits for its end. One that is gone is waited
+// for as long as a subject has no stream: it may come back.
+func (l *search) dismiss(ctx context.Context, found resolved, positions map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
+	for name, at := range positions {
+		if _, read := found.plan[name]; read {
+			delete(l.dismissed, name)
+			continue
+		}
+		if l.dismissed[name] || l.mayComeBack(ctx, name, found) {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case out <- bridge.Batch{Stream: name, Checkpoint: at}:
+			l.dismissed[name] = true
+		}
+	}
+	return nil
+}
+
+func (l *search) mayComeBack(ctx context.Context, name string, found resolved) bool {
+	if len(l.sources) > 0 || len(found.missing) == 0 {
+		return false
+	}
+	info, err := l.lookAt(ctx, name)
+	return err != nil || info == nil
 }

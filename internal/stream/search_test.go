@@ -1,12 +1,14 @@
 package stream
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -151,4 +153,35 @@ func TestSecondStreamThatCannotBeReadDoesNotStopWhatIsRead(t *testing.T) {
 	again := c.read(t, []string{"SCHOOL.lesson", "fees.due"}, nil, r.checkpoint)
 	c.fill(t, "SCHOOL.lesson", 3, 3)
 	again.untilMessages(1)
+}
+
+func TestStreamsThatAreNoLongerReadSaySoAtOnce(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	c.addStream(t, "OLD")
+	old := map[string]bridge.Checkpoint{"OLD": {Sequence: 7}, "GONE": {Sequence: 9}}
+	for name, sources := range map[string][]mapping.Source{"named": fromStart("SCHOOL"), "found": nil} {
+		r := c.read(t, []string{"SCHOOL.lesson"}, sources, maps.Clone(old))
+		r.until("a word on every stream of "+name, func() bool { return len(r.checkpoint) == 3 })
+		if r.checkpoint["OLD"] != old["OLD"] || r.checkpoint["GONE"] != old["GONE"] {
+			t.Errorf("%s: the checkpoints of what is not read became %v", name, r.checkpoint)
+		}
+		r.end()
+	}
+}
+
+func TestStreamThatMayComeBackIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "OLD")
+	l := newSearch(c.source("school"), []string{"SCHOOL.lesson"}, nil, nil)
+	out := make(chan bridge.Batch, 2)
+	positions := map[string]bridge.Checkpoint{"SCHOOL": {Sequence: 3}, "OLD": {Sequence: 7}}
+	if err := l.dismiss(within(t, 10*time.Second), resolved{missing: []string{"SCHOOL.lesson"}}, positions, out); err != nil {
+		t.Fatal(err)
+	}
+	if len(out) != 1 || (<-out).Stream != "OLD" {
+		t.Error("want a word on OLD, which is there and has nothing for us, and none on SCHOOL")
+	}
 }

@@ -69,6 +69,9 @@ func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.
 		s.reportResolved(found, err)
 		if err == nil {
 			look.take(found)
+			if err := look.dismiss(ctx, found, positions, out); err != nil {
+				return err
+			}
 		}
 		if err == nil && len(found.plan) > 0 {
 			if err := s.readAll(ctx, look, found, positions, out); !errors.Is(err, errReplan) {
