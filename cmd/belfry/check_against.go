@@ -49,7 +49,7 @@ type digestImpact struct {
 // impact is what a reload would do to one app.
 type impact struct {
 	App     string         `json:"app"`
-	Change  string         `json:"change"` // added, removed, reloaded
+	Change  string         `json:"change"` // added, removed, reloaded, unnamed
 	Digests []digestImpact `json:"digests"`
 	Changes []string       `json:"changes,omitempty"`
 	Unknown []string       `json:"unknown,omitempty"` // what cannot be known
@@ -85,11 +85,11 @@ func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env fu
 			return fmt.Errorf("cannot compare with %s: it has errors", o.was)
 		}
 	}
-	apps, err := o.liveApps(ctx, c.rules)
+	apps, left, err := o.liveApps(ctx, std, c.rules)
 	if err != nil {
 		return err
 	}
-	impacts := impactsOf(was, c.rules, apps, time.Now())
+	impacts := withUnnamed(impactsOf(was, c.rules, apps, time.Now()), c.rules, left)
 	if o.format == "json" {
 		return printJSON(std.out, map[string]any{"problems": append(mapping.Problems{}, c.problems...), "reload": impacts})
 	}
@@ -99,19 +99,19 @@ func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env fu
 }
 
 // liveApps asks the daemon: who owns what over the control service, and the
-// committed states from their stream.
-func (o *checkOptions) liveApps(ctx context.Context, rules *mapping.RuleSet) (map[string]live, error) {
+// committed states from their stream, with those of apps that the rules do not name.
+func (o *checkOptions) liveApps(ctx context.Context, std stdio, rules *mapping.RuleSet) (map[string]live, []unnamed, error) {
 	o.ask.nats.url = o.against
 	nc, err := o.ask.connect()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer nc.Close()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	all, err := control.Overviews(ctx, nc)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	apps := map[string]live{}
 	for _, s := range owned(all) {
@@ -119,7 +119,16 @@ func (o *checkOptions) liveApps(ctx context.Context, rules *mapping.RuleSet) (ma
 		l.state, l.unread = stateOf(ctx, nc, o.stateStream, s.App)
 		apps[s.App] = l
 	}
-	return apps, nil
+	js, err := clientOf(nc, o.stateStream)
+	if err != nil {
+		return nil, nil, err
+	}
+	leaving := func(app string) bool { _, runs := apps[app]; return runs }
+	left, err := findUnnamed(ctx, js, rules, leaving, time.Now())
+	if err != nil {
+		fmt.Fprintln(std.err, "belfry: cannot tell whether an app is renamed:", err)
+	}
+	return apps, left, nil
 }
 
 // stateOf gives copies of a state, since planning uses one up.
@@ -162,6 +171,32 @@ func impactsOf(was, rules *mapping.RuleSet, apps map[string]live, now time.Time)
 		}
 	}
 	return out
+}
+
+// withUnnamed says what is lost if an app that the rules do not name goes on
+// under one of their names: one that they add, or, where nobody runs it any
+// more, any of them.
+func withUnnamed(impacts []impact, rules *mapping.RuleSet, left []unnamed) []impact {
+	var added []string
+	at := map[string]int{}
+	for n, i := range impacts {
+		at[i.App] = n
+		if i.Change == "added" {
+			added = append(added, i.App)
+		}
+	}
+	for _, u := range left {
+		n, runs := at[u.app]
+		switch {
+		case runs && len(added) > 0:
+			impacts[n].Changes = append(impacts[n].Changes, u.renamed(added))
+		case !runs && len(u.sends) > 0:
+			impacts = append(impacts, impact{App: u.app, Change: "unnamed", Digests: []digestImpact{}, Changes: []string{
+				"the stream has its state, and nobody runs it: " + u.renamed(sortedKeys(rules.Apps)),
+			}})
+		}
+	}
+	return impacts
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -35,6 +35,7 @@ type daemon struct {
 	nc         *nats.Conn
 	js         *stream.JetStream
 	leases     *stream.Leases
+	reloaded   chan struct{} // capacity 1: other rules are in force
 
 	mu          sync.Mutex // guards what follows
 	provisioned bool
@@ -54,7 +55,7 @@ type running struct {
 func newDaemon(o runOptions, io stdio, log *slog.Logger) (*daemon, error) {
 	d := &daemon{
 		opts: o, env: io.env, log: log, replica: newReplicaID(o.name), started: time.Now(),
-		apps: map[string]*running{}, failed: make(chan error, 1),
+		reloaded: make(chan struct{}, 1), apps: map[string]*running{}, failed: make(chan error, 1),
 	}
 	d.conditions = stream.NewConditions(time.Now, d.logCondition)
 	file, problems, err := openRulesFile(o.rules, d.env)
@@ -193,7 +194,8 @@ func (d *daemon) runApps(ctx context.Context) error {
 		}
 	})
 	d.use(appsCtx, d.rulesFile.current())
-	helpers.Go(func() { d.rulesFile.watch(appsCtx, d.log, func(rs *mapping.RuleSet) { d.use(appsCtx, rs) }) })
+	helpers.Go(func() { d.rulesFile.watch(appsCtx, d.log, func(rs *mapping.RuleSet) { d.reload(appsCtx, rs) }) })
+	helpers.Go(func() { d.watchUnnamed(appsCtx) })
 	if d.opts.dryRun {
 		d.log.Warn("this is a dry run: nothing is sent")
 	}
@@ -244,6 +246,14 @@ func (d *daemon) use(ctx context.Context, rs *mapping.RuleSet) {
 			return
 		}
 		d.apps[name] = r
+	}
+}
+
+func (d *daemon) reload(ctx context.Context, rs *mapping.RuleSet) {
+	d.use(ctx, rs)
+	select {
+	case d.reloaded <- struct{}{}:
+	default: // already pending
 	}
 }
 

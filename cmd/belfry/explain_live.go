@@ -15,9 +15,14 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
+// clientOf gives the ports of one that only looks.
+func clientOf(nc *nats.Conn, stateStream string) (*stream.JetStream, error) {
+	return stream.New(nc, stream.Config{StateStream: stateStream, Replica: "client-" + randomName(8), Logger: slog.New(slog.DiscardHandler)})
+}
+
 // committed reads the state that an app has committed last, about a second ago.
 func committed(ctx context.Context, nc *nats.Conn, stateStream, app string) (bridge.Record, error) {
-	js, err := stream.New(nc, stream.Config{StateStream: stateStream, Replica: "client-" + randomName(8), Logger: slog.New(slog.DiscardHandler)})
+	js, err := clientOf(nc, stateStream)
 	if err != nil {
 		return bridge.Record{}, err
 	}

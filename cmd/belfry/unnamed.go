@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/quota"
+	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// unnamedEvery is how often the stream is searched for such states: one small
+// request, unless there is one.
+const unnamedEvery = time.Minute
+
+// unnamed is the state of an app that the rules do not name.
+type unnamed struct {
+	app     string
+	sends   []quota.Spend // that count, and that no app of the rules knows of
+	until   time.Time     // when the last of them stops counting
+	waiting int           // items
+}
+
+// findUnnamed searches the stream for states of apps that the rules do not
+// name. Those that a replica runs are another daemon's, and left out, unless
+// leaving says that the rules would take them away.
+func findUnnamed(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet, leaving func(app string) bool, now time.Time) ([]unnamed, error) {
+	apps, err := js.Apps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states := map[string]*bridge.State{}
+	for _, app := range apps {
+		if rs.Apps[app] != nil || isDryRun(app) {
+			continue
+		}
+		runs, err := js.Runs(ctx, app)
+		if err != nil {
+			return nil, err
+		}
+		if runs && !leaving(app) {
+			continue
+		}
+		if states[app], err = readState(ctx, js, app); err != nil {
+			return nil, err
+		}
+	}
+	if len(states) == 0 {
+		return nil, nil
+	}
+	told, err := spendsOf(ctx, js, rs)
+	if err != nil {
+		return nil, err
+	}
+	var out []unnamed
+	for _, app := range sortedKeys(states) {
+		if s := states[app]; s != nil {
+			out = append(out, unnamedOf(app, s, rs, told, now))
+		}
+	}
+	return out, nil
+}
+
+// readState returns nil where there is no state that can be decoded.
+func readState(ctx context.Context, js *stream.JetStream, app string) (*bridge.State, error) {
+	record, err := js.Store(app).Get(ctx)
+	if err != nil || record.Sequence == 0 {
+		return nil, err
+	}
+	s, err := bridge.Decode(app, record.Data)
+	if err != nil {
+		return nil, nil //nolint:nilerr,nilnil // its owner complains, where it has one
+	}
+	return s, nil
+}
+
+// spendsOf are the ids of all spends that the apps of the rules know of.
+func spendsOf(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet) (map[string]bool, error) {
+	ids := map[string]bool{}
+	for app := range rs.Apps {
+		s, err := readState(ctx, js, app)
+		if err != nil {
+			return nil, err
+		}
+		if s == nil {
+			continue
+		}
+		for _, spend := range s.Ledger.Spends {
+			ids[spend.ID] = true
+		}
+	}
+	return ids, nil
+}
+
+// unnamedOf judges by whichever app of the rules counts a send for longest.
+func unnamedOf(app string, s *bridge.State, rs *mapping.RuleSet, told map[string]bool, now time.Time) unnamed {
+	u := unnamed{app: app, waiting: s.Waiting()}
+	for _, spend := range s.Ledger.Spends {
+		var until time.Time
+		for _, named := range rs.Apps {
+			if t := bridge.LimitsFor(named.Quota).Frees(spend.At); t.After(until) {
+				until = t
+			}
+		}
+		if until.After(now) && !told[spend.ID] {
+			u.sends = append(u.sends, spend)
+			u.until = until
+		}
+	}
+	return u
+}
+
+const unnamedShown = 3 // sends whose time and id are named
+
+// renamed says what an app loses that goes on under one of the names.
+func (u *unnamed) renamed(names []string) string {
+	if len(u.sends) == 0 {
+		return fmt.Sprintf("if %s goes on as %s, that one begins anew: with an empty quota ledger, no digests and no checkpoints",
+			u.app, strings.Join(names, " or "))
+	}
+	name := names[0]
+	if len(names) > 1 {
+		name = "NAME"
+	}
+	text := fmt.Sprintf("a renamed app begins with an empty quota ledger; if %s goes on as %s, tell that one of %s: belfry quota spend --app %s --why renamed",
+		u.app, strings.Join(names, " or "), plural(len(u.sends), "send that still counts", "sends that still count"), name)
+	for i, s := range u.sends[:min(len(u.sends), unnamedShown)] {
+		if i > 0 {
+			text += ", and again with"
+		}
+		text += fmt.Sprintf(" --id %s --at %s", s.ID, s.At.UTC().Format(time.RFC3339))
+	}
+	if more := len(u.sends) - unnamedShown; more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	return text
+}
+
+// watchUnnamed keeps the condition true, beginning at once and after every
+// reload. The quota of a dry run is nobody's.
+func (d *daemon) watchUnnamed(ctx context.Context) {
+	if d.opts.dryRun {
+		return
+	}
+	tick := time.NewTicker(unnamedEvery)
+	defer tick.Stop()
+	said := map[string]bool{}
+	for {
+		if err := d.lookForUnnamed(ctx, said); err != nil && ctx.Err() == nil {
+			d.log.Debug("cannot look for the states of apps that the rules do not name", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.reloaded:
+			clear(said)
+		case <-tick.C:
+		}
+	}
+}
+
+// lookForUnnamed looks once. said are the apps without sends of which the log
+// has told.
+func (d *daemon) lookForUnnamed(ctx context.Context, said map[string]bool) error {
+	rs := d.rulesFile.current()
+	all, err := findUnnamed(ctx, d.js, rs, func(string) bool { return false }, time.Now())
+	if err != nil {
+		return err
+	}
+	holds := map[string]bool{}
+	for _, u := range all {
+		switch {
+		case len(u.sends) > 0:
+			holds[u.app] = true
+			d.conditions.Set(stream.AppUnnamed, u.app, fmt.Sprintf("the stream %s has the state of the app %s, which the rules do not name, with %s waiting; %s; until %s",
+				d.opts.stateStream, u.app, plural(u.waiting, "item", "items"), u.renamed(sortedKeys(rs.Apps)), u.until.UTC().Format(time.RFC3339)))
+		case !said[u.app]:
+			said[u.app] = true
+			d.log.Warn("the stream has the state of an app that the rules do not name", "app", u.app, "waiting", u.waiting,
+				"remedy", "name it again, if it is still wanted; "+u.renamed(sortedKeys(rs.Apps)))
+		}
+	}
+	for _, c := range d.conditions.Active() {
+		if c.Name == stream.AppUnnamed && !holds[c.About] {
+			d.conditions.Clear(stream.AppUnnamed, c.About)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/sandbox"
+	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+func TestTheStateOfARenamedAppTellsOfItsSendsUntilTheNewNameKnowsThem(t *testing.T) {
+	embedded, err := stream.StartEmbedded(t.Context(), stream.EmbeddedOptions{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(embedded.Shutdown)
+	nc, _ := connect(t, embedded.URL())
+	js, err := stream.New(nc, stream.Config{Replica: "test", Provision: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.Provision(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	codec, err := bridge.NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := &mapping.RuleSet{Apps: map[string]*mapping.App{"annex": {Name: "annex", Quota: mapping.Quota{PerHour: 2, PerDay: 3}}}}
+	now := time.Now().UTC()
+	sequences := map[string]uint64{}
+	store := func(app string, spends ...string) {
+		t.Helper()
+		s := bridge.NewState(app, "born")
+		s.Epoch, s.Commit = 1, 1
+		s.Ledger.External("long-ago", now.Add(-48*time.Hour), "")
+		for i, id := range spends {
+			s.Ledger.External(id, now.Add(time.Duration(i-10)*time.Hour), "")
+		}
+		data, err := codec.Encode(s)
+		if err == nil {
+			sequences[app], err = js.Store(app).Put(t.Context(), data, "test", sequences[app])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	find := func() []unnamed {
+		t.Helper()
+		all, err := findUnnamed(t.Context(), js, rules, func(string) bool { return false }, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	if all := find(); len(all) > 0 {
+		t.Errorf("an empty stream has %+v", all)
+	}
+	store("annex")
+	store("campus"+dryRunSuffix, "born-7")
+	store("campus", "born-1", "born-2")
+	all := find()
+	if len(all) != 1 || all[0].app != "campus" || len(all[0].sends) != 2 || !all[0].until.After(now.Add(15*time.Hour)) {
+		t.Fatalf("found %+v, want campus with two sends that count", all)
+	}
+	for _, want := range []string{"2 sends that still count", "belfry quota spend --app annex", "--id born-1 --at " + now.Add(-10*time.Hour).Format(time.RFC3339), "--id born-2"} {
+		if said := all[0].renamed([]string{"annex"}); !strings.Contains(said, want) {
+			t.Errorf("it says %q, want %q", said, want)
+		}
+	}
+	store("annex", "born-1", "born-2")
+	if all := find(); len(all) != 1 || len(all[0].sends) != 0 {
+		t.Errorf("found %+v although annex was told", all)
+	}
+
+	store("annex")
+	lease := js.Leases([]string{"campus"}).Lease("campus")
+	if _, err := lease.Acquire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if all := find(); len(all) != 0 {
+		t.Errorf("found %+v, which another replica runs", all)
+	}
+	if err := lease.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if all := find(); len(all) != 1 || len(all[0].sends) != 2 {
+		t.Errorf("found %+v once nobody runs it", all)
+	}
+}
+
+func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
+	provider := startSandbox(t, sandbox.Config{})
+	url, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, url)
+	createSchool(t, js)
+	rules := writeFile(t, "rules.yaml", e2eRules)
+	p, page := startBelfry(t, provider, url, rules)
+	lesson(t, js, 7, "Maths", 30)
+	eventually(t, "a send is in the ledger", func() bool { s := overviewOf(t, page); return s.Counts.Sent == 1 })
+
+	renamed := strings.ReplaceAll(e2eRules, "campus", "annex")
+	for _, v := range rulesEnv(provider) {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	code, out, errs := cli(t, "check", writeFile(t, "rules.yaml", renamed), "--against", url)
+	if want := "if campus goes on as annex, tell that one of 1 send"; code != exitOK || !strings.Contains(out, want) {
+		t.Errorf("check --against: exit %d, want %q in\n%s%s", code, want, out, errs)
+	}
+
+	if err := os.WriteFile(rules, []byte(renamed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	condition := func(page string) func() bool {
+		return func() bool {
+			var o bridge.Overview
+			_, body := get(page + "/status")
+			_ = json.Unmarshal([]byte(body), &o)
+			return slices.ContainsFunc(o.Conditions, func(c bridge.Condition) bool {
+				return c.Name == string(stream.AppUnnamed) && c.About == "campus" && strings.Contains(c.Message, "belfry quota spend --app annex")
+			})
+		}
+	}
+	eventually(t, "the condition after the reload", condition(page))
+	if n := strings.Count(p.log.String(), `"condition":"`+string(stream.AppUnnamed)); n != 1 {
+		t.Errorf("the log tells of it %d times, want once", n)
+	}
+	p.kill()
+	_, page = startBelfry(t, provider, url, rules)
+	eventually(t, "the condition after a restart", condition(page))
+	code, out, errs = cli(t, "check", rules, "--against", url)
+	if want := "app campus: unnamed"; code != exitOK || !strings.Contains(out, want) {
+		t.Errorf("check --against: exit %d, want %q in\n%s%s", code, want, out, errs)
+	}
+}
