@@ -12,6 +12,7 @@ import (
 )
 
 func TestReconcileProvesTheAccountAndNamesADifference(t *testing.T) {
+	t.Parallel()
 	provider := startSandbox(t, sandbox.Config{})
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	_, js := connect(t, natsURL)
@@ -60,6 +61,7 @@ func TestReconcileProvesTheAccountAndNamesADifference(t *testing.T) {
 }
 
 func TestTheAccountIsCleanAfterTheDaemonWasKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	provider := startSandbox(t, sandbox.Config{Quota: sandbox.Quota{PerHour: 1000, PerDay: 1000}})
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	_, js := connect(t, natsURL)
@@ -94,6 +96,7 @@ func TestTheAccountIsCleanAfterTheDaemonWasKilledAgainAndAgain(t *testing.T) {
 }
 
 func TestDeadLettersAreListedShownAndReplayedOnce(t *testing.T) {
+	t.Parallel()
 	provider := startSandbox(t, sandbox.Config{})
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	_, js := connect(t, natsURL)
@@ -122,7 +125,7 @@ func TestDeadLettersAreListedShownAndReplayedOnce(t *testing.T) {
 			t.Errorf("list %v shows\n%s", filter, out)
 		}
 	}
-	if code, _, errs := cli(t, "deadletter", "replay", "--nats", natsURL); code != exitFailed || !strings.Contains(errs, "--all") {
+	if code, _, errs := cli(t, "deadletter", "replay", "--nats", natsURL); code != exitUsage || !strings.Contains(errs, "--all") {
 		t.Errorf("replay of nothing in particular: exit %d, %s", code, errs)
 	}
 

@@ -170,6 +170,7 @@ func publishSteadily(ctx context.Context, js jetstream.JetStream, published *ato
 }
 
 func TestReloadsUnderLoadLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("many reloads take their time")
 	}

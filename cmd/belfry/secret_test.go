@@ -83,6 +83,7 @@ func plain(t *testing.T, data []byte) []byte {
 }
 
 func TestTheSecretShowsNowhereWhateverBecomesOfABroadcast(t *testing.T) {
+	t.Parallel()
 	provider := startSandbox(t, sandbox.Config{Quota: sandbox.Quota{PerHour: 100, PerDay: 100}})
 	provider.Script(
 		sandbox.Step{},
