@@ -13,6 +13,10 @@ import (
 // The app must be left at once: nothing more may be sent or stored.
 var ErrFenced = errors.New("another owner has taken the app over")
 
+// errUnreachable is returned when the app was given up before the store gave a
+// clear answer: the lease has run out meanwhile.
+var errUnreachable = errors.New("the store did not answer in time")
+
 // putTimeout bounds one try; a server that is alive answers in milliseconds.
 const putTimeout = 3 * time.Second
 
@@ -42,7 +46,7 @@ func (c *committer) commit(ctx context.Context, data []byte, token string) error
 		}
 		c.trouble(err)
 		if wait(ctx, pace) != nil {
-			return fmt.Errorf("cannot commit %s: %w", token, err)
+			return fmt.Errorf("cannot commit %s: %w: %w", token, errUnreachable, err)
 		}
 	}
 }
@@ -92,7 +96,7 @@ func (c *committer) load(ctx context.Context) (Record, error) {
 			return r, nil
 		}
 		if wait(ctx, pace) != nil {
-			return Record{}, fmt.Errorf("cannot read the state: %w", err)
+			return Record{}, fmt.Errorf("cannot read the state: %w: %w", errUnreachable, err)
 		}
 	}
 }
@@ -109,7 +113,7 @@ func (c *committer) latest(ctx context.Context, p Publisher, app string) (time.T
 			return at, nil
 		}
 		if wait(ctx, pace) != nil {
-			return time.Time{}, fmt.Errorf("cannot look for earlier results: %w", err)
+			return time.Time{}, fmt.Errorf("cannot look for earlier results: %w: %w", errUnreachable, err)
 		}
 	}
 }

@@ -40,6 +40,10 @@
 // is refused knows that another has taken over, and stops; so there are never
 // two that send. The protocol is in commit.go, taking over in claim.go.
 //
+// Should the store itself lose everything, the owner, who has the state in
+// memory, stores it again. Where no such owner is left, the app begins anew
+// and is paused until an operator has looked: see claim.go.
+//
 // Where the process may die, the comment at that line says what the next
 // owner finds there and what it does.
 package bridge

@@ -206,6 +206,33 @@ func TestChaosTroubleADeniedPublishIsNamedAndNothingIsLost(t *testing.T) {
 	})
 }
 
+// The outage is so long that the owner gives its lease up: still it is the one
+// that has the state, and the standby leaves it the time.
+func TestChaosTroubleTheLedgerSurvivesALongOutageAfterWhichNATSIsEmpty(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	natsURL, server := startNATS(t, t.TempDir(), port)
+	c := newChaos(t, natsURL, 1, 100)
+	c.launchAll(2)
+	c.event("k0")
+	c.untilSent("k0")
+	c.until("the standby knows the owner", func() bool {
+		code, out, _ := cli(t, "status", "--nats", natsURL)
+		return code == exitOK && strings.Contains(out, "owner") && strings.Contains(out, "standby")
+	})
+	server.kill()
+	c.until("nobody owns the app any more", func() bool { return c.ownerStatus().Role != bridge.RoleOwner })
+	startNATS(t, t.TempDir(), port)
+	c.nextMsg = 1
+	c.createInput()
+	c.event("k1")
+	c.untilSent("k0", "k1")
+	c.until("both sends are known and charged", func() bool {
+		s := c.ownerStatus()
+		return s.Counts.Sent == 2 && len(s.Quota) > 0 && s.Quota[0].Used == 2 && s.Paused == nil
+	})
+}
+
 // deleteState does what an operator's slip does. Whoever stands by sees the
 // stream missing at once, and must not begin with nothing.
 func (c *chaos) deleteState() {
