@@ -144,10 +144,14 @@ func (h *hold) owns(s sight) bool {
 }
 
 // release writes that nobody owns the app. A refusal is ours to repeat only
-// if the lease still is.
+// if the lease still is. A lease that has vanished is not written again: who
+// finds one that was released claims the app at once, and the state is gone.
 func (h *hold) release(ctx context.Context) error {
 	close(h.stop)
 	<-h.done
+	if h.sequence == 0 {
+		return nil
+	}
 	h.record.Released, h.record.HandoverTo = true, h.promise()
 	var err error
 	for range 3 {
@@ -159,7 +163,7 @@ func (h *hold) release(ctx context.Context) error {
 		if lookErr != nil {
 			continue
 		}
-		if !h.owns(s) {
+		if s.sequence == 0 || !h.owns(s) {
 			return nil
 		}
 		h.sequence = s.sequence

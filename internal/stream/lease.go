@@ -199,12 +199,13 @@ func (l *Lease) look(ctx context.Context) (sight, error) {
 	return l.note(s), nil
 }
 
-// note keeps what was seen, and from whom something has vanished by now.
+// note keeps what was seen, and from whom something has vanished by now: a
+// stream's sequences never go back, except when it is made anew.
 func (l *Lease) note(s sight) sight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case s.sequence == 0 && l.seen.sequence > 0:
+	case s.sequence < l.seen.sequence:
 		s.vanished = l.seen.record.Replica
 	case l.seen.vanished != "":
 		s.vanished = l.seen.vanished

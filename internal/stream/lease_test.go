@@ -283,6 +283,40 @@ func TestReplicaThatSawNoLeaseBeforeTheStreamVanishedWaitsAsWell(t *testing.T) {
 	}
 }
 
+func TestLeaseThatVanishedIsNotReleased(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	l := c.Lease("school")
+	ctx := within(t, 20*time.Second)
+	if _, err := l.Acquire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.js.DeleteStream(ctx, DefaultStateStream); err != nil {
+		t.Fatal(err)
+	}
+	c.recreate(ctx, DefaultStateStream)
+	if err := l.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := l.subject.get(ctx); err != nil || msg != nil {
+		t.Errorf("an empty stream has the lease %+v (%v): a standby would begin at once, with nothing", msg, err)
+	}
+}
+
+func TestStandbyNoticesAStreamThatWasMadeAnewBetweenTwoLooks(t *testing.T) {
+	t.Parallel()
+	l := &Lease{replica: "b"}
+	l.note(sight{sequence: 70, record: leaseRecord{Replica: "a"}})
+	l.note(sight{sequence: 71, record: leaseRecord{Replica: "a"}})
+	if l.Vanished() != "" {
+		t.Error("a renewal is taken for a loss")
+	}
+	l.note(sight{sequence: 1, record: leaseRecord{Replica: "c"}})
+	if l.Vanished() != "a" {
+		t.Errorf("vanished from %q, want a", l.Vanished())
+	}
+}
+
 func TestPromisedLeaseIsKeptUntilItIsReleasedAndThenWaitsForTheOther(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
