@@ -97,14 +97,17 @@ func (d *daemon) logCondition(c stream.Condition, active bool) {
 // natsPort is where every NATS client looks when it is told nothing else.
 const natsPort = 4222
 
-// freePortOr returns the port if nobody listens on it, else another one.
-func freePortOr(ctx context.Context, port, other int) int {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return other
+// startNATS starts a server there, or on another port if that one is taken.
+func (d *daemon) startNATS(ctx context.Context) (*stream.Embedded, error) {
+	o := stream.EmbeddedOptions{Dir: d.opts.data, Port: natsPort, Logger: d.log, PowerLoss: d.opts.powerLoss}
+	if l, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", natsPort)); err == nil {
+		_ = l.Close()
+		if e, err := stream.StartEmbedded(ctx, o); err == nil || ctx.Err() != nil {
+			return e, err
+		} // somebody may have been faster; any other trouble comes again
 	}
-	_ = l.Close()
-	return port
+	o.Port = 0
+	return stream.StartEmbedded(ctx, o)
 }
 
 // run goes on until ctx ends, then stops everything in reverse.
@@ -125,9 +128,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	if natsOpts.URL == "" {
-		embedded, err := stream.StartEmbedded(ctx, stream.EmbeddedOptions{
-			Dir: d.opts.data, Port: freePortOr(ctx, natsPort, 0), Logger: d.log, PowerLoss: d.opts.powerLoss,
-		})
+		embedded, err := d.startNATS(ctx)
 		if err != nil {
 			return err
 		}
