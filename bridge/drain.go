@@ -19,7 +19,7 @@ func outlive(parent context.Context, grace time.Duration) (context.Context, cont
 // leave ends a tenure that can't go on: a send that has not begun is kept
 // from beginning, and one that has is waited for, only to be logged.
 func (t *tenure) leave(err error) error {
-	if t.state.Sending == nil || t.stopSend == nil {
+	if t.stopSend == nil {
 		return err
 	}
 	t.stopSend()
@@ -34,7 +34,7 @@ func (t *tenure) leave(err error) error {
 func (t *tenure) drain(ctx context.Context) error {
 	t.setRole(RoleDraining)
 	t.stopRead()
-	if t.state.Sending != nil && t.stopSend != nil {
+	if t.stopSend != nil {
 		t.log.Info("waits for the broadcast under way", "broadcast", t.state.Sending.ID)
 		if err := t.settle(ctx, <-t.sent); err != nil {
 			return err

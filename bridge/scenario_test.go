@@ -737,3 +737,23 @@ func TestADigestThatWaitsForABackOffSaysSo(t *testing.T) {
 		})
 	}
 }
+
+// Its first send was over long ago: what is left of it must not be waited for.
+func TestAnOwnerWhoseSecondSendCannotBeginLeavesTheApp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.wantSends(1)
+		w.cancelled("music")
+		w.pass(time.Minute)
+		w.store.Set(w.store.Record().Data, "another/9/9") // it is told when it commits the send
+		w.pass(5 * time.Minute)
+		if w.lease.Acquired < 2 {
+			t.Fatal("the app was not left: this replica will never own it again, and never stop")
+		}
+		w.wantSends(2)
+		if got := w.said(2); got != "[music]+0" {
+			t.Errorf("the second broadcast says %q", got)
+		}
+	})
+}

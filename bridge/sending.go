@@ -52,6 +52,7 @@ func (t *tenure) mayBegin() error {
 // settle commits an outcome at once: until then, a crash makes it in doubt.
 func (t *tenure) settle(ctx context.Context, o Outcome) error {
 	b := t.state.Sending
+	t.stopSend = nil
 	if o.SkewKnown {
 		t.skew = o.Skew
 	}

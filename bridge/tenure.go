@@ -52,7 +52,7 @@ type tenure struct {
 
 	skew     time.Duration // of the provider's clock, from its last answer
 	sent     chan Outcome
-	stopSend context.CancelFunc // keeps a send that has not begun from beginning
+	stopSend context.CancelFunc // keeps a send that has not begun from beginning; nil: none is under way, whatever the state says
 
 	publish  chan OutboxEntry
 	acks     chan string
