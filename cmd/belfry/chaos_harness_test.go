@@ -105,7 +105,7 @@ type replica struct {
 	since time.Time
 }
 
-func newChaos(t *testing.T, natsURL string, streamReplicas, quota int) *chaos {
+func newChaos(t *testing.T, natsURL string, streamReplicas, quota int, change ...func(*sandbox.Config)) *chaos {
 	t.Helper()
 	built(t, "belfry") // makes the folder
 	program, err := chaosBinary()
@@ -117,9 +117,13 @@ func newChaos(t *testing.T, natsURL string, streamReplicas, quota int) *chaos {
 		seed = rand.Uint64()
 	}
 	t.Logf("-chaos.seed=%d", seed)
+	provider := sandbox.Config{Quota: sandbox.Quota{PerHour: quota, PerDay: quota}}
+	for _, f := range change {
+		f(&provider)
+	}
 	c := &chaos{
 		t: t, random: rand.New(rand.NewPCG(seed, 0)), quota: quota, natsURL: natsURL, program: program, started: time.Now(),
-		provider: startSandbox(t, sandbox.Config{Quota: sandbox.Quota{PerHour: quota, PerDay: quota}}),
+		provider: startSandbox(t, provider),
 		rules:    writeFile(t, "rules.yaml", fmt.Sprintf(chaosRules, quota)),
 		more:     []string{"--stream-replicas", strconv.Itoa(streamReplicas)},
 		kills:    map[string]int{}, results: map[string]bridge.Result{}, nextMsg: 1,
