@@ -43,7 +43,7 @@ type Bridge struct {
 	orders   chan order
 	status   atomic.Pointer[Status]
 
-	kept []byte // the latest state that we know we have stored; Run's goroutine only
+	kept Record // the latest state that we know we have stored; Run's goroutine only
 }
 
 // New checks the configuration and returns a Bridge that does nothing yet.

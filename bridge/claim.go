@@ -37,7 +37,7 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 			continue
 		}
 		if err == nil {
-			b.kept = data
+			b.kept = Record{Data: data, Token: s.token(), Sequence: c.sequence}
 		}
 		if err == nil && interrupted != nil {
 			b.log.Warn("found a broadcast whose sending was interrupted; whether it was sent is not known",
@@ -52,10 +52,14 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Sequence > 0 {
-		return Decode(b.name, r.Data)
+	switch {
+	case r.Sequence == 0:
+		return b.begin(ctx, c)
+	case r.Sequence < b.kept.Sequence && older(r.Token, b.kept.Token):
+		b.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", b.kept.Token)
+		return Decode(b.name, b.kept.Data)
 	}
-	return b.begin(ctx, c)
+	return Decode(b.name, r.Data)
 }
 
 // begin makes a state where none is stored. Either there never was one, or it
@@ -64,9 +68,9 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 // has looked.
 func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 	owner := b.cfg.Lease.Vanished()
-	if b.kept != nil && owner == b.cfg.Replica {
+	if b.kept.Sequence > 0 && owner == b.cfg.Replica {
 		b.log.Error("the stored state has vanished; going on with the one in memory")
-		return Decode(b.name, b.kept)
+		return Decode(b.name, b.kept.Data)
 	}
 	latest, err := c.latest(ctx, b.cfg.Publisher, b.name)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -72,10 +74,34 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 		// copy of the ledger: write it again, as the first message.
 		c.sequence = 0
 		return fmt.Errorf("the stored state has vanished, writing it again: %w", putErr)
+	case r.Sequence < c.sequence && older(r.Token, token):
+		// As after a power loss, or where a backup was put back: what we hold
+		// is newer. Had somebody else claimed the app since, the epoch would say so.
+		c.sequence = r.Sequence
+		return fmt.Errorf("the store has lost writes that it had acknowledged, writing the state again: %w", putErr)
 	case r.Sequence != c.sequence:
 		return fmt.Errorf("%w (committed by %s, we are %s)", ErrFenced, r.Token, token)
 	}
 	return putErr
+}
+
+// older reports whether a stored state is from before ours: of an earlier
+// epoch, or an earlier commit of our own.
+func older(stored, ours string) bool {
+	replica, epoch, commit, ok := parseToken(stored)
+	ourReplica, ourEpoch, ourCommit, ourOK := parseToken(ours)
+	return ok && ourOK && (epoch < ourEpoch || epoch == ourEpoch && replica == ourReplica && commit < ourCommit)
+}
+
+// parseToken takes "<replica>/<epoch>/<commit>" apart.
+func parseToken(token string) (replica string, epoch, commit uint64, ok bool) {
+	parts := strings.Split(token, "/")
+	if len(parts) != 3 {
+		return "", 0, 0, false
+	}
+	epoch, err := strconv.ParseUint(parts[1], 10, 64)
+	commit, err2 := strconv.ParseUint(parts[2], 10, 64)
+	return parts[0], epoch, commit, err == nil && err2 == nil
 }
 
 // read asks the leader once.

@@ -757,3 +757,60 @@ func TestAnOwnerWhoseSecondSendCannotBeginLeavesTheApp(t *testing.T) {
 		}
 	})
 }
+
+// A power loss takes the writes that NATS had acknowledged and not yet put on
+// its disk. The owner has them in memory.
+func TestWritesThatTheStoreLostAreWrittenAgain(t *testing.T) {
+	for name, lose := range map[string]func(w *world){
+		"and the owner is told":            func(w *world) { w.lease.Empty() },
+		"and it commits something":         func(w *world) { w.cancelled("art") },
+		"and the owner has lost its lease": func(w *world) { w.lease.Revoke() },
+		"and an event comes":               func(*world) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.pass(time.Second)
+				before := w.store.Record()
+				w.cancelled("maths")
+				w.pass(3 * time.Minute)
+				w.wantSends(1)
+				w.store.Rewind(before)
+				lose(w)
+				w.pass(2 * time.Second)
+				w.restored("art")
+				w.pass(time.Hour)
+				w.wantSends(1)
+				s := w.bridge.Status()
+				if s.Counts.Sent != 1 || s.Paused != nil {
+					t.Errorf("%d sends are known, paused %+v", s.Counts.Sent, s.Paused)
+				}
+				w.end()
+				w.start()
+				w.pass(time.Hour)
+				w.wantSends(1)
+				if s := w.bridge.Status(); s.Counts.Sent != 1 {
+					t.Errorf("the next owner knows of %d sends, want 1", s.Counts.Sent)
+				}
+			})
+		})
+	}
+}
+
+func TestAStateThatAnotherOwnerHasWrittenIsNotOverwrittenFromMemory(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.pass(time.Second)
+		before := w.store.Record()
+		w.cancelled("maths")
+		w.pass(10 * time.Second)
+		before.Token = "another/9/1" // from what was left, another one has claimed the app
+		w.store.Rewind(before)
+		w.lease.Revoke()
+		w.pass(10 * time.Second)
+		if s := w.bridge.Status(); s.Epoch <= 1 || len(s.Digests) != 1 {
+			t.Errorf("epoch %d with %d digests", s.Epoch, len(s.Digests))
+		}
+		if got := w.store.Record().Token; !strings.HasPrefix(got, "replica-1/2/") {
+			t.Errorf("the state is %s's; want that of the other, claimed", got)
+		}
+	})
+}

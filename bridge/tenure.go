@@ -177,7 +177,7 @@ func (t *tenure) next(ctx context.Context) error {
 	case <-t.reloaded:
 		return t.reload(ctx)
 	case <-t.cfg.Lease.Emptied():
-		t.log.Error("the stored state has vanished; what is in memory is stored again")
+		t.log.Error("the store has lost what it had; the state in memory is stored again")
 		t.dirty = true
 		return t.commit(ctx)
 	}
@@ -275,7 +275,7 @@ func (t *tenure) commit(ctx context.Context) error {
 	if err := t.commits.commit(commitCtx, data, t.state.token()); err != nil {
 		return err
 	}
-	t.kept = data
+	t.kept = Record{Data: data, Token: t.state.token(), Sequence: t.commits.sequence}
 	t.cfg.Note("state.unstorable", nil)
 	t.dirty, t.lastCommit = false, time.Now()
 	t.queueUnpublished()

@@ -106,6 +106,13 @@ func (s *Store) Record() bridge.Record {
 	return s.record
 }
 
+// Rewind puts an earlier record back, as a store does that has lost writes.
+func (s *Store) Rewind(r bridge.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record, s.last = r, r.Sequence
+}
+
 // Set replaces what is stored, as another program would. A zero record
 // empties the store.
 func (s *Store) Set(data []byte, token string) {

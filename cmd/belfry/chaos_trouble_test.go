@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -230,6 +231,35 @@ func TestChaosTroubleTheLedgerSurvivesALongOutageAfterWhichNATSIsEmpty(t *testin
 	c.until("both sends are known and charged", func() bool {
 		s := c.ownerStatus()
 		return s.Counts.Sent == 2 && len(s.Quota) > 0 && s.Quota[0].Used == 2 && s.Paused == nil
+	})
+}
+
+// As after a power loss: NATS comes back as it was some time ago.
+func TestChaosTroubleWritesThatNATSLostAreNotForgotten(t *testing.T) {
+	t.Parallel()
+	port, now, then := freePort(t), t.TempDir(), filepath.Join(t.TempDir(), "then")
+	natsURL, server := startNATS(t, now, port)
+	c := newChaos(t, natsURL, 1, 100)
+	c.launchAll(2)
+	c.event("k0")
+	c.untilSent("k0")
+	server.kill()
+	if err := os.CopyFS(then, os.DirFS(now)); err != nil {
+		t.Fatal(err)
+	}
+	_, server = startNATS(t, now, port)
+	c.event("k1")
+	c.untilSent("k0", "k1")
+
+	server.kill()
+	startNATS(t, then, port)
+	c.nextMsg = 1
+	c.until("the loss of the event is reported", func() bool { return strings.Join(c.gaps(), " ") == "rewound" })
+	c.event("k2")
+	c.untilSent("k0", "k1", "k2")
+	c.until("all sends are known and charged", func() bool {
+		s := c.ownerStatus()
+		return s.Counts.Sent == 3 && len(s.Quota) > 0 && s.Quota[0].Used == 3 && s.Paused == nil
 	})
 }
 

@@ -17,7 +17,7 @@ type hold struct {
 	// Owned by keep until done is closed, then by release.
 	record   leaseRecord
 	sequence uint64
-	emptied  bool // the stream was lost, and nobody has been told yet
+	emptied  bool // the stream has lost writes, and nobody has been told yet
 
 	mu         sync.Mutex // guards what follows
 	why        error
@@ -120,8 +120,8 @@ func (h *hold) renew(ctx context.Context) (ours bool, err error) {
 		case !h.owns(s):
 			return false, nil
 		}
+		h.emptied = h.emptied || s.sequence < h.sequence
 		h.sequence = s.sequence
-		h.emptied = h.emptied || s.sequence == 0
 	}
 	return true, err
 }

@@ -89,8 +89,8 @@ func (l *Lease) try(ctx context.Context, w *watch) (*hold, error) {
 		return nil, err
 	}
 	switch claim := w.look(time.Now(), s, l.replica, l.times); {
-	case !claim && s.sequence == 0:
-		return nil, fmt.Errorf("what stream %s had of %s has vanished: it is left to replica %s, which may have the state in memory, for up to %s",
+	case !claim && s.lost:
+		return nil, fmt.Errorf("stream %s has lost what it had of %s, or the latest of it: the app is left to replica %s, which may have the state in memory, for up to %s",
 			l.subject.js.cfg.StateStream, l.app, s.vanished, l.times.vanished)
 	case !claim:
 		return nil, nil
@@ -137,8 +137,8 @@ func (l *Lease) Holds() bool {
 	return h != nil && h.valid(time.Now())
 }
 
-// Emptied tells the holder that the stream was lost, and the app's state with
-// it; the lease has been written again.
+// Emptied tells the holder that the stream has lost what it had, or the latest
+// of it, and so perhaps of the app's state; the lease has been written again.
 func (l *Lease) Emptied() <-chan struct{} { return l.emptied }
 
 // Vanished names the replica, as in Config.Replica, whose lease was the last
@@ -183,7 +183,7 @@ func (l *Lease) isWaiting() bool {
 func (l *Lease) look(ctx context.Context) (sight, error) {
 	msg, err := l.subject.get(ctx)
 	if isMissing(err) { // it was there when we began
-		l.note(sight{vanished: "unknown"})
+		l.note(sight{vanished: "unknown", lost: true})
 	}
 	if err != nil {
 		return sight{}, err
@@ -200,15 +200,17 @@ func (l *Lease) look(ctx context.Context) (sight, error) {
 }
 
 // note keeps what was seen, and from whom something has vanished by now: a
-// stream's sequences never go back, except when it is made anew.
+// stream's sequences never go back, except when it is made anew or has lost
+// writes, as at a power loss.
 func (l *Lease) note(s sight) sight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case s.sequence < l.seen.sequence:
-		s.vanished = l.seen.record.Replica
+		s.vanished, s.lost = l.seen.record.Replica, true
 	case l.seen.vanished != "":
 		s.vanished = l.seen.vanished
+		s.lost = l.seen.lost && s.sequence == l.seen.sequence
 	}
 	l.seen = s
 	return s

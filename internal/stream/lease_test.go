@@ -312,8 +312,14 @@ func TestStandbyNoticesAStreamThatWasMadeAnewBetweenTwoLooks(t *testing.T) {
 		t.Error("a renewal is taken for a loss")
 	}
 	l.note(sight{sequence: 1, record: leaseRecord{Replica: "c"}})
-	if l.Vanished() != "a" {
-		t.Errorf("vanished from %q, want a", l.Vanished())
+	if l.Vanished() != "a" || l.seen.lost != true {
+		t.Errorf("vanished from %q, want a: %+v", l.Vanished(), l.seen)
+	}
+	if l.note(sight{sequence: 1, record: leaseRecord{Replica: "c"}}).lost != true {
+		t.Error("the loss is forgotten before anybody has written")
+	}
+	if l.note(sight{sequence: 2, record: leaseRecord{Replica: "c"}}).lost {
+		t.Error("somebody has written, and it still counts as lost")
 	}
 }
 

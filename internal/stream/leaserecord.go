@@ -17,6 +17,7 @@ type sight struct {
 	sequence uint64
 	record   leaseRecord
 	vanished string // the replica whose record was the last to vanish before our eyes; empty: none has
+	lost     bool   // the stream has lost what it had, and nobody has written since
 }
 
 // leaseTimes are the patience of all who take part in a lease.
@@ -26,7 +27,7 @@ type leaseTimes struct {
 	poll     time.Duration // between two looks of a standby
 	handover time.Duration // that others leave to the one to whom an app was handed over
 	grace    time.Duration // that an owner has to stop after it was asked to give the app up
-	vanished time.Duration // that others leave to the last owner after the stream was lost
+	vanished time.Duration // that others leave to the last owner after the stream has lost what it had
 }
 
 func productionTimes() leaseTimes {
@@ -53,10 +54,10 @@ type watch struct {
 // A renewal that we could not have seen must not count as missing: after a
 // stretch without looks (we were suspended, NATS was gone) patience starts anew.
 //
-// A lease that vanished took the state with it, and the only copy may be in
-// the memory of its owner: others claim it late, so that they don't begin
-// with nothing. Whoever was the last owner that we know leaves a later one,
-// whom we did not see, the time of a renewal.
+// What the stream has lost, all or the latest of it, was state as well, and the
+// only copy may be in the memory of its owner: others claim the lease late, so
+// that they don't begin with less. Whoever was the last owner that we know
+// leaves a later one, whom we did not see, the time of a renewal.
 func (w *watch) look(now time.Time, s sight, me string, t leaseTimes) (claim bool) {
 	blind := now.Sub(w.looked) > t.patience/2
 	if s.sequence != w.sequence || blind {
@@ -65,12 +66,12 @@ func (w *watch) look(now time.Time, s sight, me string, t leaseTimes) (claim boo
 	w.looked = now
 	unchanged := now.Sub(w.since)
 	switch {
-	case s.sequence == 0 && s.vanished == "", s.sequence > 0 && s.record.Replica == me && !s.record.Released:
-		return true
-	case s.sequence == 0 && s.vanished == me:
+	case s.lost && s.vanished == me:
 		return unchanged >= t.patience
-	case s.sequence == 0:
+	case s.lost:
 		return unchanged >= t.vanished
+	case s.sequence == 0, s.record.Replica == me && !s.record.Released:
+		return true
 	case s.record.Released && (s.record.HandoverTo == "" || s.record.HandoverTo == me):
 		return true
 	case s.record.Released:

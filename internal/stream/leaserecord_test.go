@@ -48,7 +48,7 @@ func TestAStandbyClaimsALease(t *testing.T) {
 			var w watch
 			start := time.Now()
 			for i, look := range c.looks {
-				got := w.look(start.Add(time.Duration(look.ms)*time.Millisecond), sight{look.seq, c.record, c.vanished}, "me", productionTimes())
+				got := w.look(start.Add(time.Duration(look.ms)*time.Millisecond), sight{sequence: look.seq, record: c.record, vanished: c.vanished, lost: c.vanished != "" && look.seq == 0}, "me", productionTimes())
 				if want := c.claim && i == len(c.looks)-1; got != want {
 					t.Fatalf("at %d ms: claims %v, want %v", look.ms, got, want)
 				}
