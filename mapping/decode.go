@@ -123,6 +123,7 @@ func (d *decoder) structure(n *node, v reflect.Value, name string) {
 	for _, f := range n.fields {
 		i := fieldIndex(v.Type(), f.key.text)
 		if i < 0 {
+			d.src.hide(f.key.at)
 			keys := keysOf(v.Type())
 			here.meant = append(here.meant, nearest(f.key.text, keys))
 			d.hintf(f.key.at, cmp.Or(elsewhere(f.key.text), suggest(f.key.text, keys)), "unknown key %q in %s", f.key.text, name)

@@ -11,7 +11,7 @@ import (
 // caret below the place.
 //
 //	rules.yaml:12:5: unknown key "templat" in rules[0]; did you mean "template"?
-//	   12 |     templat: changes
+//	   12 |     templat: …
 //	      |     ^
 func (ps Problems) Text() string {
 	var b strings.Builder

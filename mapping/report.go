@@ -37,12 +37,16 @@ func (r *report) add(at pos, sev Severity, hint, format string, args ...any) {
 	}
 	r.problems = append(r.problems, Problem{
 		File: r.src.file, Line: at.line, Col: at.col, Severity: sev,
-		Message: fmt.Sprintf(format, args...), Hint: hint, Source: r.src.shown(at.line),
+		Message: fmt.Sprintf(format, args...), Hint: hint,
 	})
 }
 
-// all returns what was found, in order of position, each once.
+// all returns what was found, in order of position, each once. Only by now is
+// it known what must not be shown of the lines.
 func (r *report) all() Problems {
+	for i := range r.problems {
+		r.problems[i].Source = r.src.shown(r.problems[i].Line)
+	}
 	slices.SortStableFunc(r.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})

@@ -12,8 +12,9 @@ type pos struct{ line, col int }
 // source is the text of a file, by lines, for messages and for finding the
 // place of one character inside a scalar.
 type source struct {
-	file  string
-	lines []string
+	file   string
+	lines  []string
+	hidden map[int]int // by line: the column of its first unknown key
 }
 
 func newSource(file string, src []byte) *source {
@@ -21,24 +22,40 @@ func newSource(file string, src []byte) *source {
 	for i, l := range lines {
 		lines[i] = strings.TrimSuffix(l, "\r")
 	}
-	return &source{file: file, lines: lines}
+	return &source{file: file, lines: lines, hidden: map[int]int{}}
+}
+
+// hide keeps the value of an unknown key out of messages: it may be anything,
+// a secret as well.
+func (s *source) hide(key pos) {
+	if was, ok := s.hidden[key.line]; !ok || key.col < was {
+		s.hidden[key.line] = key.col
+	}
 }
 
 // shown is a line as messages may show it: without a secret, also one whose
-// key is misspelt.
+// key is misspelt, and without what stands behind an unknown key.
 func (s *source) shown(n int) string {
 	for above := n - 1; above > 0; above-- {
 		l := s.line(above)
 		if strings.TrimSpace(l) != "" && indentOf(l) < indentOf(s.line(n)) {
-			if at := secretAt(l); at >= 0 && blockStart.MatchString(l[at:]) {
+			at := secretAt(l)
+			if _, hidden := s.hidden[above]; hidden || at >= 0 && blockStart.MatchString(l[at:]) {
 				return strings.Repeat(" ", indentOf(s.line(n))) + redacted
 			}
 			break
 		}
 	}
 	l := s.line(n)
-	if at := secretAt(l); at >= 0 && writtenOut.MatchString(l[at:]) {
-		return l[:at] + redacted
+	if at := secretAt(l); at >= 0 && !blockStart.MatchString(l[at:]) {
+		l = l[:at] + redacted
+	}
+	if col, ok := s.hidden[n]; ok {
+		from := len(l) - len(fromColumn(l, col))
+		value := from + len(keyAlone.FindString(l[from:]))
+		if value < len(l) && !fromEnvironment.MatchString(l[value:]) {
+			return l[:value] + "…"
+		}
 	}
 	return l
 }
@@ -46,18 +63,26 @@ func (s *source) shown(n int) string {
 var (
 	// keyOnLine is a key, in quotes or not, up to its value.
 	keyOnLine = regexp.MustCompile(`([A-Za-z][\w -]*)["']?\s*:\s*`)
-	// writtenOut is a value that is not taken from the environment.
-	writtenOut = regexp.MustCompile(`^(?:[^\s$"']|["'][^$])`)
+	// firstWord is what was meant as a key, where the colon is forgotten.
+	firstWord = regexp.MustCompile(`^\s*(?:- +)?([A-Za-z][\w-]*)(?:\s*=\s*|\s+)[^\s:]`)
+	// keyAlone is an unknown key up to its value.
+	keyAlone = regexp.MustCompile(`^(?:"[^"]*"|'[^']*'|[^:]*):?\s*`)
+	// fromEnvironment is a value that is nothing but ${NAME}.
+	fromEnvironment = regexp.MustCompile(`^["']?\$\{[A-Za-z_]\w*\}["']?\s*(?:$|[#,}])`)
 	// blockStart is a value that stands on the next lines.
 	blockStart = regexp.MustCompile(`^[|>]?[-+]?\s*$`)
 )
 
-// secretAt is where the value of a line's first secret begins, or -1.
+// secretAt is where the value of a line's first secret begins that is not
+// taken from the environment, or -1.
 func secretAt(line string) int {
 	for _, m := range keyOnLine.FindAllStringSubmatchIndex(line, -1) {
-		if meansSecret(line[m[2]:m[3]]) {
+		if meansSecret(line[m[2]:m[3]]) && !fromEnvironment.MatchString(line[m[1]:]) {
 			return m[1]
 		}
+	}
+	if m := firstWord.FindStringSubmatchIndex(line); m != nil && meansSecret(line[m[2]:m[3]]) && !strings.Contains(line, ":") {
+		return m[1] - 1
 	}
 	return -1
 }
@@ -69,7 +94,12 @@ func meansSecret(key string) bool {
 	if key == "appsecretfile" {
 		return false
 	}
-	return strings.Contains(key, "secret") || strings.Contains(key, "passw") || distance(key, "appsecret") <= 3
+	for _, word := range [...]string{"secret", "passw", "pwd", "token"} {
+		if strings.Contains(key, word) {
+			return true
+		}
+	}
+	return distance(key, "appsecret") <= 3
 }
 
 // line returns the text of a line, from 1; empty when there is none.

@@ -61,7 +61,9 @@ func TestASecretIsNeverShownHoweverItsKeyIsWritten(t *testing.T) {
 	for _, line := range []string{
 		"    app_secret: hush", "    app_secrt: hush", "    appsecret: hush", "    App-Secret: 'hush'", "    app_sercet: \"hush\"", "    secret: hush",
 		"    app_scret: hush # $HOME", "  campus: {app_key: k, app_secrte: hush, sender: office}", `    "app_secret": hush`, "    ap_secret: {x: hush}", "    password: hush",
-		"    app_sekret: |\n      hush", "    app_secret:\n      hush", "    appsecrets: >-\n      hush",
+		"    app_sekret: |\n      hush",
+		"    app_secret hush", "    app_secret=hush", "    app_secret: $hush", "    app_secret: ${hush", "    app_secret: ${HUSH}hush", "    app_secrt: ${HUSH:-hush}",
+		"    {app_secret: ${HUSH}, password: hush}", "    pwd: hush", "    token: hush", "    app_secret:\n      hush", "    appsecrets: >-\n      hush",
 	} {
 		src := newSource("f.yaml", []byte("apps:\n"+line))
 		for n := range src.lines {
@@ -70,9 +72,27 @@ func TestASecretIsNeverShownHoweverItsKeyIsWritten(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range []string{"    app_secret: ${HUSH}", `    app_secrt: "${HUSH}"`, "    app_secret_file: /run/hush", "    app_key: hush", "    sender: hush", "  - {name: hush, on: a.b}", "    package: com.example.hush"} {
+	for _, line := range []string{"    app_secret: ${HUSH}", `    app_secrt: "${HUSH}" # as in ops`, "    {app_secret: ${HUSH}, app_key: hush}", "    when: event.data.tokens.size() > 2", "    app_secret_file: /run/hush", "    app_key: hush", "    sender: hush", "  - {name: hush, on: a.b}", "    package: com.example.hush"} {
 		if got := newSource("f.yaml", []byte(line)).shown(1); got != line {
 			t.Errorf("%q is shown as %q", line, got)
 		}
+	}
+}
+
+func TestTheValueOfAnUnknownKeyIsNotShown(t *testing.T) {
+	for _, line := range []string{
+		"foo: hush", `"foo": hush`, "foo : [hush]", "foo: {bar: hush}", "foo:\n      *hush", "app_secret: *hush", "app_secret: [*hush]",
+		"app_key: hush-hush\n    sender: ${NOWHERE}\n    'signature': hush",
+	} {
+		src := "version: 1\napps:\n  campus:\n    " + line + "\n"
+		_, problems := Compile("f.yaml", []byte(src), Options{LookupEnv: func(string) (string, bool) { return "", false }})
+		if shown := problems.Text() + string(problems.JSON()) + problems.GitHub(); !problems.HasErrors() || strings.Contains(strings.ReplaceAll(shown, "hush-hush", ""), "hush") {
+			t.Errorf("%q is shown in\n%s", line, shown)
+		}
+	}
+	// Another problem of the same line, found before the key is known to be unknown.
+	_, problems := Compile("f.yaml", []byte("version: 1\napps:\n  campus: {app_key: [], foo: hush}\n"), Options{})
+	if shown := problems.Text(); len(problems) < 2 || strings.Contains(shown, "hush") {
+		t.Errorf("shown in\n%s", shown)
 	}
 }
