@@ -114,6 +114,8 @@ func valueWord(v ref.Val) string {
 // appendJSON encodes a result.
 func appendJSON(out []byte, v ref.Val) ([]byte, error) {
 	switch v := v.(type) {
+	case *types.Err: // in a list: a number that cannot be used
+		return nil, v
 	case *jsonObject:
 		return append(out, v.raw...), nil
 	case types.Null:

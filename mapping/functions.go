@@ -1,10 +1,13 @@
 package mapping
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -60,6 +63,12 @@ type fraction float64
 
 func (f fraction) String() string { return strconv.FormatFloat(float64(f), 'f', -1, 64) }
 
+// long is a whole number that no other type holds, digit for digit.
+type long string
+
+// MarshalJSON implements json.Marshaler.
+func (l long) MarshalJSON() ([]byte, error) { return []byte(l), nil }
+
 // moment is a time in a template. It has no methods that know the machine's zone.
 type moment struct{ t time.Time }
 
@@ -97,6 +106,9 @@ func decodeForTemplate(raw []byte) any {
 	}
 	if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 		return i
+	}
+	if !bytes.ContainsAny(raw, ".eE") {
+		return long(raw)
 	}
 	f, _ := strconv.ParseFloat(string(raw), 64)
 	return fraction(f)
@@ -218,6 +230,10 @@ func timeOf(v any) (time.Time, error) {
 }
 
 func numberOf(v any) (float64, bool) {
+	if l, ok := v.(long); ok {
+		f, err := strconv.ParseFloat(string(l), 64)
+		return f, err == nil
+	}
 	r := reflect.ValueOf(v)
 	switch {
 	case !r.IsValid():
@@ -239,7 +255,7 @@ func equal(a any, others ...any) (bool, error) {
 	}
 	for _, b := range others {
 		if x, ok := numberOf(a); ok {
-			if y, ok := numberOf(b); ok && x == y {
+			if y, ok := numberOf(b); ok && compareNumbers(a, b, x, y) == 0 {
 				return true, nil
 			}
 			continue
@@ -254,7 +270,7 @@ func equal(a any, others ...any) (bool, error) {
 func compare(a, b any) (int, error) {
 	if x, ok := numberOf(a); ok {
 		if y, ok := numberOf(b); ok {
-			return compareOrdered(x, y), nil
+			return compareNumbers(a, b, x, y), nil
 		}
 	}
 	if x, ok := a.(string); ok {
@@ -270,12 +286,15 @@ func compare(a, b any) (int, error) {
 	return 0, fmt.Errorf("cannot compare %q with %q", textOf(a), textOf(b))
 }
 
-func compareOrdered(x, y float64) int {
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
+// compareNumbers compares whole numbers to the digit, where x and y, which
+// are the same as floating point numbers, no longer tell them apart.
+func compareNumbers(a, b any, x, y float64) int {
+	if x == y && math.Abs(x) >= maxExact {
+		m, ok1 := new(big.Int).SetString(textOf(a), 10)
+		n, ok2 := new(big.Int).SetString(textOf(b), 10)
+		if ok1 && ok2 {
+			return m.Cmp(n)
+		}
 	}
-	return 0
+	return cmp.Compare(x, y)
 }

@@ -36,7 +36,9 @@ func celValue(raw []byte) ref.Val {
 	return celNumber(raw)
 }
 
-// celNumber reads whole numbers as int (uint beyond its range), all others as double.
+// celNumber reads whole numbers as int (uint beyond its range), all others as
+// double. A whole number that neither holds is most likely an id: as a double
+// it would be equal to others, so that two events would become one.
 func celNumber(raw []byte) ref.Val {
 	if i, ok := smallInt(raw); ok {
 		return types.Int(i)
@@ -48,6 +50,7 @@ func celNumber(raw []byte) ref.Val {
 		if u, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
 			return types.Uint(u)
 		}
+		return types.NewErr("cannot use the number %.40s: it has more than 64 bits; publish ids as strings", raw)
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil {

@@ -301,6 +301,38 @@ func TestNumbersAreKeysOnlyWhileTheyCanBeToldApart(t *testing.T) {
 	}
 }
 
+func TestTheDigitsOfALongNumberAreKeptOrItIsRefused(t *testing.T) {
+	const long = "123456789012345678901234567891"
+	mapped := func(rule string) mapping.Decision {
+		m := lessonMessage()
+		m.Data = []byte(`{"k":` + long + `,"list":[` + long + `],"u":18446744073709551615,"n":9007199254740993}`)
+		return school{rule: rule}.compile(t).Map(m)
+	}
+	for _, rule := range []string{
+		"key: string(event.data.k)", `key: '"lesson-" + string(event.data.k)'`, "group_by: string(event.data.k)", "when: event.data.k == 7",
+		"with: {k: event.data.k}", "with: {all: event.data.list}",
+	} {
+		d := mapped(rule)
+		if len(d.Matches) > 0 || len(d.Failures) != 1 || !strings.Contains(d.Failures[0].Err.Error(), long) || !strings.Contains(d.Failures[0].Err.Error(), "publish ids as strings") {
+			t.Errorf("%s: %+v", rule, d)
+		}
+	}
+	for rule, want := range map[string]string{
+		"item: '{{ .data.k }} {{ .data.u }} {{ json .data.list }}'":                                      long + " 18446744073709551615 [" + long + "]",
+		"with: {all: event.data}\nitem: '{{ .data.u }}'":                                                 "18446744073709551615",
+		"item: '{{ if eq .data.k .data.k 7 }}{{ plural .data.u \"a\" \"b\" }}{{ end }}'":                 "18446744073709551615 b",
+		"item: '{{ if gt .data.k .data.u }}{{ if eq .data.n 9007199254740992 }}no{{ end }}yes{{ end }}'": "yes",
+	} {
+		d := mapped(rule)
+		if len(d.Matches) != 1 || d.Matches[0].Item.Text != want {
+			t.Errorf("%s: %+v, want %q", rule, d, want)
+		}
+	}
+	if d := mapped("with: {all: event.data}"); len(d.Matches) != 1 || !strings.Contains(string(d.Matches[0].Item.Data), long) {
+		t.Errorf("with all data: %+v", d)
+	}
+}
+
 func TestSeveralGoroutinesMayAskAtOnce(t *testing.T) {
 	app := school{rule: "when: event.data.notice_minutes > 1\nkey: event.data.lesson_id\nitem: \"{{ .data.course }}\""}.compile(t)
 	var wg sync.WaitGroup
