@@ -115,11 +115,28 @@ func startBenchServer(ctx context.Context) (url string, stop func(), err error) 
 	return strings.TrimSpace(line), stop, nil
 }
 
-func runBench(ctx context.Context, o benchOptions, std stdio) error {
+// check returns the M of --match, and says which flags can't be right.
+func (o *benchOptions) check() (every int, err error) {
 	one, of, ok := strings.Cut(o.match, "/")
-	every, err := strconv.Atoi(of)
+	every, err = strconv.Atoi(of)
 	if !ok || one != "1" || err != nil || every < 1 {
-		return usageError{fmt.Errorf("cannot use --match %q: want 1/M", o.match)}
+		return 0, usageError{fmt.Errorf("cannot use --match %q: want 1/M", o.match)}
+	}
+	for _, f := range []struct {
+		name         string
+		value, least int
+	}{{"events", o.events, 1}, {"size", o.size, 100}, {"rules", o.rules, 1}, {"rounds", o.rounds, 1}} {
+		if f.value < f.least {
+			return 0, usageError{fmt.Errorf("cannot use --%s %d: want %d or more", f.name, f.value, f.least)}
+		}
+	}
+	return every, nil
+}
+
+func runBench(ctx context.Context, o benchOptions, std stdio) error {
+	every, err := o.check()
+	if err != nil {
+		return err
 	}
 	natsOpts, err := o.nats.options()
 	if err != nil {
@@ -212,7 +229,7 @@ func newIngestBench(ctx context.Context, o benchOptions, every int, natsOpts str
 func (b *ingestBench) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	for _, name := range []string{benchStream, benchStream + "_RESULTS"} {
+	for _, name := range []string{benchStream, benchStream + "_STATE", benchStream + "_RESULTS"} {
 		_ = b.js.DeleteStream(ctx, name)
 	}
 	b.nc.Close()

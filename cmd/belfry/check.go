@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,13 +41,19 @@ With --against it also asks the running daemon what a reload with this file woul
 wait there. With --was it compares windows, expiry and quiet hours with the file that is in force now.
 Nothing is changed.`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), std, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if typed(cmd.Flags(), "nats") {
+				return usageError{errors.New("cannot use --nats with check: --against asks a running daemon")}
+			}
+			return o.run(cmd.Context(), std, args)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.format, "format", "text", "text, json (for editors) or github (notes beside the lines of a change)")
 	f.StringVar(&o.against, "against", "", "NATS URL of a running daemon: say what a reload would change")
 	f.StringVar(&o.was, "was", "", "with --against: the rules file in force, to compare windows with")
-	f.StringVar(&o.stateStream, "state-stream", stream.DefaultStateStream, "with --against: stream of the durable state")
+	o.stateStream = stream.DefaultStateStream
+	f.Var((*streamFlag)(&o.stateStream), "state-stream", "with --against: stream of the durable state")
 	o.env.flags(cmd)
 	o.ask.flags(cmd)
 	f.Lookup("json").Usage = "the same as --format json"

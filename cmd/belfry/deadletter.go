@@ -292,6 +292,9 @@ An event is replayed once, however many rules or apps made a dead letter of it; 
 			if c.empty() && !all {
 				return usageError{errors.New("cannot replay: name dead letters, or some with --reason, --rule, --app or --since, or --all")}
 			}
+			if all && !c.empty() {
+				return usageError{errors.New("cannot replay --all and some: leave out --all, or what chooses")}
+			}
 			return p.withLetters(cmd.Context(), c, func(ctx context.Context, js jetstream.JetStream, letters []deadLetter) error {
 				return p.replay(ctx, std, js, letters, again)
 			})

@@ -56,7 +56,8 @@ the same daemon that run starts, with the example rules. Then it publishes a sch
 	f := cmd.Flags()
 	f.BoolVar(&o.keep, "keep", false, "keep everything running at the end, until it is stopped")
 	f.StringVar(&o.rules, "rules", "", "other rules than the example's")
-	f.StringVar(&o.http, "http", "127.0.0.1:0", "address of the dashboard")
+	o.http = "127.0.0.1:0"
+	f.Var((*addressFlag)(&o.http), "http", "address of the dashboard")
 	o.log.flags(f)
 	cmd.Flags().Lookup("log-level").DefValue = "error"
 	o.log.level = "error"

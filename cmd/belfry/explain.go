@@ -51,11 +51,12 @@ it. Nothing is sent or changed.`,
 	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
 	f.StringVar(&o.subject, "subject", "", "NATS subject of the event; with --stream its own by default")
 	f.StringArrayVar(&o.headers, "header", nil, "NATS header as Name=value, such as ce-type=lesson; may be repeated")
-	f.StringVar(&o.stream, "stream", "", "stream to read the event from, or its name for the rules with a file")
+	f.Var((*streamFlag)(&o.stream), "stream", "stream to read the event from, or its name for the rules with a file")
 	f.Uint64Var(&o.seq, "seq", 0, "sequence of the event in --stream")
 	f.StringVar(&o.at, "at", "", "when it arrives, RFC 3339; now by default")
 	f.BoolVar(&o.live, "live", false, "plan with the ledger and the digests of the running daemon")
-	f.StringVar(&o.stateStream, "state-stream", stream.DefaultStateStream, "with --live: stream of the durable state")
+	o.stateStream = stream.DefaultStateStream
+	f.Var((*streamFlag)(&o.stateStream), "state-stream", "with --live: stream of the durable state")
 	o.env.flags(cmd)
 	o.ask.flags(cmd)
 	return cmd
@@ -108,6 +109,8 @@ func (o *explainOptions) arrival(args []string) (time.Time, error) {
 		return time.Time{}, usageError{errors.New("cannot read event --seq without --stream")}
 	case len(args) == 1 && o.subject == "":
 		return time.Time{}, usageError{errors.New("cannot explain an event without its NATS subject: name it with --subject")}
+	case o.subject != "" && slices.ContainsFunc(strings.Split(o.subject, "."), func(token string) bool { return token == "" || strings.ContainsAny(token, "*> \t") }):
+		return time.Time{}, usageError{fmt.Errorf("cannot use --subject %q: an event has one subject, without * and >, spaces and empty tokens", o.subject)}
 	case o.at != "" && o.live:
 		return time.Time{}, usageError{errors.New("cannot use --at with --live: the ledger is that of now")}
 	case o.at == "":
@@ -140,7 +143,7 @@ func (o *explainOptions) message(ctx context.Context, in io.Reader, args []strin
 	}
 	for _, h := range o.headers {
 		name, value, ok := strings.Cut(h, "=")
-		if !ok {
+		if !ok || name == "" {
 			return m, usageError{fmt.Errorf("cannot use --header %q: want Name=value", h)}
 		}
 		if m.Header == nil {

@@ -30,7 +30,7 @@ type historyOptions struct {
 
 func (o *historyOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.events, "events", "", "file of JSON lines with at, subject and data; - for standard input")
-	f.StringVar(&o.stream, "stream", "", "stream to read instead")
+	f.Var((*streamFlag)(&o.stream), "stream", "stream to read instead")
 	f.StringVar(&o.from, "from", "", "with --stream: begin here, RFC 3339")
 	f.StringVar(&o.to, "to", "", "with --stream: end here, RFC 3339; empty: what the stream has now")
 	o.nats.flags(f)
@@ -94,6 +94,9 @@ func (o *historyOptions) fromStream(ctx context.Context, std stdio, subjects []s
 	to, err := parseTime("--to", o.to)
 	if err != nil {
 		return nil, err
+	}
+	if !from.IsZero() && !to.IsZero() && !to.After(from) {
+		return nil, usageError{fmt.Errorf("cannot read from %s to %s: --to must be later than --from", o.from, o.to)}
 	}
 	natsOpts, err := o.nats.options()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,9 @@ import (
 func order(std stdio, cmd *cobra.Command, build func(args []string) (control.Order, func([]bridge.Overview) (string, error), error)) *cobra.Command {
 	var a asking
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if why := cmd.Flags().Lookup("why"); why != nil && strings.TrimSpace(why.Value.String()) == "" {
+			return usageError{errors.New("cannot leave --why empty: it is for those who come upon it later")}
+		}
 		o, choose, err := build(args)
 		if err != nil {
 			return err

@@ -20,7 +20,8 @@ type publications struct {
 }
 
 func (p *publications) flag(f *pflag.FlagSet) {
-	f.StringVar(&p.stream, "result-stream", stream.DefaultResultStream, "stream of results and dead letters")
+	p.stream = stream.DefaultResultStream
+	f.Var((*streamFlag)(&p.stream), "result-stream", "stream of results and dead letters")
 }
 
 // each calls f with everything on a subject that the stream has now, in order.

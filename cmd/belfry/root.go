@@ -53,6 +53,9 @@ func run(ctx context.Context, args []string, io stdio) int {
 	}
 	onStart(root, func() { started = true }) // what fails before is wrong usage
 	err := root.ExecuteContext(ctx)
+	if _, _, unknown := root.Find(args); unknown != nil {
+		err = fmt.Errorf("%w: want %s", unknown, verbsBelow(root))
+	}
 	var told failure
 	var wrong usageError
 	switch {
@@ -78,7 +81,7 @@ file, and sends the digests as signed broadcasts, each accounted for, none sent 
 provider's quota of 2 an hour and 3 a day.
 
 Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`,
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true, // all verbs are named instead
 		Version: version(),
 	}
 	root.SetIn(io.in)
@@ -104,8 +107,11 @@ Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`
 func refuseUnknownTopics(help *cobra.Command) {
 	help.Run, help.RunE = nil, func(c *cobra.Command, words []string) error {
 		about, rest, err := c.Root().Find(words)
-		if err != nil || len(rest) > 0 {
-			return usageError{fmt.Errorf("unknown command %q", strings.Join(words, " "))}
+		switch {
+		case err != nil:
+			return usageError{fmt.Errorf("%w: want %s", err, verbsBelow(about))}
+		case len(rest) > 0:
+			return usageError{unknownBelow(about, rest[0])}
 		}
 		about.InitDefaultHelpFlag()
 		about.InitDefaultVersionFlag()
@@ -123,16 +129,29 @@ func refuseUnknown(c *cobra.Command) {
 		if len(args) == 0 {
 			return nil
 		}
-		var names []string
-		for _, sub := range cmd.Commands() {
-			if !sub.Hidden {
-				names = append(names, sub.Name())
-			}
-		}
-		return fmt.Errorf("unknown command %q for %q: want %s", args[0], cmd.CommandPath(), strings.Join(names, ", "))
+		return unknownBelow(cmd, args[0])
 	}
 	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	c.Annotations = map[string]string{onlyAGroup: "yes"}
+}
+
+// unknownBelow names the verbs that there are instead.
+func unknownBelow(cmd *cobra.Command, word string) error {
+	err := fmt.Errorf("unknown command %q for %q", word, cmd.CommandPath())
+	if cmd.HasSubCommands() {
+		err = fmt.Errorf("%w: want %s", err, verbsBelow(cmd))
+	}
+	return err
+}
+
+func verbsBelow(cmd *cobra.Command) string {
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if !sub.Hidden {
+			names = append(names, sub.Name())
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // onlyAGroup marks verbs that do nothing but have others below them.

@@ -30,6 +30,12 @@ func (o *natsOptions) flags(f *pflag.FlagSet) {
 }
 
 func (o *natsOptions) options() (stream.Options, error) {
+	switch {
+	case o.cert != "" && o.key == "":
+		return stream.Options{}, usageError{errors.New("cannot use --nats-cert without --nats-key")}
+	case o.cert == "" && o.key != "":
+		return stream.Options{}, usageError{errors.New("cannot use --nats-key without --nats-cert")}
+	}
 	password := o.password
 	if o.passwordFile != "" {
 		b, err := os.ReadFile(o.passwordFile)
@@ -74,6 +80,9 @@ this machine only, on port 4222 or, if that is taken, on one that the log names.
 			if own := cmd.Flags(); o.nats.url != "" && (typed(own, "data") || typed(own, "sync-always")) {
 				return usageError{errors.New("cannot use --data or --sync-always with --nats: they are for the NATS server that run starts without it")}
 			}
+			if err := o.check(); err != nil {
+				return err
+			}
 			log, err := o.log.logger(io.err, io.env)
 			if err != nil {
 				return err
@@ -87,18 +96,32 @@ this machine only, on port 4222 or, if that is taken, on one that the log names.
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
-	f.StringVar(&o.http, "http", "127.0.0.1:8080", "address of the dashboard, health and metrics; empty for none")
+	o.http = "127.0.0.1:8080"
+	f.Var((*addressFlag)(&o.http), "http", "address of the dashboard, health and metrics; empty for none")
 	f.StringVar(&o.name, "name", hostname(), "name of this replica, for people")
 	f.StringVar(&o.data, "data", "./belfry-data", "folder of the embedded NATS server, without --nats")
 	f.BoolVar(&o.provision, "provision", true, "create the streams of Belfry when they are missing")
 	f.BoolVar(&o.dryRun, "dry-run", false, "do everything but send; state and results stand beside the real ones, under <app>"+dryRunSuffix)
 	f.BoolVar(&o.powerLoss, "sync-always", false, "let the embedded NATS server sync the disk for every message, against power loss")
-	f.StringVar(&o.stateStream, "state-stream", stream.DefaultStateStream, "stream of the durable state")
-	f.StringVar(&o.resultStream, "result-stream", stream.DefaultResultStream, "stream of results and dead letters")
+	o.stateStream, o.resultStream = stream.DefaultStateStream, stream.DefaultResultStream
+	f.Var((*streamFlag)(&o.stateStream), "state-stream", "stream of the durable state")
+	f.Var((*streamFlag)(&o.resultStream), "result-stream", "stream of results and dead letters")
 	f.IntVar(&o.replicas, "stream-replicas", 0, "replicas of both streams, 3 in production; 0: 1 for new ones")
 	o.nats.flags(f)
 	o.log.flags(f)
 	return cmd
+}
+
+// check finds what can be known to be wrong before anything is begun.
+func (o *runOptions) check() error {
+	switch {
+	case o.replicas < 0 || o.replicas > 5:
+		return usageError{fmt.Errorf("cannot use --stream-replicas %d: want 1 to 5, or 0", o.replicas)}
+	case o.stateStream == o.resultStream:
+		return usageError{fmt.Errorf("cannot keep state and results in one stream, %s: give --state-stream and --result-stream names of their own", o.stateStream)}
+	}
+	_, err := o.nats.options()
+	return err
 }
 
 func hostname() string {

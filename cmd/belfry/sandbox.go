@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -55,8 +56,9 @@ the quota, shows what was sent as phones, and fails on request. It is not the pr
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.primary, "primary", "127.0.0.1:8081", "address of the primary entrance")
-	f.StringVar(&o.backup, "backup", "127.0.0.1:8082", "address of the backup entrance")
+	o.primary, o.backup = "127.0.0.1:8081", "127.0.0.1:8082"
+	f.Var((*addressFlag)(&o.primary), "primary", "address of the primary entrance")
+	f.Var((*addressFlag)(&o.backup), "backup", "address of the backup entrance")
 	f.StringSliceVar(&o.apps, "app", []string{"sandbox-key:sandbox-secret"}, "an App Key and its App Secret, with a colon between; may be repeated")
 	f.StringVar(&o.config, "config", "", "JSON file with the simulator's switches (docs/sandbox.md)")
 	o.log.flags(f)
@@ -105,6 +107,9 @@ func newSandboxScript(std stdio) *cobra.Command {
 The file - is the standard input. docs/sandbox.md lists what a step can do.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if u, err := url.Parse(at); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+				return usageError{fmt.Errorf("cannot use --url %q: want http://HOST:PORT", at)}
+			}
 			steps, err := readScript(args[0], std.in)
 			if err != nil {
 				return err

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +48,7 @@ var bareVariable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 func (o *simulateOptions) compiled(file string, std stdio) (*mapping.RuleSet, error) {
 	env, err := o.env.lookup(std.env)
 	if err != nil {
-		return nil, err
+		return nil, usageError{err}
 	}
 	src, err := os.ReadFile(file)
 	if err != nil {
@@ -78,7 +81,11 @@ func (o *simulateOptions) subjects(rs *mapping.RuleSet) ([]string, error) {
 	}
 	app := rs.Apps[o.app]
 	if app == nil {
-		return nil, fmt.Errorf("cannot simulate the app %q: the rules have no such app, or several; name one with --app", o.app)
+		names := strings.Join(slices.Sorted(maps.Keys(rs.Apps)), ", ")
+		if o.app == "" {
+			return nil, usageError{fmt.Errorf("cannot tell which app is meant: name one with --app; the rules have %s", names)}
+		}
+		return nil, usageError{fmt.Errorf("cannot simulate the app %q: the rules have %s", o.app, names)}
 	}
 	return app.Subjects(), nil
 }
@@ -202,6 +209,16 @@ func newTune(std stdio) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			perDay := rs.Apps[o.app].Quota.PerDay
+			for i, r := range tuning.Reserves {
+				sum := 0
+				for _, n := range r {
+					sum += n
+				}
+				if sum > perDay {
+					return usageError{fmt.Errorf("cannot use --reserve %q: a day has %s", reserves[i], plural(perDay, "send", "sends"))}
+				}
+			}
 			trials, err := simulate.Tune(cmd.Context(), simulate.Config{Rules: rs, App: o.app, Learn: o.learn}, tuning, history)
 			if err != nil {
 				return err
@@ -226,12 +243,23 @@ func printTrials(w io.Writer, asJSON bool, trials []simulate.Trial) error {
 	return simulate.WriteTrials(w, trials)
 }
 
+// maxWindow is the largest factor: it makes days of minutes.
+const maxWindow = 1000
+
 func parseTuning(policies, slots, reserves, worths []string, windows []float64) (t simulate.Tuning, err error) {
+	for _, f := range windows {
+		if !(f > 0 && f <= maxWindow) { // NaN is neither
+			return t, usageError{fmt.Errorf("cannot use --window %g: want a factor above 0, such as 0.5, up to %d", f, maxWindow)}
+		}
+	}
 	t.Windows = windows
 	for _, text := range policies {
 		p, err := parsePolicy(text)
 		if err != nil {
 			return t, err
+		}
+		if p == mapping.PolicySlots {
+			return t, usageError{errors.New("cannot try the policy slots without times: name them with --slots")}
 		}
 		t.Policies = append(t.Policies, p)
 	}
@@ -242,8 +270,13 @@ func parseTuning(policies, slots, reserves, worths []string, windows []float64) 
 			if err != nil {
 				return t, usageError{fmt.Errorf("cannot use --slots %q: want times of day such as 09:00,18:00", text)}
 			}
-			list = append(list, time.Duration(at.Hour())*time.Hour+time.Duration(at.Minute())*time.Minute)
+			slot := time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
+			if slices.Contains(list, slot) {
+				return t, usageError{fmt.Errorf("cannot use --slots %q: %s is there twice", text, at.Format("15:04"))}
+			}
+			list = append(list, slot)
 		}
+		slices.Sort(list) // as in the rules
 		t.Slots = append(t.Slots, list)
 	}
 	for _, text := range reserves {
@@ -253,7 +286,10 @@ func parseTuning(policies, slots, reserves, worths []string, windows []float64) 
 		}
 		reserve := map[mapping.Priority]int{}
 		for p, v := range values {
-			reserve[p] = int(v)
+			if v != math.Trunc(v) {
+				return t, usageError{fmt.Errorf("cannot use --reserve %q: want whole numbers", text)}
+			}
+			reserve[p] = int(min(v, math.MaxInt32)) // far more than a day has
 		}
 		t.Reserves = append(t.Reserves, reserve)
 	}
@@ -276,7 +312,10 @@ func byPriority(flag, text string) (map[mapping.Priority]float64, error) {
 		if err != nil {
 			return nil, usageError{fmt.Errorf("cannot use %s %q: %w", flag, text, err)}
 		}
-		if out[p], err = strconv.ParseFloat(value, 64); err != nil || out[p] < 0 {
+		if _, again := out[p]; again {
+			return nil, usageError{fmt.Errorf("cannot use %s %q: %s is there twice", flag, text, name)}
+		}
+		if out[p], err = strconv.ParseFloat(value, 64); err != nil || !(out[p] >= 0) || math.IsInf(out[p], 0) {
 			return nil, usageError{fmt.Errorf("cannot use %s %q: want %s=NUMBER", flag, text, name)}
 		}
 	}
