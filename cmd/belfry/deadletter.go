@@ -24,6 +24,7 @@ import (
 const (
 	replayedSubject = stream.DeadLetterSubjects + "replayed" // the notes on what was replayed
 	replayHeader    = "Belfry-Replay-Of"                     // of a replayed event: the id of its dead letter
+	maxEarlier      = 1000                                   // anybody can write that header, also in a circle
 )
 
 // deadLetter is one dead letter as it was published.
@@ -40,8 +41,11 @@ type deadLetter struct {
 	Gone     bool                `json:"gone,omitempty"`
 	GoneWhy  string              `json:"gone_why,omitempty"`
 	Replayed int                 `json:"replayed"` // how often
+	ReplayOf string              `json:"replay_of,omitempty"`
 	Header   map[string][]string `json:"header,omitempty"`
 	Data     []byte              `json:"data"` // the event's own bytes; base64 in JSON
+
+	earlier int // replays of the event, and of those that it is a replay of
 }
 
 // event tells one event from all others: several rules or apps may each have
@@ -54,7 +58,7 @@ func readDeadLetter(m jetstream.Msg) deadLetter {
 		ID: h.Get(jetstream.MsgIDHeader), Reason: strings.TrimPrefix(m.Subject(), stream.DeadLetterSubjects),
 		App: h.Get("Belfry-App"), Rule: h.Get("Belfry-Rule"), Error: h.Get("Belfry-Error"), Stream: h.Get("Belfry-Stream"),
 		Sequence: h.Get("Belfry-Sequence"), Subject: h.Get("Belfry-Subject"), Stored: h.Get("Belfry-Time"),
-		Gone: h.Get("Belfry-Gone") != "", GoneWhy: h.Get("Belfry-Gone"), Header: map[string][]string{}, Data: m.Data(),
+		ReplayOf: h.Get(replayHeader), Gone: h.Get("Belfry-Gone") != "", GoneWhy: h.Get("Belfry-Gone"), Header: map[string][]string{}, Data: m.Data(),
 	}
 	for name, v := range h {
 		if !strings.HasPrefix(name, "Belfry-") && !strings.HasPrefix(name, "Nats-") {
@@ -114,6 +118,7 @@ func (c *choice) has(d *deadLetter, now time.Time) bool {
 // letters reads the dead letters that are meant, and how often each was replayed.
 func (p *publications) letters(ctx context.Context, js jetstream.JetStream, c choice) ([]deadLetter, error) {
 	byID, order, replays := map[string]deadLetter{}, []string(nil), map[string]map[string]bool{}
+	replayOf := map[string]string{} // also of those that are not meant
 	now := time.Now()
 	err := p.each(ctx, js, stream.DeadLetterSubjects+">", func(m jetstream.Msg) error {
 		d := readDeadLetter(m)
@@ -124,6 +129,7 @@ func (p *publications) letters(ctx context.Context, js jetstream.JetStream, c ch
 			replays[d.event()][d.ID] = true
 			return nil
 		}
+		replayOf[d.ID] = d.ReplayOf
 		if _, again := byID[d.ID]; !again && c.has(&d, now) {
 			byID[d.ID] = d
 			order = append(order, d.ID)
@@ -137,6 +143,10 @@ func (p *publications) letters(ctx context.Context, js jetstream.JetStream, c ch
 	for _, id := range order {
 		d := byID[id]
 		d.Replayed = len(replays[d.event()])
+		d.earlier = d.Replayed
+		for of := d.ReplayOf; of != "" && d.earlier < maxEarlier; of = replayOf[of] {
+			d.earlier++
+		}
 		out = append(out, d)
 	}
 	return out, nil
@@ -209,6 +219,9 @@ func printLetters(w io.Writer, letters []deadLetter) {
 		if d.Replayed > 0 {
 			note = "  (replayed " + plural(d.Replayed, "time", "times") + ")"
 		}
+		if d.ReplayOf != "" {
+			note += "  (a replay of " + d.ReplayOf + ")"
+		}
 		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s %s\t%s%s\n", d.ID, storedAt(d), d.Reason, cmp.Or(d.Rule, "-"), d.Subject, d.Stream, d.Sequence, d.Error, note)
 	}
 	_ = tab.Flush()
@@ -263,6 +276,9 @@ func printLetter(w io.Writer, d *deadLetter) {
 	row("event", fmt.Sprintf("%s of %s, stored %s", d.Sequence, d.Stream, d.Stored))
 	row("subject", d.Subject)
 	row("replayed", plural(d.Replayed, "time", "times"))
+	if d.ReplayOf != "" {
+		row("replay of", d.ReplayOf)
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.Header)) {
 		row("header", name+": "+strings.Join(d.Header[name], ", "))
 	}
@@ -286,7 +302,8 @@ func newDeadLetterReplay(std stdio) *cobra.Command {
 with an id of their own and the header ` + replayHeader + `. Every rule sees them anew, in every app: one that had
 matched the event before gets its item again, which replaces the older one with the same key.
 
-An event is replayed once, however many rules or apps made a dead letter of it; --again does it once more.`,
+An event is replayed once, however many rules or apps made a dead letter of it; --again does it once more.
+The dead letter of a replay is a new one, which says what it is a replay of, and can be replayed in turn.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.ids = args
 			if c.empty() && !all {
@@ -313,6 +330,8 @@ type replayed struct {
 	ID  string `json:"id"`
 	As  string `json:"as,omitempty"`  // the new event's id
 	Why string `json:"why,omitempty"` // it was not replayed
+
+	Earlier int `json:"earlier,omitempty"` // replays before this one
 }
 
 func (p *publications) replay(ctx context.Context, std stdio, js jetstream.JetStream, letters []deadLetter, again bool) error {
@@ -320,14 +339,14 @@ func (p *publications) replay(ctx context.Context, std stdio, js jetstream.JetSt
 	var failed error
 	for i := range letters {
 		d := &letters[i]
-		r := replayed{ID: d.ID}
+		r := replayed{ID: d.ID, Earlier: d.earlier}
 		switch {
 		case done[d.event()]:
 			r.Why = "another dead letter of the same event is replayed"
 		case d.Gone:
 			r.Why = "its bytes are not there: " + d.GoneWhy
 		case d.Replayed > 0 && !again:
-			r.Why = "it was replayed before; --again does it once more"
+			r.Why = "it was replayed before (" + plural(d.Replayed, "time", "times") + "); --again does it once more"
 		default:
 			as, err := p.replayOne(ctx, js, d)
 			if r.As = as; err != nil {
@@ -343,14 +362,28 @@ func (p *publications) replay(ctx context.Context, std stdio, js jetstream.JetSt
 	if p.json {
 		return errors.Join(failed, printJSON(std.out, out))
 	}
-	for _, r := range out {
-		if r.As != "" {
-			fmt.Fprintf(std.out, "%s  replayed as %s\n", r.ID, r.As)
-		} else if r.Why != "" {
-			fmt.Fprintf(std.out, "%s  left alone: %s\n", r.ID, r.Why)
+	printReplayed(std.out, out)
+	return failed
+}
+
+func printReplayed(w io.Writer, all []replayed) {
+	sent, again, left := 0, 0, 0
+	for _, r := range all {
+		switch {
+		case r.As != "" && r.Earlier > 0:
+			fmt.Fprintf(w, "%s  replayed as %s, after %s before\n", r.ID, r.As, plural(r.Earlier, "replay", "replays"))
+			sent, again = sent+1, again+1
+		case r.As != "":
+			fmt.Fprintf(w, "%s  replayed as %s\n", r.ID, r.As)
+			sent++
+		case r.Why != "":
+			fmt.Fprintf(w, "%s  left alone: %s\n", r.ID, r.Why)
+			left++
 		}
 	}
-	return failed
+	if again > 0 {
+		fmt.Fprintf(w, "%d replayed, %d of them not for the first time; %d left alone\n", sent, again, left)
+	}
 }
 
 // replayOne publishes the event, then the note that it was. Dying in between

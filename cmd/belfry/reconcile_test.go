@@ -148,10 +148,14 @@ func TestDeadLettersAreListedShownAndReplayedOnce(t *testing.T) {
 		again.Header.Get("Origin") != "test" || again.Header.Get(nats.MsgIdHdr) != d.ID+".replay.1" {
 		t.Errorf("the replayed event is %+v", again)
 	}
-	if out := replay(d.ID); !strings.Contains(out, "replayed before") {
+	if out := replay(d.ID); !strings.Contains(out, "replayed before (1 time)") {
 		t.Errorf("a second replay says %s", out)
 	}
-	if out := replay("--since", "1h", "--again", "--reason", "undecodable"); strings.Count(out, "replayed as") != 2 {
+	if _, out, _ := cli(t, "deadletter", "list", "--nats", natsURL); !strings.Contains(out, "(replayed 1 time)") || !strings.Contains(out, "(a replay of "+d.ID+")") {
+		t.Errorf("list says %s", out)
+	}
+	if out := replay("--since", "1h", "--again", "--reason", "undecodable"); strings.Count(out, "replayed as") != 2 ||
+		strings.Count(out, ", after 1 replay before\n") != 2 || !strings.HasSuffix(out, "\n2 replayed, 2 of them not for the first time; 0 left alone\n") {
 		t.Errorf("replaying both again says %s", out)
 	}
 	eventually(t, "both are read", func() bool { return overviewOf(t, page).Counts.Read == 4 })
