@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/sandbox"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // againstRules gather for an hour, so that digests wait while they are asked about.
@@ -70,9 +71,9 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 	}{
 		{"the same file", againstRules, digestKept, goesSame, "", ""},
 		{"a longer window holds for events to come", replace("at_most: 30m", "at_most: 45m"), digestKept, goesSame,
-			"rule cancelled: gather at_most 45m0s instead of 30m0s (later, for events to come)", ""},
+			"rule cancelled: gather at_most 45m instead of 30m (later, for events to come)", ""},
 		{"another expiry holds for events to come", replace("expires_after: 1h", "expires_after: 40m"), digestKept, goesSame,
-			"rule cancelled: expires_after 40m0s instead of 1h0m0s (earlier, for events to come)", ""},
+			"rule cancelled: expires_after 40m instead of 1h (earlier, for events to come)", ""},
 		{"a template under another name orphans", replace("lessons", "changes"), digestOrphaned, goesNever, "",
 			`no rule uses the template "lessons" any more`},
 		{"an audience under another name orphans", replace("students", "pupils"), digestOrphaned, goesNever, "",
@@ -171,5 +172,25 @@ func TestExplainReadsStoredEventsAndTheLiveLedger(t *testing.T) {
 	}
 	if code, _, errs := cli(t, "explain", "--rules", rules, "--stream", "NOWHERE", "--seq", "1", "--nats", url); code != exitFailed || !strings.Contains(errs, `cannot find the stream "NOWHERE"`) {
 		t.Errorf("a stream that is not there: exit %d, %s", code, errs)
+	}
+}
+
+func TestChangesOfRulesAreNamedAsTheRulesWriteThem(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 90 * time.Second: "1m30s", 45 * time.Minute: "45m", time.Hour: "1h", 25 * time.Hour: "25h", 48 * time.Hour: "48h",
+		time.Hour + time.Second: "1h0m1s", 500 * time.Millisecond: "500ms",
+	} {
+		if got := yamlSpan(d); got != want {
+			t.Errorf("%v is %s, want %s", d, got, want)
+		}
+		if back, err := mapping.ParseSpan(yamlSpan(d)); err != nil || back != d {
+			t.Errorf("%s is read as %v, %v", yamlSpan(d), back, err)
+		}
+	}
+	with := func(slots ...time.Duration) *mapping.App {
+		return &mapping.App{Quota: mapping.Quota{Policy: mapping.PolicySlots, Slots: slots}}
+	}
+	if got := ruleChanges(with(9*time.Hour), with(9*time.Hour, 18*time.Hour+30*time.Minute)); len(got) != 1 || got[0] != "slots: 09:00, 18:30 instead of 09:00" {
+		t.Errorf("other slots are %q", got)
 	}
 }

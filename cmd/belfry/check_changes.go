@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -43,7 +45,7 @@ func ruleChanges(old, app *mapping.App) []string {
 		out = append(out, fmt.Sprintf("policy: %s instead of %s", app.Quota.Policy, old.Quota.Policy))
 	}
 	if !slices.Equal(old.Quota.Slots, app.Quota.Slots) {
-		out = append(out, fmt.Sprintf("slots: %v instead of %v", app.Quota.Slots, old.Quota.Slots))
+		out = append(out, fmt.Sprintf("slots: %s instead of %s", slotsOf(app), slotsOf(old)))
 	}
 	for _, name := range sortedKeys(app.Audiences) {
 		if was := old.Audiences[name]; was != nil && quiet(was) != quiet(app.Audiences[name]) {
@@ -85,7 +87,7 @@ func ruleChange(was, will *mapping.Rule) (out []string) {
 		{"expires_after", was.ExpiresAfter, will.ExpiresAfter},
 	} {
 		if d.was != d.will {
-			out = append(out, fmt.Sprintf("rule %s: %s %v instead of %v%s", will.Name, d.what, d.will, d.was, direction(d.was, d.will)))
+			out = append(out, fmt.Sprintf("rule %s: %s %s instead of %s%s", will.Name, d.what, asWritten(d.will), asWritten(d.was), direction(d.was, d.will)))
 		}
 	}
 	if !slices.Equal(was.On, will.On) {
@@ -121,6 +123,22 @@ func quiet(a *mapping.Audience) string {
 		all = " for all"
 	}
 	return fmt.Sprintf("%s-%s%s%s", clockOf(q.From), clockOf(q.To), zone, all)
+}
+
+// asWritten is a value as rules files have it.
+func asWritten(v any) string {
+	if d, ok := v.(time.Duration); ok {
+		return yamlSpan(d)
+	}
+	return fmt.Sprint(v)
+}
+
+func slotsOf(app *mapping.App) string {
+	var slots []string
+	for _, s := range app.Quota.Slots {
+		slots = append(slots, clockOf(s))
+	}
+	return cmp.Or(strings.Join(slots, ", "), "none")
 }
 
 func clockOf(d time.Duration) string {
