@@ -130,7 +130,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if natsOpts.URL == "" {
 		embedded, err := d.startNATS(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w (--data names another folder, --nats a server that runs)", err)
 		}
 		cleanup(embedded.Shutdown)
 		natsOpts.URL = embedded.URL()
