@@ -82,6 +82,10 @@ func (b *Bridge) Reload(r Rules) {
 // an operator may have restored it.
 const corruptRetry = 10 * time.Second
 
+// ownedElsewhere is how long the wait for a lease may take before another
+// replica must have the app: longer than a dead owner's lease lasts.
+const ownedElsewhere = 5 * time.Second
+
 // releaseWithin bounds giving up the lease: without it the app only waits for
 // the lease to run out.
 const releaseWithin = 2 * time.Second
@@ -89,12 +93,15 @@ const releaseWithin = 2 * time.Second
 // Run owns the app whenever it may, until ctx ends; then it drains: what is
 // being sent is waited for, the state is committed, the lease released.
 func (b *Bridge) Run(ctx context.Context) error {
+	defer b.forgetTrouble()
 	for ctx.Err() == nil {
 		b.setRole(RoleStandby)
+		elsewhere := time.AfterFunc(ownedElsewhere, b.forgetTrouble)
 		lost, err := b.cfg.Lease.Acquire(ctx)
+		elsewhere.Stop()
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // the wait was ended on purpose
+				return nil // the wait was ended on purpose
 			}
 			return fmt.Errorf("cannot acquire the lease of %s: %w", b.name, err)
 		}
@@ -128,13 +135,20 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 		case errors.Is(err, ErrCorrupt):
 			b.cfg.Note("state.corrupt", err)
 		case errors.Is(err, ErrUnstorable):
-			b.cfg.Note("state.unstorable", err)
+			b.cfg.Note("state.unstorable", fmt.Errorf("%w; this is a defect of Belfry: report it, and if the events of one rule bring it about, take the rule out of the rules file", err))
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(corruptRetry):
 		}
 	}
+}
+
+// forgetTrouble takes back what was said of the state: whoever owns it now
+// knows better.
+func (b *Bridge) forgetTrouble() {
+	b.cfg.Note("state.corrupt", nil)
+	b.cfg.Note("state.unstorable", nil)
 }
 
 // own claims the app and runs it for one tenure.

@@ -671,20 +671,28 @@ func TestAStateThatIsLostForGoodPausesTheApp(t *testing.T) {
 	}
 }
 
+// outgrow makes the state too large to be stored.
+func (w *world) outgrow() {
+	w.t.Helper()
+	err := w.bridge.Do(context.Background(), func(s *bridge.State, _ *mapping.App, at time.Time) error {
+		noise := make([]byte, bridge.MaxState)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+		s.Paused = &bridge.Pause{Since: at, Why: hex.EncodeToString(noise)}
+		return nil
+	})
+	if !errors.Is(err, bridge.ErrUnstorable) {
+		w.t.Errorf("the order came to %v", err)
+	}
+	w.settle()
+}
+
 func TestAStateThatCannotBeStoredIsNamedUntilItCan(t *testing.T) {
 	inWorld(t, func(w *world) {
-		err := w.bridge.Do(context.Background(), func(s *bridge.State, _ *mapping.App, at time.Time) error {
-			noise := make([]byte, bridge.MaxState)
-			_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
-			s.Paused = &bridge.Pause{Since: at, Why: hex.EncodeToString(noise)}
-			return nil
-		})
-		if !errors.Is(err, bridge.ErrUnstorable) {
-			t.Errorf("the order came to %v", err)
-		}
-		w.settle()
-		if got := w.trouble("state.unstorable"); !strings.Contains(got, "bytes are more than") {
-			t.Errorf("the trouble says %q", got)
+		w.outgrow()
+		for _, want := range []string{"bytes are more than", "defect of Belfry: report it"} {
+			if got := w.trouble("state.unstorable"); !strings.Contains(got, want) {
+				t.Errorf("the trouble says %q, want %q", got, want)
+			}
 		}
 		w.pass(15 * time.Second)
 		w.cancelled("maths")
@@ -694,6 +702,34 @@ func TestAStateThatCannotBeStoredIsNamedUntilItCan(t *testing.T) {
 			t.Errorf("it is over, and still said: %s", got)
 		}
 	})
+}
+
+// Whether it is over, a replica that has left the app is not told.
+func TestTroubleWithAStateIsItsOwnersAlone(t *testing.T) {
+	for name, begin := range map[string]func(*world){
+		"state.unstorable": (*world).outgrow,
+		"state.corrupt": func(w *world) {
+			w.end()
+			w.store.Set([]byte("nonsense"), "another/1/1")
+			w.start()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				begin(w)
+				back := w.lease.GiveAway()
+				w.pass(9 * time.Second)
+				if w.trouble(name) == "" {
+					t.Error("the trouble has no name")
+				}
+				w.pass(time.Minute)
+				if got := w.trouble(name); got != "" {
+					t.Errorf("another replica owns the app, and this one still says %q", got)
+				}
+				back()
+			})
+		})
+	}
 }
 
 func TestACorruptStateIsNamedUntilItIsRestored(t *testing.T) {

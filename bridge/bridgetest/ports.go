@@ -18,6 +18,7 @@ type Lease struct {
 	asleep   bool
 	emptied  chan struct{}
 	vanished string
+	away     chan struct{} // nil: no other replica has the lease
 	Acquired int
 	Released int
 }
@@ -26,6 +27,16 @@ type Lease struct {
 func (l *Lease) Acquire(ctx context.Context) (<-chan struct{}, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	l.mu.Lock()
+	away := l.away
+	l.mu.Unlock()
+	if away != nil {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-away:
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,6 +114,21 @@ func (l *Lease) Revoke() {
 	defer l.mu.Unlock()
 	close(l.lost)
 	l.lost = make(chan struct{})
+}
+
+// GiveAway lets another replica have the lease from the next Acquire on, until
+// the returned function is called.
+func (l *Lease) GiveAway() (back func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	away := make(chan struct{})
+	l.away = away
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.away = nil
+		close(away)
+	}
 }
 
 // Source is one stream in memory: a bridge.Source that follows what Append adds.
