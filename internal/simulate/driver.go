@@ -112,6 +112,8 @@ func (d *Driver) decide() bridge.Plan {
 	s := bridge.Situation{
 		Now: d.now, App: d.App, Digests: d.whole(), Ledger: &d.State.Ledger,
 		Paused:   d.State.Paused != nil,
+		Doubts:   len(d.State.Held),
+		Backoff:  d.State.Backoff,
 		Muted:    func(g *bridge.Digest) (time.Time, bool) { return d.State.MutedUntil(g, d.now) },
 		Forecast: &d.State.Forecast, Memo: d.memo,
 	}
