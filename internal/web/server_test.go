@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
 )
@@ -45,6 +46,31 @@ func TestMetricsOfAnAppComeFromItsOwnerAlone(t *testing.T) {
 	}
 	if strings.Contains(body, `belfry_in_doubt{app="clinic"}`) {
 		t.Error("a standby reports what only the owner knows")
+	}
+}
+
+func TestThePageShowsABackOffOnlyWhileItLasts(t *testing.T) {
+	o := sample()
+	app := &o.Apps[0]
+	app.At = time.Now()
+	for after, want := range map[time.Duration]bool{time.Minute: true, -time.Minute: false} {
+		app.Backoff = &bridge.Backoff{Until: app.At.Add(after), Why: "connection refused"}
+		page := ask(Handler(func() bridge.Overview { return o }), "/").Body.String()
+		if got := strings.Contains(page, "Nothing is sent before"); got != want {
+			t.Errorf("%s from now: shown %v, want %v", after, got, want)
+		}
+	}
+}
+
+func TestThePageCountsOneAsOne(t *testing.T) {
+	o := sample()
+	c := &o.Apps[0].Counts
+	c.Broadcasts, c.Gaps, c.DryRun, c.Overflowed, o.Apps[0].Outbox = 1, 1, 1, 1, 1
+	page := ask(Handler(func() bridge.Overview { return o }), "/").Body.String()
+	for _, want := range []string{"1 broadcast so far", "1 gap:", "1 item would have been sent", "1 item found no room", "1 result not yet taken by the results stream"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
 	}
 }
 
