@@ -116,7 +116,8 @@ func printApp(w io.Writer, s bridge.Status) {
 	}
 	fmt.Fprintln(w)
 	c := s.Counts
-	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %d dead letters\n", c.Read, c.Matched, c.Unmatched, c.Dead)
+	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %s\n", c.Read, c.Matched, c.Unmatched,
+		plural(int(c.Dead), "dead letter", "dead letters"))
 	fmt.Fprintf(w, "  items     %d: %d sent, %d replaced, %d cancelled, %d expired, %d muted, %d rejected, %d waiting\n",
 		c.Items, c.Sent, c.Replaced, c.Cancelled, c.Expired, c.Muted, c.Rejected, s.Waiting)
 	if c.Gaps > 0 {
@@ -126,7 +127,7 @@ func printApp(w io.Writer, s bridge.Status) {
 		fmt.Fprintf(w, "  overflow  %s found no room\n", plural(int(c.Overflowed), "item", "items"))
 	}
 	if isDryRun(s.App) {
-		fmt.Fprintf(w, "  dry run   %d items would have been sent\n", c.DryRun)
+		fmt.Fprintf(w, "  dry run   %s would have been sent\n", plural(int(c.DryRun), "item", "items"))
 	}
 	for _, rule := range slices.Sorted(maps.Keys(s.Failed)) {
 		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(s.Failed[rule], "event", "events"))
@@ -143,19 +144,29 @@ func printApp(w io.Writer, s bridge.Status) {
 			b.ID, b.Audience, plural(b.Count, "item", "items"), stamp(b.Started), b.Message)
 	}
 	fmt.Fprintf(w, "  digests   %d", len(s.Digests))
-	if n := orphaned(s); n > 0 {
-		fmt.Fprintf(w, ", %d of them orphaned: the rules no longer have their audience or template", n)
+	if n, events := orphaned(s); n > 0 {
+		fmt.Fprintf(w, ", %d of them orphaned with %s: the rules no longer have %s audience or template", n,
+			plural(events, "event", "events"), its(n))
 	}
 	fmt.Fprintln(w, " (belfry digests)")
 }
 
-func orphaned(s bridge.Status) (n int) {
+func its(n int) string {
+	if n == 1 {
+		return "its"
+	}
+	return "their"
+}
+
+// orphaned counts the digests that the rules no longer have a place for.
+func orphaned(s bridge.Status) (digests, events int) {
 	for _, d := range s.Digests {
 		if d.State == bridge.StateOrphaned {
-			n++
+			digests++
+			events += d.Events
 		}
 	}
-	return n
+	return digests, events
 }
 
 func printDigests(w io.Writer, s bridge.Status) {
