@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -70,6 +71,26 @@ type world struct {
 
 	mu       sync.Mutex // guards what follows
 	troubles map[string]string
+	log      strings.Builder
+}
+
+// Write is where the log goes.
+func (w *world) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(line)
+}
+
+// logged returns the lines of the log with a message.
+func (w *world) logged(message string) (lines []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for line := range strings.Lines(w.log.String()) {
+		if strings.Contains(line, "msg="+strconv.Quote(message)) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 func (w *world) note(condition string, err error) {
@@ -109,7 +130,7 @@ func (w *world) start() {
 	b, err := bridge.New(bridge.Config{
 		Rules: w.rules, Replica: fmt.Sprint("replica-", w.starts), Store: w.store, Lease: w.lease, Source: w.source,
 		Publisher: w.publisher, Provider: func(*mapping.App) (bridge.Provider, error) { return w.provider, nil },
-		Born: func() string { return "born" }, Logger: slog.New(slog.DiscardHandler), Note: w.note,
+		Born: func() string { return "born" }, Logger: slog.New(slog.NewTextHandler(w, nil)), Note: w.note,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -311,6 +332,13 @@ func TestABlockedAppWaitsForAnOperator(t *testing.T) {
 		w.wantResults("not_sent", "blocked")
 		if s := w.bridge.Status(); s.Paused == nil || s.Paused.Code != 1009 || s.Quota[0].Used != 0 {
 			t.Errorf("status %+v; want paused by 1009, and the send refunded", s)
+		}
+		said := w.logged("the provider refuses the app itself: it is paused")
+		if len(said) != 1 || !strings.Contains(said[0], "service not enabled") || !strings.Contains(said[0], "belfry resume --app campus") {
+			t.Errorf("the log says %q", said)
+		}
+		if said := w.logged("items left without being sent"); len(said) > 0 {
+			t.Errorf("no items have left, and the log says %q", said)
 		}
 		blocked = false
 		if err := w.bridge.Do(w.t.Context(), func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil }); err != nil {

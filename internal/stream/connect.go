@@ -143,7 +143,11 @@ func (o Options) credentials() ([]nats.Option, error) {
 }
 
 func (o Options) connected(nc *nats.Conn) {
-	o.Logger.Info("connected to NATS", "url", cmp.Or(nc.ConnectedUrlRedacted(), "in this process"), "version", nc.ConnectedServerVersion())
+	attrs := []any{"url", cmp.Or(nc.ConnectedUrlRedacted(), redactURLs(o.URL))} // the connection may be gone again
+	if version := nc.ConnectedServerVersion(); version != "" {
+		attrs = append(attrs, "version", version)
+	}
+	o.Logger.Info("connected to NATS", attrs...)
 	// What was denied may have been granted by now; if not it is said again.
 	o.Conditions.ClearAll(Permissions)
 	o.Conditions.Clear(Disconnected, "")

@@ -193,6 +193,16 @@ func TestTheReasonWhyNATSCannotBeReachedIsLoggedOnce(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatIsGoneAlreadyIsLoggedWithItsURL(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	o := Options{URL: "nats://belfry:hunter2@127.0.0.1:4222", Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
+	o.connected(&nats.Conn{})
+	if got := log.String(); !strings.Contains(got, "url=nats://127.0.0.1:4222\n") || strings.Contains(got, `=""`) {
+		t.Errorf("the log says\n%s", got)
+	}
+}
+
 func TestPermissionsOfThePackageCommentAreEnoughForEverything(t *testing.T) {
 	t.Parallel()
 	host := startPermitted(t, &server.Permissions{
