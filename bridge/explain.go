@@ -216,14 +216,16 @@ func (t *table) ends(r *row) string {
 	case r.last.IsZero():
 		return "It has no items."
 	case r.first.Equal(r.last):
-		return fmt.Sprintf("What it holds is sent or has expired by %s %s.", t.clock(r, r.last), zone(r, r.last))
+		return fmt.Sprintf("What it holds is sent or has expired by %s.", t.zoned(r, r.last))
 	}
-	return fmt.Sprintf("Its first item expires at %s; what it holds is sent or has expired by %s %s.",
-		t.clock(r, r.first), t.clock(r, r.last), zone(r, r.last))
+	return fmt.Sprintf("Its first item expires at %s; what it holds is sent or has expired by %s.",
+		t.clock(r, r.first), t.zoned(r, r.last))
 }
 
-// zone names the audience's time zone, once in every explanation.
-func zone(r *row, at time.Time) string { return at.In(locationOf(r.audience)).Format("MST") }
+// zoned is clock with the time zone, which every text tells once.
+func (t *table) zoned(r *row, at time.Time) string {
+	return t.clock(r, at) + at.In(locationOf(r.audience)).Format(" MST")
+}
 
 // clock shows an instant as the audience's clocks do, with the date unless it is today.
 func (t *table) clock(r *row, at time.Time) string {

@@ -71,6 +71,45 @@ func TestEveryStateIsExplainedInWords(t *testing.T) {
 	}
 }
 
+// The zone that a text's clocks are in is told once: operators and audiences
+// may live in others.
+func TestTextsWithClocksNameTheAudiencesTimeZone(t *testing.T) {
+	madrid, err := time.LoadLocation("Europe/Madrid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	noon := planStart.Add(12 * time.Hour)
+	app := planApp(mapping.PolicyASAP)
+	app.Audiences["east"].Location = madrid
+	var spent quota.Ledger
+	for i := range 3 {
+		spent.External("", noon.Add(-time.Duration(i+2)*time.Hour), "")
+	}
+	d := waiting("east", "news", noon, 4*time.Hour, mapping.Normal)
+	missed, _ := WillMiss(app, d, &spent, noon)
+	slots, quiet := planApp(mapping.PolicySlots), planApp(mapping.PolicyASAP)
+	slots.Audiences["east"].Location, quiet.Audiences["east"].Location = madrid, madrid
+	quiet.Audiences["east"].QuietHours = &mapping.QuietHours{From: 12 * time.Hour, To: 23 * time.Hour}
+	slotMissed, _ := WillMiss(slots, d, &quota.Ledger{}, noon)
+	quietMissed, _ := WillMiss(quiet, d, &quota.Ledger{}, noon)
+	short := waiting("east", "news", noon, 10*time.Minute, mapping.Normal)
+	windowMissed, _ := WillMiss(app, short, &quota.Ledger{}, noon)
+	d2 := waiting("east", "news", noon, 4*time.Hour, mapping.Normal)
+	d2.Items = append(d2.Items, mapping.Item{Arrived: noon, ReadyBy: d2.ReadyBy, Expires: noon.Add(5 * time.Hour)})
+	for name, text := range map[string]string{
+		"gathering":          Decide(Situation{Now: noon, App: app, Digests: []*Digest{d}, Ledger: &quota.Ledger{}}).Explanations[0].Why,
+		"gathering, several": Decide(Situation{Now: noon, App: app, Digests: []*Digest{d2}, Ledger: &quota.Ledger{}}).Explanations[0].Why,
+		"misses by quota":    missed,
+		"misses by slots":    slotMissed,
+		"misses by quiet":    quietMissed,
+		"misses by window":   windowMissed,
+	} {
+		if zone := noon.In(madrid).Format("MST"); strings.Count(text, " "+zone) != 1 {
+			t.Errorf("%s: want %s once: %q", name, zone, text)
+		}
+	}
+}
+
 func TestAHeldDigestNamesTheMomentThatItWaitsFor(t *testing.T) {
 	app := planApp(mapping.PolicyPrice)
 	var f forecast.Forecast

@@ -74,7 +74,7 @@ func examples() map[bridge.ResultState]bridge.Result {
 	}
 	add(bridge.ResultCancelled, digest, func(r *bridge.Result) { r.Items, r.Events, r.EventIDs = 1, 1, r.EventIDs[:1] })
 	add(bridge.ResultWillMiss, digest, func(r *bridge.Result) {
-		r.Reason = "the next send is free at 07:56, and its first item expires at 07:30"
+		r.Reason = "the next send is free at 07:56, and its first item expires at 07:30 UTC"
 	})
 	app := bridge.Result{App: "campus", Times: bridge.ResultTimes{Reported: at(17)}}
 	add(bridge.ResultBlocked, app, func(r *bridge.Result) {
