@@ -263,28 +263,8 @@ func TestChaosTroubleWritesThatNATSLostAreNotForgotten(t *testing.T) {
 	})
 }
 
-// deleteState does what an operator's slip does. Whoever stands by sees the
-// stream missing at once, and must not begin with nothing.
-func (c *chaos) deleteState() {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
-	defer cancel()
-	if err := c.js.DeleteStream(ctx, "BELFRY"); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-func (c *chaos) stateIsStored() bool {
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
-	defer cancel()
-	stream, err := c.js.Stream(ctx, "BELFRY")
-	if err != nil {
-		return false
-	}
-	_, err = stream.GetLastMsgForSubject(ctx, "belfry.state.campus")
-	return err == nil
-}
-
+// Whoever stands by sees the stream missing at once, and must not begin with
+// nothing.
 func TestChaosTroubleADeletedStateIsStoredAgainByAnIdleOwnerNotByAStandby(t *testing.T) {
 	t.Parallel()
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
@@ -293,8 +273,8 @@ func TestChaosTroubleADeletedStateIsStoredAgainByAnIdleOwnerNotByAStandby(t *tes
 	c.event("k0")
 	c.untilSent("k0")
 	owner, _ := c.stateToken()
-	c.deleteState()
-	c.until("the state is stored again", c.stateIsStored)
+	deleteStateStream(t, c.js)
+	c.until("the state is stored again", func() bool { return storedStates(t, c.js) == 1 })
 	if again, _ := c.stateToken(); again != owner {
 		t.Fatalf("the state was stored again by %s, want its owner %s", again, owner)
 	}
@@ -321,7 +301,7 @@ func TestChaosTroubleAStateThatIsLostWithItsOwnerPausesTheApp(t *testing.T) {
 	c.event("k0")
 	c.untilSent("k0")
 	c.town[0].kill()
-	c.deleteState()
+	deleteStateStream(t, c.js)
 	c.town[0] = c.launch("")
 	c.until("the app is owned, and has read its events again", func() bool {
 		s := c.ownerStatus()

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/sandbox"
@@ -78,6 +81,20 @@ func TestSixAppsAreSharedByThreeReplicasAndTakenOver(t *testing.T) {
 	eventually(t, "every replica owns two apps", shared(2))
 	t.Logf("shared evenly after %s", time.Since(begun).Round(10*time.Millisecond))
 
+	deleteStateStream(t, js)
+	eventually(t, "every owner has stored its states again", func() bool { return storedStates(t, js) == 6 })
+	eventually(t, "the apps are shared evenly", shared(2))
+	for name, page := range pages {
+		for _, s := range overviewAll(t, page).Apps {
+			if s.Paused != nil {
+				t.Errorf("replica %s paused %s: %s", name, s.App, s.Paused.Why)
+			}
+		}
+		if log := daemons[name].log.String(); strings.Contains(log, "begins anew") {
+			t.Errorf("replica %s has begun anew:\n%s", name, log)
+		}
+	}
+
 	begun = time.Now()
 	daemons["one"].signal(syscall.SIGTERM)
 	delete(pages, "one")
@@ -97,4 +114,37 @@ func TestSixAppsAreSharedByThreeReplicasAndTakenOver(t *testing.T) {
 	if code != exitOK || strings.Count(out, "owner") != 6 || !strings.Contains(out, "replica three") {
 		t.Errorf("status says (exit %d):\n%s%s", code, out, errs)
 	}
+}
+
+func deleteStateStream(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := js.DeleteStream(ctx, "BELFRY"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// storedStates counts the apps that have a state in the stream.
+func storedStates(t *testing.T, js jetstream.JetStream) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s, err := js.Stream(ctx, "BELFRY")
+	if err != nil {
+		return 0
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter("belfry.state.>"))
+	if err != nil {
+		return 0
+	}
+	return len(info.State.Subjects)
+}
+
+func overviewAll(t *testing.T, page string) (o bridge.Overview) {
+	t.Helper()
+	if _, body := get(page + "/status"); json.Unmarshal([]byte(body), &o) != nil {
+		t.Fatalf("the status is %q", body)
+	}
+	return o
 }
