@@ -145,8 +145,9 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 }
 
 // forgetTrouble takes back what was said of the state: whoever owns it now
-// knows better.
+// knows better. If the store can't be reached at all, the lease says so.
 func (b *Bridge) forgetTrouble() {
+	b.cfg.Note("state.unreachable", nil)
 	b.cfg.Note("state.corrupt", nil)
 	b.cfg.Note("state.unstorable", nil)
 }

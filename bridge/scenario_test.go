@@ -736,6 +736,12 @@ func TestAStateThatCannotBeStoredIsNamedUntilItCan(t *testing.T) {
 func TestTroubleWithAStateIsItsOwnersAlone(t *testing.T) {
 	for name, begin := range map[string]func(*world){
 		"state.unstorable": (*world).outgrow,
+		"state.unreachable": func(w *world) {
+			w.store.Fault = func(int) bridgetest.Fault { return bridgetest.NotWritten }
+			w.cancelled("maths")
+			w.pass(2 * time.Second)
+			w.lease.Revoke()
+		},
 		"state.corrupt": func(w *world) {
 			w.end()
 			w.store.Set([]byte("nonsense"), "another/1/1")
@@ -754,6 +760,7 @@ func TestTroubleWithAStateIsItsOwnersAlone(t *testing.T) {
 				if got := w.trouble(name); got != "" {
 					t.Errorf("another replica owns the app, and this one still says %q", got)
 				}
+				w.store.Fault = nil
 				back()
 			})
 		})
