@@ -9,7 +9,7 @@ import (
 
 // WriteText prints the report for people.
 func (r *Report) WriteText(w io.Writer) error {
-	fmt.Fprintf(w, "%s, policy %s, %s to %s\n", r.App, r.Policy, r.day(r.From), r.day(r.To))
+	fmt.Fprintf(w, "%s, policy %s, %s to %s, times in %s\n", r.App, r.Policy, r.day(r.From), r.day(r.To), r.location)
 	fmt.Fprintf(w, "%s, %s, %s\n\n", count(int(r.Counts.Read), "event"), count(int(r.Counts.Items), "item"),
 		count(len(r.Broadcasts), "broadcast"))
 	if midnight(r.From, r.location).Before(r.Since) {
