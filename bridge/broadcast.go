@@ -64,6 +64,7 @@ type Outcome struct {
 	Skew       time.Duration `json:"skew,omitempty"` // the provider's clock minus ours
 	SkewKnown  bool          `json:"skew_known,omitempty"`
 	At         time.Time     `json:"at"` // when the outcome was known
+	CalledOff  bool          `json:"-"`  // with NotSent: Belfry was to stop, or had lost the app
 }
 
 // Attempt is one try of a send at one host.

@@ -65,10 +65,10 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 		s.finish(app, b, ResultDryRun, now)
 	case NotSent:
 		s.takeBack(app, b, ResultNotSent, now)
-		s.backOff(false, o, now)
+		s.backOff(o, now)
 	case Throttled:
 		s.takeBack(app, b, ResultThrottled, now)
-		s.backOff(true, o, now)
+		s.backOff(o, now)
 	case Blocked:
 		s.takeBack(app, b, ResultNotSent, now)
 		s.block(o, now)
@@ -133,6 +133,7 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 }
 
 const (
+	calledOffBackoff = 5 * time.Second // long enough for a lease that is over to be noticed
 	firstBackoff     = time.Minute
 	longestBackoff   = 15 * time.Minute
 	firstThrottle    = time.Hour // the shorter of the provider's windows (seed)
@@ -141,17 +142,24 @@ const (
 )
 
 // backOff waits longer from time to time. When the provider throttles, others
-// use the same App Key or it counts differently: its word binds us.
-func (s *State) backOff(throttled bool, o Outcome, now time.Time) {
-	times := 1
+// use the same App Key or it counts differently: its word binds us. A send
+// that we called off ourselves says nothing about the provider.
+func (s *State) backOff(o Outcome, now time.Time) {
+	throttled, times := o.Kind == Throttled, 0
 	if s.Backoff != nil && s.Backoff.Throttled == throttled {
-		times = min(s.Backoff.Times+1, maxBackoffDouble)
+		times = s.Backoff.Times
 	}
 	wait, longest := firstBackoff, longestBackoff
-	if throttled {
+	switch {
+	case throttled:
 		wait, longest = firstThrottle, longestThrottle
+	case o.CalledOff:
+		wait, longest = calledOffBackoff, calledOffBackoff
 	}
-	until := now.Add(min(wait<<(times-1), longest))
+	if !o.CalledOff {
+		times = min(times+1, maxBackoffDouble)
+	}
+	until := now.Add(min(wait<<max(times-1, 0), longest))
 	if throttled && o.RetryAfter.After(now) {
 		until = o.RetryAfter
 	}

@@ -26,13 +26,20 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	t.log.Info("sends a broadcast", "broadcast", b.ID, "audience", d.Audience, "template", d.Template, "items", d.Count(), "why", reason)
 	sendCtx, stop := context.WithCancel(ctx)
 	t.stopSend = stop
-	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host, Permit: t.mayBegin}
+	refused := false // written and read on the sending goroutine
+	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host, Permit: func() error {
+		err := t.mayBegin()
+		refused = err != nil
+		return err
+	}}
 	provider := t.provider
 	t.workers.Add(1)
 	go func() {
 		defer t.workers.Done()
 		defer stop()
-		t.sent <- provider.Send(sendCtx, send)
+		o := provider.Send(sendCtx, send)
+		o.CalledOff = o.Kind == NotSent && (refused || sendCtx.Err() != nil)
+		t.sent <- o
 	}()
 	return nil
 }

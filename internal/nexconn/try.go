@@ -31,7 +31,7 @@ type try struct {
 
 var (
 	errDeadline = errors.New("the send's deadline has passed")
-	errEnded    = errors.New("the caller gave up before the first byte")
+	errEnded    = errors.New("it was called off before the first byte")
 )
 
 // try makes one attempt: a connection, the request, the answer.
