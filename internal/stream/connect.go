@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,6 +98,13 @@ func (o Options) withDefaults() Options {
 }
 
 func (o Options) natsOptions() ([]nats.Option, error) {
+	for raw := range strings.SplitSeq(o.URL, ",") {
+		scheme, _, found := strings.Cut(strings.TrimSpace(raw), "://")
+		if found && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, strings.ToLower(scheme)) {
+			return nil, fmt.Errorf("%s is not the address of a NATS server: want nats://, tls://, ws:// or wss://, as in nats://host:4222: %w",
+				redactURLs(strings.TrimSpace(raw)), ErrPermanent)
+		}
+	}
 	opts := []nats.Option{
 		nats.Name(o.Name),
 		nats.Timeout(dialTimeout),

@@ -72,6 +72,7 @@ func TestOptionsThatCanNeverWorkArePermanent(t *testing.T) {
 		"an authority that is none":      {CAFile: garbage},
 		"a certificate without its key":  {CertFile: garbage},
 		"a key without its certificate":  {KeyFile: garbage},
+		"a URL of something else":        {URL: "nats://127.0.0.1:1,http://user:hunter2@127.0.0.1:4222"},
 		"a URL that is none":             {URL: "nats://bad url:x"},
 		"a URL with a secret, not shown": {URL: "nats://user:hunter2@bad host:x"},
 	} {
