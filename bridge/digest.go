@@ -23,7 +23,8 @@ type Digest struct {
 	Latest   time.Time      `json:"latest"`            // arrival of the last item
 	IdleBy   time.Time      `json:"idle_by,omitzero"`  // Latest + idle; zero: no idle window
 	ReadyBy  time.Time      `json:"ready_by"`          // the earliest arrival + at_most
-	Full     bool           `json:"full,omitempty"`    // max_items reached: ready at once
+	Full     bool           `json:"full,omitempty"`    // max_items reached: ready since Filled
+	Filled   time.Time      `json:"filled,omitzero"`   // zero: not full, or as old as a state that does not tell
 	Items    []mapping.Item `json:"items"`             // the kept items, in order of arrival
 	Rest     []Bucket       `json:"rest,omitempty"`    // what is counted only, in order of expiry
 	Last     *mapping.Item  `json:"last,omitempty"`    // the latest item, when it is one of Rest
@@ -44,13 +45,11 @@ type Digest struct {
 
 // Ready is when the gathering window closes: the digest may be sent from then on.
 func (d *Digest) Ready() time.Time {
+	at := earlier(d.IdleBy, d.ReadyBy)
 	if d.Full {
-		return d.Opened
+		at = earlier(at, later(d.Filled, d.Opened))
 	}
-	if !d.IdleBy.IsZero() && d.IdleBy.Before(d.ReadyBy) {
-		return d.IdleBy
-	}
-	return d.ReadyBy
+	return at
 }
 
 // Count is how many distinct keys the digest stands for; see Approximate.
@@ -131,8 +130,8 @@ func (d *Digest) gather(it *mapping.Item, g mapping.Gather) {
 	if g.Idle > 0 {
 		d.IdleBy = d.Latest.Add(g.Idle)
 	}
-	if g.MaxItems > 0 && d.Count() >= g.MaxItems {
-		d.Full = true
+	if g.MaxItems > 0 && !d.Full && d.Count() >= g.MaxItems {
+		d.Full, d.Filled = true, d.Latest
 	}
 }
 
@@ -312,7 +311,9 @@ func (d *Digest) inherit(old *Digest) {
 	d.Opened = earlier(d.Opened, old.Opened)
 	d.ReadyBy = earlier(d.ReadyBy, old.ReadyBy)
 	d.Latest = later(d.Latest, old.Latest)
-	d.Full = d.Full || old.Full
+	if old.Full { // and has been for longer
+		d.Full, d.Filled = true, old.Filled
+	}
 	d.Missing = d.Missing || old.Missing
 	d.Warned = d.Warned || old.Warned
 	d.Trace = cmp.Or(old.Trace, d.Trace)

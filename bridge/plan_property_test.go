@@ -48,10 +48,12 @@ type planArrival struct {
 	priority           mapping.Priority
 	lives              time.Duration
 	n                  int
+	maxItems           int
 }
 
 func anyArrivals(t *rapid.T) []planArrival {
 	var out []planArrival
+	maxItems := rapid.SampledFrom([]int{0, 0, 2, 3}).Draw(t, "max items")
 	for n := range rapid.IntRange(1, 40).Draw(t, "arrivals") {
 		out = append(out, planArrival{
 			n:        n,
@@ -60,6 +62,7 @@ func anyArrivals(t *rapid.T) []planArrival {
 			template: rapid.SampledFrom([]string{"news", "alarms"}).Draw(t, "template"),
 			priority: mapping.Priority(rapid.IntRange(0, 3).Draw(t, "priority")),
 			lives:    time.Duration(rapid.IntRange(20, 400).Draw(t, "lives")) * time.Minute,
+			maxItems: maxItems,
 		})
 	}
 	slices.SortStableFunc(out, func(a, b planArrival) int { return a.at.Compare(b.at) })
@@ -126,7 +129,7 @@ func first(times []time.Time) time.Time {
 }
 
 func (w *town) arrive(a planArrival) {
-	gather := mapping.Gather{Idle: 5 * time.Minute, AtMost: 15 * time.Minute}
+	gather := mapping.Gather{Idle: 5 * time.Minute, AtMost: 15 * time.Minute, MaxItems: a.maxItems}
 	item := mapping.Item{
 		Key: fmt.Sprint(a.n), Rule: "r", EventID: fmt.Sprint(a.n), Arrived: a.at,
 		ReadyBy: a.at.Add(gather.AtMost), Expires: a.at.Add(a.lives), Priority: a.priority,
@@ -167,6 +170,20 @@ func TestNoPlanExceedsAWindow(t *testing.T) {
 		}
 		w.run(anyArrivals(rt), nil)
 	})
+}
+
+func TestADigestThatIsFullLeavesAtOnce(t *testing.T) {
+	w := &town{app: planApp(mapping.PolicyPrice)}
+	var arrivals []planArrival
+	for i, after := range []time.Duration{61 * time.Second, 90 * time.Second, 130 * time.Second} {
+		arrivals = append(arrivals, planArrival{
+			at: planStart.Add(9*time.Hour + after), audience: "east", template: "news", priority: mapping.High, lives: 20 * time.Minute, n: i, maxItems: 3,
+		})
+	}
+	w.run(arrivals, nil)
+	if diff := cmp.Diff([]string{arrivals[2].at.Format(time.RFC3339) + " east/news 3"}, w.sent); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestPlanningTwiceGivesTheSame(t *testing.T) {
