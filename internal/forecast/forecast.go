@@ -60,12 +60,20 @@ type Recent struct {
 
 const fadesIn = 30 * time.Minute
 
-// Observe takes in one item that has just arrived and replaces none. Times must not go back by
-// more than the day; an item of an earlier day counts for today.
+// Observe takes in one item that has arrived and replaces none. Where streams
+// are read side by side, one may be days behind another: its items count for
+// the day on which they arrived, if that is still remembered.
 func (f *Forecast) Observe(arrived time.Time, key string, priority int) {
 	f.turn(arrived)
 	k := f.key(key)
 	if k < 0 || priority < 0 || priority > 255 {
+		return
+	}
+	if number := dayNumber(arrived); number < f.Today.Number {
+		f.observeLate(number, slotOf(arrived), byte(k), byte(priority))
+		if slices.ContainsFunc(f.Recent, func(r Recent) bool { return r.Key == k && r.Priority == priority }) {
+			f.echo(arrived, k, priority)
+		}
 		return
 	}
 	i := slices.IndexFunc(f.Rows, func(r Row) bool { return r.Key == k && r.Priority == priority })
@@ -81,6 +89,29 @@ func (f *Forecast) Observe(arrived time.Time, key string, priority int) {
 	}
 	f.Rows[i].Counts[slotOf(arrived)]++
 	f.echo(arrived, k, priority)
+}
+
+// observeLate counts an item for a day that is over. What was rounded can't
+// be counted on exactly: beyond some 46 items in a half hour it stays.
+func (f *Forecast) observeLate(number, slot int, key, priority byte) {
+	i := slices.IndexFunc(f.Days, func(d Day) bool { return d.Number == number })
+	if i < 0 {
+		return
+	}
+	d := &f.Days[i]
+	f.Version++
+	for row := range slices.Chunk(d.Counts, rowBytes) {
+		if row[0] == key && row[1] == priority {
+			n := &row[2+slot]
+			*n = max(squeeze(uint32(unsqueeze(*n))+1), *n)
+			return
+		}
+	}
+	if len(d.Counts) < maxRows*rowBytes {
+		row := make([]byte, rowBytes)
+		row[0], row[1], row[2+slot] = key, priority, 1
+		d.Counts = append(d.Counts, row...)
+	}
 }
 
 // Forget takes back one of today's items: what was cancelled is not worth
@@ -109,6 +140,10 @@ func (f *Forecast) echo(arrived time.Time, k, priority int) {
 		i = len(f.Recent) - 1
 	}
 	r := &f.Recent[i]
+	if late := r.At.Sub(arrived); late > 0 {
+		r.Count = rounded(r.Count + math.Exp(-float64(late)/float64(fadesIn)))
+		return
+	}
 	r.Count = rounded(r.faded(arrived) + 1)
 	r.At = arrived.UTC()
 }

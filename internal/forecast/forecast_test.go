@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -225,5 +226,40 @@ func TestAFullForecastStaysWithinItsBound(t *testing.T) {
 	t.Logf("%d bytes", len(b))
 	if len(b) > 48<<10 {
 		t.Errorf("a full forecast takes %d bytes", len(b))
+	}
+}
+
+// Two streams are caught up on side by side: one is at today when the other
+// is still days behind.
+func TestAStreamThatIsDaysBehindTeachesTheDaysOnWhichThingsHappened(t *testing.T) {
+	type arrival struct {
+		at  time.Time
+		key string
+	}
+	var inOrder, behind, ahead []arrival
+	for day := range 10 {
+		at := monday.AddDate(0, 0, day)
+		a, b := arrival{at, "town/midnight"}, arrival{at.Add(10 * time.Hour), "town/news"}
+		inOrder, ahead = append(inOrder, a), append(ahead, a)
+		for range 6 {
+			inOrder, behind = append(inOrder, b), append(behind, b)
+		}
+	}
+	learn := func(list []arrival) *Forecast {
+		var f Forecast
+		for _, a := range list {
+			f.Observe(a.at, a.key, 1)
+		}
+		return &f
+	}
+	now := monday.AddDate(0, 0, 9).Add(10*time.Hour + 20*time.Minute)
+	want := learn(inOrder).Outlook(now)
+	got := learn(slices.Concat(ahead, behind)).Outlook(now)
+	for slot := range 2 * PerDay {
+		for _, key := range []string{"town/news", "town/midnight"} {
+			if w, g := expected(want, key, slot), expected(got, key, slot); math.Abs(w-g) > 0.05*w+1e-9 {
+				t.Errorf("%s in slot %d: expects %v, want %v", key, slot, g, w)
+			}
+		}
 	}
 }
