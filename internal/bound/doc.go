@@ -28,7 +28,8 @@
 // A digest may be sent at any time, also while it gathers: the bound is on any
 // scheduler, not on those that keep to gathering windows. Mutes are ignored.
 //
-// Reached is what a real schedule earns that was read off the prices. The
-// optimum lies between it and the bound, and the gap between the two says how
-// much the bound can be off.
+// Reached is what a real schedule earns, that keeps to all windows: filled up
+// with the most gainful sends, then improved stretch by stretch. The optimum lies
+// between it and the bound, and the gap between the two says how much the
+// bound can be off.
 package bound

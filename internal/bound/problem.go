@@ -39,6 +39,7 @@ type Problem struct {
 	Closed func(digest int, from, to time.Time) bool
 	Grid   time.Duration // of the buckets; 0: chosen by the length of the history
 	Rounds int           // of improving the prices; 0: enough
+	Effort int           // of the search for a good schedule; 0: a second's at most
 }
 
 // Result is the bound and how good it is.

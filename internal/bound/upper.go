@@ -1,21 +1,17 @@
 package bound
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
-
-	"github.com/belfry-bridge/belfry/internal/quota"
 )
 
 const (
-	rounds      = 400
-	repairEvery = 5
-	patience    = 12   // rounds without progress, after which smaller steps are tried
-	farthest    = 0.05 // how far below the best bound the first steps aim, as a share of it
-	nearest     = 1e-5 // and the last ones
-	inertia     = 0.5  // what is left of the last direction in the next: without it, prices zigzag
+	rounds   = 400
+	patience = 12   // rounds without progress, after which smaller steps are tried
+	farthest = 0.05 // how far below the best bound the first steps aim, as a share of it
+	nearest  = 1e-5 // and the last ones
+	inertia  = 0.5  // what is left of the last direction in the next: without it, prices zigzag
 )
 
 // Upper computes the bound. The same problem always gives the same result.
@@ -29,7 +25,7 @@ func Upper(p Problem) Result {
 	all, n := p.cut()
 	d := &dual{p: &p, all: all, n: n, windows: p.stretches(n)}
 	d.prices, d.drift = make([]float64, len(d.windows)), make([]float64, len(d.windows))
-	return d.descend()
+	return Result{Bound: d.descend(), Reached: d.schedule().earned()}
 }
 
 // dual searches for the prices that give the lowest bound.
@@ -42,30 +38,21 @@ type dual struct {
 	drift   []float64 // the direction of the last step
 }
 
-// pick is one send of the relaxed problem.
-type pick struct {
-	digest, bucket int
-	profit         float64
-}
-
 // descend moves the prices against the subgradient: up where a window is
 // overdrawn, down where it is not used up. The step follows Polyak's rule,
 // aiming a little below the best bound so far, and less far with every time
 // that it gets stuck.
-func (d *dual) descend() Result {
-	best := Result{Bound: math.Inf(1)}
+func (d *dual) descend() float64 {
+	best := math.Inf(1)
 	bestPrices := slices.Clone(d.prices)
 	far, stuck := farthest, 0
-	for round := range d.p.Rounds {
+	for range d.p.Rounds {
 		value, picks := d.relaxed()
-		if round%repairEvery == 0 {
-			best.Reached = max(best.Reached, d.repair(picks))
-		}
-		if value < best.Bound {
-			if value < best.Bound*(1-far/20) {
+		if value < best {
+			if value < best*(1-far/20) {
 				stuck = 0
 			}
-			best.Bound = value
+			best = value
 			copy(bestPrices, d.prices)
 		}
 		if stuck++; stuck > patience {
@@ -74,7 +61,7 @@ func (d *dual) descend() Result {
 			clear(d.drift)
 			value, picks = d.relaxed()
 		}
-		if best.Gap() < 0.002 || far < nearest || !d.step(picks, value-best.Bound*(1-far)) {
+		if far < nearest || !d.step(picks, value-best*(1-far)) {
 			break
 		}
 	}
@@ -82,11 +69,11 @@ func (d *dual) descend() Result {
 }
 
 // step returns false when no window wants another price.
-func (d *dual) step(picks []pick, aim float64) bool {
+func (d *dual) step(picks []int, aim float64) bool {
 	norm := 0.0
 	used := make([]int, d.n+1)
-	for _, p := range picks {
-		used[p.bucket+1]++
+	for _, t := range picks {
+		used[t+1]++
 	}
 	for t := range d.n {
 		used[t+1] += used[t]
@@ -107,8 +94,8 @@ func (d *dual) step(picks []pick, aim float64) bool {
 	return true
 }
 
-// relaxed is the bound at the present prices, and the sends that attain it.
-func (d *dual) relaxed() (float64, []pick) {
+// relaxed is the bound at the present prices, and the buckets of the sends that attain it.
+func (d *dual) relaxed() (float64, []int) {
 	toll := make([]float64, d.n+1)
 	total := 0.0
 	for w, s := range d.windows {
@@ -119,14 +106,11 @@ func (d *dual) relaxed() (float64, []pick) {
 	for t := 1; t <= d.n; t++ {
 		toll[t] += toll[t-1]
 	}
-	var picks []pick
+	var picks []int
 	for i := range d.all {
 		value, sends := d.all[i].best(toll)
 		total += value
-		for _, s := range sends {
-			s.digest = i
-			picks = append(picks, s)
-		}
+		picks = append(picks, sends...)
 	}
 	return total, picks
 }
@@ -134,7 +118,7 @@ func (d *dual) relaxed() (float64, []pick) {
 // best is the dynamic programme of one digest: ending[t] is the most that
 // sends up to one in bucket t earn after tolls, and upTo[t] the most that
 // sends before bucket t do.
-func (s *series) best(toll []float64) (float64, []pick) {
+func (s *series) best(toll []float64) (float64, []int) {
 	n := len(s.gain)
 	ending, before := make([]float64, n), make([]int, n)
 	upTo, last := make([]float64, n+1), make([]int, n+1)
@@ -155,66 +139,11 @@ func (s *series) best(toll []float64) (float64, []pick) {
 			upTo[t+1], last[t+1] = ending[t], t
 		}
 	}
-	var sends []pick
+	var sends []int
 	for t := last[n]; t >= 0; t = before[t] {
-		profit := ending[t]
-		if before[t] >= 0 {
-			profit -= ending[before[t]]
-		}
-		sends = append(sends, pick{bucket: t, profit: profit})
+		sends = append(sends, t)
 	}
 	return upTo[n], sends
-}
-
-// repair turns the picks into a schedule that keeps all windows, the most
-// profitable first, and returns what it truly earns.
-func (d *dual) repair(picks []pick) float64 {
-	slices.SortStableFunc(picks, func(a, b pick) int { return cmp.Compare(b.profit, a.profit) })
-	var sent []time.Time
-	sends := make([][]time.Time, len(d.all))
-	for _, p := range picks {
-		at := d.moment(p)
-		if !keeps(d.p.Limits, sent, at) {
-			continue
-		}
-		sent = append(sent, at)
-		sends[p.digest] = append(sends[p.digest], at)
-	}
-	total := 0.0
-	for i, times := range sends {
-		slices.SortFunc(times, time.Time.Compare)
-		total += Earned(d.all[i].items, times)
-	}
-	return total
-}
-
-// moment is the best instant of a bucket: when its last item has arrived.
-func (d *dual) moment(p pick) time.Time {
-	if at := d.all[p.digest].latest[p.bucket]; !at.IsZero() {
-		return at
-	}
-	return d.p.start(p.bucket)
-}
-
-// keeps reports whether one more send breaks no window. It looks at every
-// window's stretch around the new send, in both directions of time.
-func keeps(limits quota.Limits, sent []time.Time, at time.Time) bool {
-	for _, w := range limits.Windows {
-		one := quota.Limits{Windows: []quota.Window{w}}
-		near := []time.Time{at}
-		for _, s := range sent {
-			if one.Frees(s).After(at) && one.Frees(at).After(s) {
-				near = append(near, s)
-			}
-		}
-		slices.SortFunc(near, time.Time.Compare)
-		for i := 0; i+w.Max < len(near); i++ {
-			if one.Frees(near[i]).After(near[i+w.Max]) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // Earned is what sends of one digest at the given times, in order, earn: each

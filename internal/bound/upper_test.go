@@ -1,6 +1,7 @@
 package bound
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -110,26 +111,23 @@ func TestNoScheduleEarnsMoreThanTheBound(t *testing.T) {
 		cases, 100*loose/float64(cases), 100*gap/float64(cases))
 }
 
-func TestReachedKeepsTheWindows(t *testing.T) {
+func TestTheScheduleThatIsReachedKeepsTheWindows(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := anyProblem(rt)
+		p.Grid = time.Duration(rapid.IntRange(3, 20).Draw(rt, "grid")) * time.Minute
+		all, n := p.cut()
+		s := (&dual{p: &p, all: all, n: n}).schedule()
 		var sent []time.Time
-		for range 12 {
-			at := monday.Add(time.Duration(rapid.IntRange(0, 720).Draw(rt, "at")) * time.Minute)
-			if keeps(p.Limits, sent, at) {
-				sent = append(sent, at)
-			}
+		for i := range all {
+			sent = append(sent, s.times(i)...)
 		}
+		slices.SortFunc(sent, time.Time.Compare)
+		var led quota.Ledger
 		for _, at := range sent {
-			var led quota.Ledger
-			for _, s := range sent {
-				if s.Before(at) {
-					led.External("", s, "")
-				}
-			}
 			if p.Limits.Left(&led, at) == 0 {
 				rt.Fatalf("the send at %s breaks a window: %v", at, sent)
 			}
+			led.External("", at, "")
 		}
 	})
 }

@@ -84,7 +84,7 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	t.report(&r, keepOr(c.Keep))
 	if !c.SkipBound {
 		best := bound.Upper(t.problem(app, t.since, r.To))
-		r.Bound, r.Reached = best.Bound, best.Reached
+		r.Bound, r.Reached = best.Bound, max(best.Reached, r.Earned) // what was earned can be
 		if best.Bound > 0 {
 			r.Score = r.Earned / best.Bound
 		}
