@@ -885,3 +885,33 @@ func TestAStateThatAnotherOwnerHasWrittenIsNotOverwrittenFromMemory(t *testing.T
 		}
 	})
 }
+
+// A first start may begin weeks ago: what is long expired is not sent, but
+// teaches the planner.
+func TestAStartInThePastTeachesThePlanner(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		const days, each = 12, 6
+		for day := range days {
+			for i := range each {
+				at := time.Now().AddDate(0, 0, day-days).Add(time.Duration(i) * time.Minute)
+				w.source.Append(at, mapping.Message{Subject: "lesson.cancelled", Data: fmt.Appendf(nil, `{"id":"%d-%d"}`, day, i)})
+			}
+		}
+		w.store = &bridgetest.Store{}
+		w.start()
+		w.pass(3 * time.Minute)
+		w.wantSends(0)
+		s, err := bridge.Decode("campus", w.store.Record().Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(s.Forecast.Days); n < days-1 {
+			t.Errorf("%d days were learnt, want %d or more", n, days-1)
+		}
+		if s.Counts.Expired != days*each || s.Counts.Matched != days*each {
+			t.Errorf("%d of %d events expired: %+v", s.Counts.Expired, days*each, s.Counts)
+		}
+		w.wantResults("expired")
+	})
+}
