@@ -252,7 +252,7 @@ func parseTuning(policies, slots, reserves, worths []string, windows []float64) 
 			return t, usageError{fmt.Errorf("cannot use --window %g: want a factor above 0, such as 0.5, up to %d", f, maxWindow)}
 		}
 	}
-	t.Windows = windows
+	t.Windows, t.Urgent = windows, true
 	for _, text := range policies {
 		p, err := parsePolicy(text)
 		if err != nil {

@@ -224,6 +224,27 @@ func TestTuningPutsTheRulesAsTheyAreFirst(t *testing.T) {
 	}
 }
 
+func TestTuningTriesWhatUrgencyCosts(t *testing.T) {
+	for name, want := range map[string][]string{
+		"school bursts": {"as it is", "urgent_at_once: false"},
+		"steady shop":   {"as it is"}, // nothing is urgent there
+	} {
+		w := named(t, name)
+		trials, err := Tune(context.Background(), Config{Rules: town(t, w, "timezone: UTC")}, Tuning{Urgent: true},
+			func() History { return w.Messages(1, monday, 5) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, r := range trials {
+			names = append(names, r.Name)
+		}
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 func TestDaysOfLearningDoNotCount(t *testing.T) {
 	w := named(t, "school bursts")
 	whole, later := scored(t, w, contenders()[4], 1, 15, 0, true), scored(t, w, contenders()[4], 1, 5, 10, true)

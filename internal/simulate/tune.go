@@ -20,6 +20,7 @@ type Tuning struct {
 	Reserves []map[mapping.Priority]int // sends of a day kept back
 	Windows  []float64                  // factors on every gathering window, like 0.5 or 2
 	Worths   []map[mapping.Priority]float64
+	Urgent   bool // urgent_at_once the other way round, where a rule is urgent
 }
 
 // Trial is what one variation would have come to. Earned is always measured
@@ -49,7 +50,7 @@ func Tune(ctx context.Context, c Config, t Tuning, history func() History) ([]Tr
 	}
 	var trials []Trial
 	limit := 0.0
-	for i, v := range t.variations(app.Quota) {
+	for i, v := range t.variations(app) {
 		run := c
 		run.SkipBound, run.quota, run.Policy, run.Keep = i > 0, &v.quota, "", 1
 		trial, most, err := try(ctx, run, v, history())
@@ -87,7 +88,8 @@ func try(ctx context.Context, c Config, v variation, history History) (Trial, fl
 	return Trial{Name: v.name, Earned: r.Earned, Broadcasts: len(r.counted()), Priorities: r.Priorities}, r.Bound, nil
 }
 
-func (t *Tuning) variations(base mapping.Quota) []variation {
+func (t *Tuning) variations(app *mapping.App) []variation {
+	base := app.Quota
 	out := []variation{{"as it is", base, 1}}
 	with := func(name string, window float64, change func(*mapping.Quota)) {
 		q := base
@@ -98,6 +100,10 @@ func (t *Tuning) variations(base mapping.Quota) []variation {
 		if p != base.Policy && p != mapping.PolicySlots {
 			with("policy: "+string(p), 1, func(q *mapping.Quota) { q.Policy = p })
 		}
+	}
+	urgent := slices.ContainsFunc(app.Rules, func(r *mapping.Rule) bool { return r.Priority == mapping.Urgent })
+	if t.Urgent && urgent && base.Policy == mapping.PolicyPrice {
+		with(fmt.Sprintf("urgent_at_once: %v", !base.UrgentAtOnce), 1, func(q *mapping.Quota) { q.UrgentAtOnce = !base.UrgentAtOnce })
 	}
 	for _, s := range t.Slots {
 		with("policy: slots, at "+clocks(s), 1, func(q *mapping.Quota) { q.Policy, q.Slots = mapping.PolicySlots, s })
