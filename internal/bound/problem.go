@@ -39,21 +39,12 @@ type Problem struct {
 	Closed func(digest int, from, to time.Time) bool
 	Grid   time.Duration // of the buckets; 0: chosen by the length of the history
 	Rounds int           // of improving the prices; 0: enough
-	Effort int           // of the search for a good schedule; 0: a second's at most
 }
 
 // Result is the bound and how good it is.
 type Result struct {
 	Bound   float64 `json:"bound"`   // no scheduler can have earned more
 	Reached float64 `json:"reached"` // a schedule exists that earns this
-}
-
-// Gap is how much the bound may be too high, as a share of it.
-func (r Result) Gap() float64 {
-	if r.Bound <= 0 {
-		return 0
-	}
-	return 1 - r.Reached/r.Bound
 }
 
 // series is one digest, cut into buckets.
@@ -104,6 +95,9 @@ func (p *Problem) start(t int) time.Time { return p.From.Add(time.Duration(t) * 
 
 func (p *Problem) bucket(at time.Time) int { return int(at.Sub(p.From) / p.Grid) }
 
+// bucketFrom is the first bucket that begins at an instant or later.
+func (p *Problem) bucketFrom(at time.Time) int { return p.bucket(at.Add(p.Grid - 1)) }
+
 // fill works out what a send in every bucket earns of each bucket before it.
 func (p *Problem) fill(s *series, digest, n int) {
 	s.first, s.gain, s.closed = make([]int, n), make([][]float64, n), make([]bool, n)
@@ -145,32 +139,40 @@ func (p *Problem) fill(s *series, digest, n int) {
 	}
 }
 
-// stretch is a run of buckets that one window binds entirely.
+// stretch is a run of buckets and how many sends one window allows in it.
 type stretch struct{ from, to, most int }
 
 // stretches lists what the windows bind: a rolling window wherever a bucket begins.
 func (p *Problem) stretches(n int) []stretch {
 	var out []stretch
 	for _, w := range p.Limits.Windows {
-		if w.Calendar == quota.None {
-			length := int(w.Rolling / p.Grid)
-			for from := 0; length > 0 && from < n; from++ {
-				out = append(out, stretch{from, min(from+length, n), w.Max})
-			}
-			continue
-		}
-		out = append(out, p.calendar(w, n)...)
+		out = append(out, p.runs(w, n, false)...)
 	}
 	return slices.DeleteFunc(out, func(s stretch) bool { return s.to <= s.from })
 }
 
-func (p *Problem) calendar(w quota.Window, n int) []stretch {
+// runs lists the buckets that lie in a window's stretches entirely, or all
+// that they touch, in order.
+func (p *Problem) runs(w quota.Window, n int, touched bool) []stretch {
 	var out []stretch
+	if w.Calendar == quota.None {
+		length := int(w.Rolling / p.Grid)
+		if touched {
+			length = int((w.Rolling+p.Grid-1)/p.Grid) + 1
+		}
+		for from := 0; length > 0 && from < n; from++ {
+			out = append(out, stretch{from, min(from+length, n), w.Max})
+		}
+		return out
+	}
 	limits := quota.Limits{Windows: []quota.Window{w}}
 	for begin := p.From; begin.Before(p.start(n)); {
 		end := limits.Frees(begin)
-		from := int(math.Ceil(float64(begin.Sub(p.From)) / float64(p.Grid)))
-		out = append(out, stretch{from, min(p.bucket(end), n), w.Max})
+		from, to := p.bucketFrom(begin), p.bucket(end)
+		if touched {
+			from, to = p.bucket(begin), p.bucketFrom(end)
+		}
+		out = append(out, stretch{from, min(to, n), w.Max})
 		begin = end
 	}
 	return out

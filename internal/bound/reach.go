@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/belfry-bridge/belfry/internal/quota"
 )
 
 const (
-	effort    = 20_000_000 // how many places for a send the search looks at, unless the problem says otherwise
+	effort    = 20_000_000 // how many places for a send the search looks at
 	fruitless = 1_000      // attempts without any gain, after which it ends
 	mostly    = 0.7        // the share of a stretch's sends that an attempt takes out
 )
@@ -29,14 +27,13 @@ type scheduler struct {
 // sends first; then, again and again, most sends of some stretch are taken
 // out, and it is filled up anew, a little at random.
 func (d *dual) schedule() *scheduler {
-	s := &scheduler{
-		d: d, limits: d.p.binding(d.n), full: make([]bool, d.n), sends: make([][]int, len(d.all)),
-		left: cmp.Or(d.p.Effort, effort),
-	}
-	for _, list := range s.limits {
-		for _, w := range list {
-			s.reach = max(s.reach, w.to-w.from)
+	s := &scheduler{d: d, full: make([]bool, d.n), sends: make([][]int, len(d.all)), left: effort}
+	for _, w := range d.p.Limits.Windows { // kept wherever in their buckets the sends are
+		runs := d.p.runs(w, d.n, true)
+		for _, run := range runs {
+			s.reach = max(s.reach, run.to-run.from)
 		}
+		s.limits = append(s.limits, runs)
 	}
 	s.fill(0, d.n, 0)
 	best := s.total()
@@ -160,28 +157,6 @@ func (s *scheduler) mark(from, to int) {
 		depth += full[t-first]
 		s.full[t] = depth > 0
 	}
-}
-
-// binding lists runs of buckets of which no more sends than a window allows
-// may be made, so that it is kept wherever in their buckets the sends are.
-func (p *Problem) binding(n int) [][]stretch {
-	var out [][]stretch
-	for _, w := range p.Limits.Windows {
-		var list []stretch
-		if w.Calendar == quota.None {
-			length := int((w.Rolling+p.Grid-1)/p.Grid) + 1
-			for from := 1 - length; from < n; from++ {
-				list = append(list, stretch{max(0, from), min(from+length, n), w.Max})
-			}
-		} else {
-			limits := quota.Limits{Windows: []quota.Window{w}}
-			for begin := p.From; begin.Before(p.start(n)); begin = limits.Frees(begin) {
-				list = append(list, stretch{p.bucket(begin), min(p.bucket(limits.Frees(begin).Add(-1))+1, n), w.Max})
-			}
-		}
-		out = append(out, list)
-	}
-	return out
 }
 
 // total is what the schedule earns by buckets, which is a little too much.
