@@ -36,14 +36,15 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 			b.log.Info("another replica claimed the app first, trying again", "why", err)
 			continue
 		}
-		if err == nil {
-			b.kept = Record{Data: data, Token: s.token(), Sequence: c.sequence}
+		if err != nil {
+			return nil, err
 		}
-		if err == nil && interrupted != nil {
+		b.kept = Record{Data: data, Token: s.token(), Sequence: c.sequence}
+		if interrupted != nil {
 			b.log.Warn("found a broadcast whose sending was interrupted; whether it was sent is not known",
 				"broadcast", interrupted.ID, "started", interrupted.Started, "remedy", "belfry resolve "+interrupted.ID+" --sent, or --not-sent")
 		}
-		return s, err
+		return s, nil
 	}
 }
 

@@ -145,26 +145,25 @@ const (
 // use the same App Key or it counts differently: its word binds us. A send
 // that we called off ourselves says nothing about the provider.
 func (s *State) backOff(o Outcome, now time.Time) {
-	throttled, times := o.Kind == Throttled, 0
-	if s.Backoff != nil && s.Backoff.Throttled == throttled {
-		times = s.Backoff.Times
+	b := Backoff{Throttled: o.Kind == Throttled, Why: o.Message}
+	if s.Backoff != nil && s.Backoff.Throttled == b.Throttled {
+		b.Times = s.Backoff.Times
 	}
-	wait, longest := firstBackoff, longestBackoff
-	switch {
-	case throttled:
-		wait, longest = firstThrottle, longestThrottle
-	case o.CalledOff:
-		wait, longest = calledOffBackoff, calledOffBackoff
+	if o.CalledOff {
+		b.Until = now.Add(calledOffBackoff)
+	} else {
+		b.Times = min(b.Times+1, maxBackoffDouble)
+		wait, longest := firstBackoff, longestBackoff
+		if b.Throttled {
+			wait, longest = firstThrottle, longestThrottle
+		}
+		b.Until = now.Add(min(wait<<(b.Times-1), longest))
 	}
-	if !o.CalledOff {
-		times = min(times+1, maxBackoffDouble)
+	if b.Throttled && o.RetryAfter.After(now) {
+		b.Until = o.RetryAfter
 	}
-	until := now.Add(min(wait<<max(times-1, 0), longest))
-	if throttled && o.RetryAfter.After(now) {
-		until = o.RetryAfter
-	}
-	s.Backoff = &Backoff{Until: until, Throttled: throttled, Times: times, Why: o.Message}
-	s.Ledger.Throttle(until)
+	s.Backoff = &b
+	s.Ledger.Throttle(b.Until)
 }
 
 func (s *State) block(o Outcome, now time.Time) {

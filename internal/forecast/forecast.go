@@ -71,7 +71,7 @@ func (f *Forecast) Observe(arrived time.Time, key string, priority int) {
 	}
 	if number := dayNumber(arrived); number < f.Today.Number {
 		f.observeLate(number, slotOf(arrived), byte(k), byte(priority))
-		if slices.ContainsFunc(f.Recent, func(r Recent) bool { return r.Key == k && r.Priority == priority }) {
+		if f.recent(k, priority) >= 0 {
 			f.echo(arrived, k, priority)
 		}
 		return
@@ -126,15 +126,19 @@ func (f *Forecast) Forget(arrived time.Time, key string, priority int) {
 			r.Counts[slotOf(arrived)]--
 		}
 	}
-	for i := range f.Recent {
-		if r := &f.Recent[i]; r.Key == k && r.Priority == priority {
-			r.Count = rounded(max(0, r.Count-math.Exp(-float64(max(0, r.At.Sub(arrived)))/float64(fadesIn))))
-		}
+	if i := f.recent(k, priority); i >= 0 {
+		r := &f.Recent[i]
+		r.Count = rounded(max(0, r.Count-math.Exp(-float64(max(0, r.At.Sub(arrived)))/float64(fadesIn))))
 	}
 }
 
+// recent is the index of a key and priority among the recent ones, or -1.
+func (f *Forecast) recent(k, priority int) int {
+	return slices.IndexFunc(f.Recent, func(r Recent) bool { return r.Key == k && r.Priority == priority })
+}
+
 func (f *Forecast) echo(arrived time.Time, k, priority int) {
-	i := slices.IndexFunc(f.Recent, func(r Recent) bool { return r.Key == k && r.Priority == priority })
+	i := f.recent(k, priority)
 	if i < 0 {
 		f.Recent = append(f.Recent, Recent{Key: k, Priority: priority, At: arrived.UTC()})
 		i = len(f.Recent) - 1
