@@ -143,7 +143,17 @@ func TestAHistoryThatCannotBeReadNamesTheLine(t *testing.T) {
 	}
 }
 
+// months is for tests that simulate months in one goroutine: they are not for
+// -short, which the race detector's run uses and which makes them ten times slower.
+func months(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("simulates months, in one goroutine")
+	}
+}
+
 func TestASimulationNeverExceedsAWindow(t *testing.T) {
+	months(t)
 	for _, name := range []string{"school bursts", "night shift"} {
 		w := named(t, name)
 		for _, zone := range []string{"timezone: UTC", "timezone: Asia/Singapore", "policy: price"} {
@@ -178,6 +188,7 @@ func TestTheSameHistoryGivesTheSameReport(t *testing.T) {
 }
 
 func TestPriceEarnsMoreThanTheOtherPolicies(t *testing.T) {
+	months(t)
 	for _, name := range []string{"steady shop", "school bursts", "weekend market"} {
 		w := named(t, name)
 		var earned []float64

@@ -99,6 +99,7 @@ func wantScore(t *testing.T, r Report, least float64) {
 const hour = time.Hour
 
 func TestTheDaysLastSendIsNotKeptPastTheDay(t *testing.T) {
+	months(t)
 	t.Parallel()
 	steady := kind{"shop", "orders", "normal", "15m", "10h", ""}
 	for _, zone := range []string{"UTC", "Asia/Kathmandu", "America/New_York"} {
@@ -152,6 +153,7 @@ func TestItemsThatAreCancelledAreNotWaitedFor(t *testing.T) {
 }
 
 func TestAReserveThatNobodyNeedsIsLikeASmallerQuota(t *testing.T) {
+	months(t)
 	t.Parallel()
 	batch := kind{"shop", "orders", "normal", "15m", "3h", ""}
 	for _, day := range []string{"timezone: UTC", "policy: price"} {
@@ -168,6 +170,7 @@ func TestAReserveThatNobodyNeedsIsLikeASmallerQuota(t *testing.T) {
 }
 
 func TestASendIsKeptForUrgentNewsThatPassQuietHours(t *testing.T) {
+	months(t)
 	t.Parallel()
 	alarm := kind{"staff", "alarms", "urgent", "30s", "2h", `, timezone: UTC, quiet_hours: "22:00-07:00"`}
 	order := kind{"shop", "orders", "low", "15m", "6h", ""}
@@ -195,6 +198,7 @@ func TestAmongManyDigestsTheOneThatWaitsIsWeighed(t *testing.T) {
 }
 
 func TestTheVeryFirstEventIsSent(t *testing.T) {
+	months(t)
 	t.Parallel()
 	for _, priority := range []string{"low", "normal", "high"} {
 		for _, day := range []string{"timezone: UTC", "policy: price"} {
