@@ -263,8 +263,8 @@ func TestChaosTroubleWritesThatNATSLostAreNotForgotten(t *testing.T) {
 	})
 }
 
-// Whoever stands by sees the stream missing at once, and must not begin with
-// nothing.
+// Whoever stands by sees the stream missing at once, and whoever has just
+// started sees no lease in a new one: neither must begin with nothing.
 func TestChaosTroubleADeletedStateIsStoredAgainByAnIdleOwnerNotByAStandby(t *testing.T) {
 	t.Parallel()
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
@@ -274,6 +274,7 @@ func TestChaosTroubleADeletedStateIsStoredAgainByAnIdleOwnerNotByAStandby(t *tes
 	c.untilSent("k0")
 	owner, _ := c.stateToken()
 	deleteStateStream(t, c.js)
+	c.launchAll(1)
 	c.until("the state is stored again", func() bool { return storedStates(t, c.js) == 1 })
 	if again, _ := c.stateToken(); again != owner {
 		t.Fatalf("the state was stored again by %s, want its owner %s", again, owner)

@@ -85,6 +85,9 @@ func (l *Lease) try(ctx context.Context, w *watch) (*hold, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.times.patience/3) // an answer that was lost must not delay a takeover
 	defer cancel()
 	s, err := l.look(ctx)
+	if err == nil && s.sequence == 0 && s.vanished == "" {
+		s, err = l.first(ctx, s)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +103,17 @@ func (l *Lease) try(ctx context.Context, w *watch) (*hold, error) {
 		return nil, nil
 	}
 	return h, err
+}
+
+// first tells a lease that never was from one that was lost before we began:
+// an app that has results had a lease.
+func (l *Lease) first(ctx context.Context, s sight) (sight, error) {
+	latest, err := l.subject.js.Publisher().Latest(ctx, l.app)
+	if err != nil || latest.IsZero() {
+		return s, err
+	}
+	s.vanished, s.lost = "unknown", true
+	return l.note(s), nil
 }
 
 func (l *Lease) claim(ctx context.Context, s sight) (*hold, error) {
@@ -142,8 +156,8 @@ func (l *Lease) Holds() bool {
 func (l *Lease) Emptied() <-chan struct{} { return l.emptied }
 
 // Vanished names the replica, as in Config.Replica, whose lease was the last
-// to vanish before our eyes, "unknown" if the stream did before we saw a
-// lease; empty: none has.
+// to vanish before our eyes, "unknown" if the lease did before we saw it;
+// empty: none has.
 func (l *Lease) Vanished() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

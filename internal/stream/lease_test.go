@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
 )
 
 // acquired acquires or fails.
@@ -280,6 +282,34 @@ func TestReplicaThatSawNoLeaseBeforeTheStreamVanishedWaitsAsWell(t *testing.T) {
 	}
 	if w.look(time.Now(), s, "a", l.times) {
 		t.Error("claimed at once; an owner that is well may be about to write its lease again")
+	}
+}
+
+// Its owner is about to write both again, and is not known to a replica that
+// has just started: the app's results are.
+func TestReplicaThatStartsRightAfterTheStreamWasMadeAnewWaitsAsWell(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	ctx := within(t, 20*time.Second)
+	if err := c.Publisher().Publish(ctx, bridge.Publication{ID: "1", Subject: ResultSubjects + "school.all.sent"}); err != nil {
+		t.Fatal(err)
+	}
+	known, fresh := c.Lease("school"), c.Lease("college")
+	for range 2 {
+		var w watch
+		if h, err := known.try(ctx, &w); h != nil || err == nil || known.Vanished() != "unknown" {
+			t.Fatalf("claimed an app that has results and no lease: %v, %v, vanished from %q", h, err, known.Vanished())
+		}
+	}
+	acquired(t, fresh)
+	if got := fresh.Vanished(); got != "" {
+		t.Errorf("an app without results has vanished from %q", got)
+	}
+	if _, err := known.write(ctx, leaseRecord{Replica: "b"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := known.look(ctx); err != nil || s.lost {
+		t.Errorf("its owner has written, and it still counts as lost: %+v, %v", s, err)
 	}
 }
 
