@@ -143,12 +143,12 @@ func TestAHistoryThatCannotBeReadNamesTheLine(t *testing.T) {
 	}
 }
 
-// months is for tests that simulate months in one goroutine: they are not for
-// -short, which the race detector's run uses and which makes them ten times slower.
+// months is for tests that simulate days or months in one goroutine, and not for
+// -short: the run under the race detector would take ten times as long, and find nothing.
 func months(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("simulates months, in one goroutine")
+		t.Skip("simulates long, in one goroutine")
 	}
 }
 
@@ -178,6 +178,7 @@ func TestASimulationNeverExceedsAWindow(t *testing.T) {
 }
 
 func TestTheSameHistoryGivesTheSameReport(t *testing.T) {
+	months(t)
 	w := named(t, "mixture")
 	a, b := scored(t, w, contenders()[4], 7, 5, 0, true), scored(t, w, contenders()[4], 7, 5, 0, true)
 	aj, _ := json.Marshal(a)
@@ -283,6 +284,7 @@ func TestDaysOfLearningDoNotCount(t *testing.T) {
 }
 
 func TestTheReportsAreWritten(t *testing.T) {
+	months(t)
 	w := named(t, "school bursts")
 	r := scored(t, w, contenders()[4], 1, 30, 0, true)
 	var page, text, both bytes.Buffer

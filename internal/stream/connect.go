@@ -172,7 +172,10 @@ func (o Options) disconnected(nc *nats.Conn, err error) {
 	o.Conditions.Set(Disconnected, "", why)
 }
 
-func (o Options) notYetConnected(_ *nats.Conn, err error) {
+func (o Options) notYetConnected(nc *nats.Conn, err error) {
+	if nc.IsClosed() {
+		return // ours
+	}
 	waiting := "waiting for NATS at " + redactURLs(o.URL)
 	if held, ok := o.Conditions.Find(Disconnected, ""); ok && !strings.HasPrefix(held.Message, waiting+": ") {
 		o.Logger.Warn("cannot reach NATS yet", "url", redactURLs(o.URL), "err", err) // the trouble was told without its reason
