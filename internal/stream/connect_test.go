@@ -187,10 +187,25 @@ func TestTheReasonWhyNATSCannotBeReachedIsLoggedOnce(t *testing.T) {
 	o := Options{URL: "nats://belfry:hunter2@127.0.0.1:4222", Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
 	o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+redactURLs(o.URL))
 	for _, why := range []error{nats.ErrAuthorization, errors.New("connection refused"), nats.ErrAuthorization} {
-		o.notYetConnected(nil, why)
+		o.notYetConnected(&nats.Conn{}, why)
 	}
 	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "authorization violation") || strings.Contains(log.String(), "hunter2") {
 		t.Errorf("the log has %d lines, want one with the first reason:\n%s", n, log.String())
+	}
+}
+
+func TestAConnectionThatWeClosedSaysNothingMore(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	o := Options{URL: startNATS(t).URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
+	nc := connect(t, o.URL, "a").nc
+	nc.Close()
+	o.Conditions.Set(Disconnected, "", "told before")
+	o.disconnected(nc, nil)
+	o.notYetConnected(nc, nats.ErrConnectionClosed)
+	o.asyncError(nc, nil, nats.ErrConnectionClosed)
+	if held, _ := o.Conditions.Find(Disconnected, ""); held.Message != "told before" || log.Len() > 0 {
+		t.Errorf("the condition says %q, the log says\n%s", held.Message, log.String())
 	}
 }
 
