@@ -20,16 +20,23 @@ type natsCluster struct {
 	routes  [3]int
 	folders [3]string
 	nodes   [3]*process
+	lines   [3][3]*line // from a node to another, where they can be cut
 }
 
 func startNATSCluster(t *testing.T) *natsCluster {
 	t.Helper()
+	n := newNATSCluster(t)
+	for i := range n.nodes {
+		n.start(i)
+	}
+	return n
+}
+
+func newNATSCluster(t *testing.T) *natsCluster {
+	t.Helper()
 	n := &natsCluster{t: t}
 	for i := range n.nodes {
 		n.ports[i], n.routes[i], n.folders[i] = freePort(t), freePort(t), t.TempDir()
-	}
-	for i := range n.nodes {
-		n.start(i)
 	}
 	return n
 }
@@ -37,12 +44,18 @@ func startNATSCluster(t *testing.T) *natsCluster {
 func (n *natsCluster) start(i int) {
 	n.t.Helper()
 	var peers []string
-	for _, port := range n.routes {
-		peers = append(peers, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	for j, port := range n.routes {
+		peer := fmt.Sprintf("nats://127.0.0.1:%d", port)
+		if l := n.lines[i][j]; l != nil {
+			peer = l.url()
+		}
+		peers = append(peers, peer)
 	}
+	// Nodes tell each other addresses as well: one that leads nowhere, so that
+	// no way leads around a line.
 	n.nodes[i] = start(n.t, nil, built(n.t, "nats-server"), "-n", fmt.Sprint("node", i), "-a", "127.0.0.1", "-p", fmt.Sprint(n.ports[i]),
 		"-js", "-sd", n.folders[i], "--cluster_name", "school", "--cluster", fmt.Sprintf("nats://127.0.0.1:%d", n.routes[i]),
-		"--routes", strings.Join(peers, ","))
+		"--no_advertise", "--cluster_advertise", "127.0.0.1:1", "--routes", strings.Join(peers, ","))
 }
 
 func (n *natsCluster) url() string {

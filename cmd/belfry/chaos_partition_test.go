@@ -80,17 +80,22 @@ func pipe(to, from net.Conn, cut *sync.RWMutex) {
 	}
 }
 
-// cutFor cuts the line in one direction, or in both.
-func (l *line) cutFor(d time.Duration, there, back bool) {
+// cut cuts the line in one direction, or in both, until it is mended.
+func (l *line) cut(there, back bool) (mend func()) {
 	if there {
 		l.there.Lock()
-		defer l.there.Unlock()
 	}
 	if back {
 		l.back.Lock()
-		defer l.back.Unlock()
 	}
-	time.Sleep(d) // how long it is cut
+	return func() {
+		if there {
+			l.there.Unlock()
+		}
+		if back {
+			l.back.Unlock()
+		}
+	}
 }
 
 // The network is cut between NATS and one replica, mostly the owner, again and
@@ -128,7 +133,9 @@ func TestChaosEveryEventLeavesOnceWhateverPartOfTheNetworkIsCut(t *testing.T) {
 			}
 		}
 		oneWay := c.random.IntN(4) // 2: only what it asks is late, 3: only what it is answered
-		lines[victim].cutFor(time.Duration(200+c.random.IntN(6000))*time.Millisecond, oneWay != 3, oneWay != 2)
+		mend := lines[victim].cut(oneWay != 3, oneWay != 2)
+		time.Sleep(time.Duration(200+c.random.IntN(6000)) * time.Millisecond) // how long it is cut
+		mend()
 	}
 	result := c.settle("3 replicas, each cut off from NATS at times")
 	if result.once == 0 || owners < 3 {

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	// The parallel tests are those that wait for leases to run out: more of
 	// them than processors can wait at the same time.
 	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue {
-		_ = flag.Set("test.parallel", "6")
+		_ = flag.Set("test.parallel", "10")
 	}
 	code := m.Run()
 	if binaries.folder != "" {

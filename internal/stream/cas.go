@@ -44,6 +44,7 @@ func (c casSubject) put(ctx context.Context, data []byte, header nats.Header, ex
 // get reads the last message from the stream's leader; nil: there is none.
 func (c casSubject) get(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 	msg, err := c.js.readStored(ctx, c.js.cfg.StateStream, storedRequest{LastFor: c.subject})
+	c.js.heard(err)
 	switch {
 	case apiCode(err) == codeNoMessage:
 		return nil, nil

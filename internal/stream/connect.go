@@ -232,10 +232,15 @@ func (c *Conditions) denied(subject string) (string, bool) {
 // explain puts the true reason into an error of a request to subject.
 func (c *Conditions) explain(subject string, err error) error {
 	if message, ok := c.denied(subject); ok && err != nil {
-		return fmt.Errorf("%w (%s)", err, message)
+		return fmt.Errorf("%w (%w)", err, deniedError(message))
 	}
 	return err
 }
+
+// deniedError is what the server said of a subject that we may not use.
+type deniedError string
+
+func (e deniedError) Error() string { return string(e) }
 
 // redactURLs drops user names, passwords and tokens from server URLs.
 func redactURLs(urls string) string {

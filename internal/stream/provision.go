@@ -51,6 +51,7 @@ func (j *JetStream) provision(ctx context.Context, want ownStream) error {
 	pause := newPause()
 	for {
 		err := j.provisionOnce(ctx, want)
+		j.heard(err)
 		switch {
 		case err == nil:
 			conditions.Clear(StreamMissing, name)

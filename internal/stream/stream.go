@@ -45,9 +45,10 @@ type Config struct {
 // JetStream makes the ports of the bridge over one connection. It is safe
 // for use by several goroutines.
 type JetStream struct {
-	nc  *nats.Conn
-	js  jetstream.JetStream
-	cfg Config
+	nc         *nats.Conn
+	js         jetstream.JetStream
+	cfg        Config
+	unanswered unanswered
 }
 
 // New returns the ports over nc, which may still be waiting for its server.
@@ -59,7 +60,7 @@ func New(nc *nats.Conn, cfg Config) (*JetStream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use JetStream: %w", err)
 	}
-	return &JetStream{nc: nc, js: js, cfg: cfg.withDefaults()}, nil
+	return &JetStream{nc: nc, js: js, cfg: cfg.withDefaults(), unanswered: unanswered{first: firstSilence, patience: firstSilence}}, nil
 }
 
 func (c Config) withDefaults() Config {
