@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 		return fromEnvironment(cmd.Flags(), io.env)
 	}
 	onStart(root, func() { started = true }) // what fails before is wrong usage
-	err := root.ExecuteContext(ctx)
+	verb, err := root.ExecuteContextC(ctx)
 	if _, _, unknown := root.Find(args); unknown != nil {
 		err = fmt.Errorf("%w: want %s", unknown, verbsBelow(root))
 	}
@@ -66,10 +66,19 @@ func run(ctx context.Context, args []string, io stdio) int {
 	}
 	fmt.Fprintln(io.err, "belfry:", strings.ReplaceAll(err.Error(), ": "+bridge.ErrPermanent.Error(), "")) // whoever types retries anyway
 	if !started || errors.As(err, &wrong) {
-		fmt.Fprintln(io.err, "Try: belfry help")
+		explainUsage(io.err, verb)
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// explainUsage says how a verb that was used wrongly is meant.
+func explainUsage(w io.Writer, verb *cobra.Command) {
+	about := strings.TrimPrefix(strings.TrimPrefix(verb.CommandPath(), "belfry"), " help")
+	if about != "" && !verb.HasSubCommands() {
+		fmt.Fprintln(w, "Usage:", verb.UseLine())
+	}
+	fmt.Fprintln(w, "Try: belfry help"+about)
 }
 
 func newRoot(io stdio) *cobra.Command {

@@ -81,13 +81,22 @@ func (o *simulateOptions) subjects(rs *mapping.RuleSet) ([]string, error) {
 	}
 	app := rs.Apps[o.app]
 	if app == nil {
-		names := strings.Join(slices.Sorted(maps.Keys(rs.Apps)), ", ")
+		names := someOf(slices.Sorted(maps.Keys(rs.Apps)))
 		if o.app == "" {
 			return nil, usageError{fmt.Errorf("cannot tell which app is meant: name one with --app; the rules have %s", names)}
 		}
 		return nil, usageError{fmt.Errorf("cannot simulate the app %q: the rules have %s", o.app, names)}
 	}
 	return app.Subjects(), nil
+}
+
+// someOf lists names, the first ten if there are more.
+func someOf(names []string) string {
+	const most = 10
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // open loads the rules, and the history as far as they ask for it.

@@ -30,3 +30,13 @@ func TestAStreamsHistoryIsSimulatedAsFarAsTheRulesAsk(t *testing.T) {
 		t.Errorf("another stream, exit %d: %s", code, errs)
 	}
 }
+
+func TestALongListOfNamesIsCutShort(t *testing.T) {
+	t.Parallel()
+	names := strings.Split("abcdefghijkl", "")
+	for n, want := range map[int]string{1: "a", 10: "a, b, c, d, e, f, g, h, i, j", 12: "a, b, c, d, e, f, g, h, i, j and 2 more"} {
+		if got := someOf(names[:n]); got != want {
+			t.Errorf("%d names: %q, want %q", n, got, want)
+		}
+	}
+}
