@@ -17,6 +17,10 @@ import (
 // however long the process was suspended.
 const startWithin = 15 * time.Second
 
+// lateArrival is how long a request that has left may be on its way, when no
+// answer tells that it has arrived.
+const lateArrival = 30 * time.Second
+
 // Begin takes a digest out of the gathering and makes it the broadcast that
 // is being sent, charged to the ledger. Nothing may leave before the state
 // that results was committed. It fails, and changes nothing, when the digest
@@ -49,6 +53,7 @@ func (s *State) Begin(app *mapping.App, d *Digest, reason string, now time.Time)
 func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	b := s.Sending
 	s.Sending, b.Outcome = nil, &o
+	s.Ledger.Postpone(b.ID, countedBy(b, o.Kind, now), now)
 	s.Host = cmp.Or(o.Host, s.Host)
 	if o.Kind != NotSent && o.Kind != Throttled {
 		s.Backoff = nil
@@ -75,6 +80,15 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	default:
 		s.doubt(app, b, now)
 	}
+}
+
+// countedBy is the latest time at which the provider may have counted a send:
+// its host may have been hard to reach, or slow.
+func countedBy(b *Broadcast, outcome OutcomeKind, now time.Time) time.Time {
+	if outcome == Doubtful {
+		return later(now, b.Deadline).Add(lateArrival)
+	}
+	return now
 }
 
 func (s *State) finish(app *mapping.App, b *Broadcast, state ResultState, now time.Time) {

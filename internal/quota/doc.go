@@ -26,6 +26,9 @@
 // forgotten a guard late. A calendar send just before midnight therefore
 // counts on both days.
 //
+// A send takes time, and the provider may count it at its end: it is charged
+// at its beginning, and then postponed to the latest time that is possible.
+//
 // A clock that steps back and forth makes the ledger stricter, never laxer.
 // While the clock shows less than it has shown before, nobody knows when a
 // spend really happened: it is marked unsure, counts in every window, and is

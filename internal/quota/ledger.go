@@ -75,6 +75,22 @@ func (l *Ledger) Refund(id string) bool {
 	return len(l.Spends) < n
 }
 
+// Postpone dates a spend anew where it may have been counted as late as at,
+// which may lie in the future of now. It never dates it back.
+func (l *Ledger) Postpone(id string, at, now time.Time) {
+	i := slices.IndexFunc(l.Spends, func(s Spend) bool { return s.ID == id })
+	if i < 0 {
+		return
+	}
+	s := &l.Spends[i]
+	s.At = latest(s.At, at)
+	if now.Before(l.Seen) {
+		s.At, s.Unsure = latest(s.At, l.Seen), true
+	}
+	l.see(now)
+	l.sort()
+}
+
 // Throttle allows no send before until. It never shortens an earlier throttling.
 func (l *Ledger) Throttle(until time.Time) {
 	if until.After(l.ThrottledUntil) {
@@ -128,10 +144,17 @@ func (l *Ledger) date(now time.Time) {
 	}
 	for i := range l.Spends {
 		if s := &l.Spends[i]; s.Unsure {
-			s.At, s.Unsure = now, false
+			s.At, s.Unsure = latest(s.At, now), false
 		}
 	}
 	l.sort()
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (l *Ledger) see(now time.Time) {

@@ -142,8 +142,5 @@ func (l Limits) dated(s Spend, led *Ledger, now time.Time) time.Time {
 	if !s.Unsure {
 		return s.At
 	}
-	if led.Seen.After(now) {
-		return led.Seen
-	}
-	return now
+	return latest(s.At, latest(led.Seen, now))
 }
