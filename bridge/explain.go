@@ -70,7 +70,14 @@ func rounded(v float64) float64 { return math.Round(v*10) / 10 }
 
 // sentence is the explanation in words: state, until when, why, and the end.
 func (t *table) sentence(r *row) string {
-	return t.stands(r) + " " + t.ends(r)
+	stands := t.stands(r)
+	switch r.state {
+	case StateHeld, StateNext, StateWaitingQuota:
+		if t.First != "" {
+			stands += " But first " + t.First + "."
+		}
+	}
+	return stands + " " + t.ends(r)
 }
 
 func (t *table) stands(r *row) string {
@@ -111,6 +118,9 @@ func (t *table) stands(r *row) string {
 		}
 		if t.send != nil {
 			return fmt.Sprintf("ready: %s/%s goes first.", t.send.d.Audience, t.send.d.Template)
+		}
+		if t.First != "" {
+			return fmt.Sprintf("ready, but first %s.", t.First)
 		}
 		return "ready: another send is under way."
 	case StateHeld:

@@ -40,6 +40,13 @@ func TestEveryStateIsExplainedInWords(t *testing.T) {
 		{"paused", func(s *Situation) { s.Paused = true }, StatePaused, []string{"until an operator resumes"}},
 		{"too many doubts", func(s *Situation) { s.Doubts = 16 }, StatePaused, []string{"16 broadcasts are in doubt", "belfry resolve"}},
 		{"under way", func(s *Situation) { s.Busy = true }, StateReady, []string{"another send is under way"}},
+		{"catching up", func(s *Situation) { s.Busy, s.First = true, "events must be read" }, StateReady, []string{"ready, but first events must be read."}},
+		{"catching up out of its slot", func(s *Situation) {
+			s.Busy, s.First, s.App.Quota.Policy = true, "events must be read", mapping.PolicySlots
+		}, StateNext, []string{"the next is at 18:00. But first events must be read."}},
+		{"catching up without a send", func(s *Situation) {
+			s.Busy, s.First, s.Ledger = true, "events must be read", spent(3)
+		}, StateNext, []string{"none is left now", "But first events must be read."}},
 		{"muted", func(s *Situation) {
 			s.Muted = func(*Digest) (time.Time, bool) { return noon.Add(2 * time.Hour), true }
 		}, StateMuted, []string{"until 14:00"}},

@@ -21,7 +21,8 @@ type Situation struct {
 	Paused   bool
 	Doubts   int                                         // broadcasts in doubt; with too many, nothing more goes
 	Backoff  *Backoff                                    // nil: none; the ledger keeps to it, this only explains
-	Busy     bool                                        // a send is under way
+	Busy     bool                                        // no send may begin: one is under way, or First has to happen
+	First    string                                      // what must be done before anything is sent, for people; empty: nothing
 	Muted    func(*Digest) (until time.Time, muted bool) // nil: nothing is muted; zero until: until told otherwise
 	Forecast *forecast.Forecast                          // nil: nothing is known of the future
 	Memo     *Memo                                       // nil: nothing is remembered; it saves work, and changes no plan

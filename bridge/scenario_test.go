@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -570,6 +571,31 @@ func TestResultsWaitForTheirStreamAndThenComeOnce(t *testing.T) {
 		w.start()
 		w.pass(time.Minute)
 		w.wantResults("sent")
+		w.wantSends(1)
+	})
+}
+
+func TestADigestThatWaitsForResultsToBePublishedSaysSo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var full atomic.Bool
+		full.Store(true)
+		w.publisher.Fail = func(bridge.Publication) error {
+			if full.Load() {
+				return errors.New("no room")
+			}
+			return nil
+		}
+		w.cancelled("maths")
+		for i := range 1000 {
+			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: fmt.Appendf(nil, "not json %d", i)})
+		}
+		w.pass(5 * time.Minute)
+		w.wantSends(0)
+		if why := w.bridge.Status().Digests[0].Why; !strings.Contains(why, "first results that wait must be published") {
+			t.Errorf("it says %q", why)
+		}
+		full.Store(false)
+		w.pass(time.Minute)
 		w.wantSends(1)
 	})
 }

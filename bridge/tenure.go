@@ -217,16 +217,29 @@ func (t *tenure) planDue(now time.Time) bool {
 }
 
 func (t *tenure) situation(now time.Time) Situation {
+	first := t.first(now)
 	return Situation{
 		Now: now, App: t.rules.App, Ledger: &t.state.Ledger,
 		Digests: slices.DeleteFunc(slices.Clone(t.state.Digests), func(d *Digest) bool { return t.broken[d.ID] != "" }),
 		Paused:  t.state.Paused != nil,
 		Backoff: t.state.Backoff,
 		Doubts:  len(t.state.Held),
-		Busy:    t.state.Sending != nil || !t.caughtUp(now) || t.backlog != nil,
+		Busy:    t.state.Sending != nil || first != "",
+		First:   first,
 		Muted:   func(d *Digest) (time.Time, bool) { return t.state.MutedUntil(d, now) },
 		Memo:    t.memo, Forecast: &t.state.Forecast,
 	}
+}
+
+// first says what must be done before anything is sent; empty: nothing.
+func (t *tenure) first(now time.Time) string {
+	switch {
+	case t.backlog != nil:
+		return "results that wait must be published"
+	case !t.caughtUp(now):
+		return "the events that have piled up must be read"
+	}
+	return ""
 }
 
 // decide asks the planner and starts what it names.
