@@ -103,7 +103,7 @@ func TestTheProvidersClockIsCompared(t *testing.T) {
 	for _, c := range []struct {
 		skew  time.Duration
 		alarm bool
-	}{{0, false}, {20 * time.Second, false}, {45 * time.Second, true}, {-45 * time.Second, true}} {
+	}{{0, false}, {2 * time.Second, false}, {8 * time.Second, true}, {45 * time.Second, true}, {-45 * time.Second, true}} {
 		s, urls := sandboxHosts(t, sandbox.Config{})
 		s.Script(sandbox.Step{DateSkew: sandbox.Duration(c.skew)})
 		var logged syncBuffer

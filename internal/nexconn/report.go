@@ -22,8 +22,9 @@ const (
 const maxRetryAfter = 25 * time.Hour
 
 // skewAlarm is where a difference between the clocks is worth a warning: the
-// provider checks the timestamp, with an unknown tolerance (section 12, row 8).
-const skewAlarm = 30 * time.Second
+// provider checks the timestamp, with an unknown tolerance (section 12, row 8),
+// and the quota's windows are widened by no more than this.
+const skewAlarm = 5 * time.Second
 
 // report gathers the tries of one send into its outcome.
 type report struct {
