@@ -144,12 +144,14 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 	}
 }
 
-// forgetTrouble takes back what was said of the state: whoever owns it now
+// forgetTrouble takes back what was said of the app: whoever owns it now
 // knows better. If the store can't be reached at all, the lease says so.
 func (b *Bridge) forgetTrouble() {
-	b.cfg.Note("state.unreachable", nil)
-	b.cfg.Note("state.corrupt", nil)
-	b.cfg.Note("state.unstorable", nil)
+	for _, name := range []string{
+		"state.unreachable", "state.corrupt", "state.unstorable", "results.unpublished", "deadletters.unpublished", "source.refused",
+	} {
+		b.cfg.Note(name, nil)
+	}
 }
 
 // own claims the app and runs it for one tenure.

@@ -52,10 +52,13 @@ func (t *tenure) drainOutbox(ctx context.Context) error {
 	deadline := time.NewTimer(drainPublish)
 	defer deadline.Stop()
 	for len(t.handed) > 0 {
-		publish, entry := t.offer()
+		toResults, result := t.results.offer()
+		toDead, dead := t.deadLetters.offer()
 		select {
-		case publish <- entry:
-			t.unhanded = t.unhanded[1:]
+		case toResults <- result:
+			t.results.taken()
+		case toDead <- dead:
+			t.deadLetters.taken()
 		case id := <-t.acks:
 			t.acknowledged(id)
 		case <-deadline.C:

@@ -6,26 +6,46 @@ import (
 	"fmt"
 )
 
-// queueUnpublished hands everything to the publisher that has been committed
-// and that it does not have yet. Results are never shown before their commit:
-// a fenced owner would report what has not happened.
-func (t *tenure) queueUnpublished() {
-	for _, e := range t.state.Outbox {
-		if !t.handed[e.ID] {
-			t.handed[e.ID] = true
-			t.unhanded = append(t.unhanded, e)
-			t.logResult(e)
-		}
-	}
+// outlet is the way of outbox entries to their stream, one after the other. Dead
+// letters have their own: each is fetched from its stream first, and when that
+// is out of reach, no result must wait for it.
+type outlet struct {
+	trouble string // the condition while an entry is being tried again
+	entries chan OutboxEntry
+	waiting []OutboxEntry // committed, and not taken yet
+}
+
+func newOutlet(trouble string) outlet {
+	return outlet{trouble: trouble, entries: make(chan OutboxEntry)}
 }
 
 // offer is what the publisher may take next, for a select: a nil channel when
 // there is nothing.
-func (t *tenure) offer() (chan<- OutboxEntry, OutboxEntry) {
-	if len(t.unhanded) == 0 {
+func (o *outlet) offer() (chan<- OutboxEntry, OutboxEntry) {
+	if len(o.waiting) == 0 {
 		return nil, OutboxEntry{}
 	}
-	return t.publish, t.unhanded[0]
+	return o.entries, o.waiting[0]
+}
+
+func (o *outlet) taken() { o.waiting = o.waiting[1:] }
+
+// queueUnpublished hands everything to the publishers that has been committed
+// and that they do not have yet. Results are never shown before their commit:
+// a fenced owner would report what has not happened.
+func (t *tenure) queueUnpublished() {
+	for _, e := range t.state.Outbox {
+		if t.handed[e.ID] {
+			continue
+		}
+		t.handed[e.ID] = true
+		o := &t.results
+		if e.Dead != nil {
+			o = &t.deadLetters
+		}
+		o.waiting = append(o.waiting, e)
+		t.logResult(e)
+	}
 }
 
 func (t *tenure) acknowledged(id string) {
@@ -42,26 +62,25 @@ func (t *tenure) acknowledged(id string) {
 // publisher publishes one entry after the other, each until it is
 // acknowledged. If the process dies here, the next owner finds the entry in
 // the outbox and publishes it again under the same id.
-func (t *tenure) publisher(ctx context.Context) {
-	defer t.workers.Done()
+func (t *tenure) publisher(ctx context.Context, entries <-chan OutboxEntry, trouble string) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case e := <-t.publish:
-			if t.publishUntilTaken(ctx, e) != nil {
+		case e := <-entries:
+			if t.publishUntilTaken(ctx, e, trouble) != nil {
 				return
 			}
 		}
 	}
 }
 
-func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry) error {
+func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry, trouble string) error {
 	pace := newPace(ctx)
 	whole := true
 	for {
 		err := t.publishOnce(ctx, e, whole)
-		t.cfg.Note("results.unpublished", err)
+		t.cfg.Note(trouble, err)
 		if err == nil {
 			select {
 			case t.acks <- e.ID:

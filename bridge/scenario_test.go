@@ -575,6 +575,34 @@ func TestResultsWaitForTheirStreamAndThenComeOnce(t *testing.T) {
 	})
 }
 
+// The event of a dead letter is fetched from its stream, which may be out of
+// reach for long: no result waits for that.
+func TestADeadLetterThatCannotBeFetchedHoldsNoResultBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var gone atomic.Bool
+		gone.Store(true)
+		w.source.Fault = func() error {
+			if gone.Load() {
+				return errors.New("no leader")
+			}
+			return nil
+		}
+		w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte("nonsense")})
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.wantResults("sent")
+		if got := w.trouble("deadletters.unpublished"); !strings.Contains(got, "cannot fetch event 1 of SCHOOL") {
+			t.Errorf("the trouble is told as %q", got)
+		}
+		gone.Store(false)
+		w.pass(time.Minute)
+		w.wantResults("sent", "belfry.deadletter.undecodable")
+		if got := w.trouble("deadletters.unpublished"); got != "" {
+			t.Errorf("it is still said that %s", got)
+		}
+	})
+}
+
 func TestADigestThatWaitsForResultsToBePublishedSaysSo(t *testing.T) {
 	inWorld(t, func(w *world) {
 		var full atomic.Bool
@@ -791,6 +819,31 @@ func TestTroubleWithAStateIsItsOwnersAlone(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTroubleWithResultsIsItsOwnersAlone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.publisher.Fail = func(bridge.Publication) error { return errors.New("no room") }
+		w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte("nonsense")})
+		w.cancelled("maths")
+		w.restored("maths")
+		w.pass(5 * time.Second)
+		names := []string{"results.unpublished", "deadletters.unpublished"}
+		for _, name := range names {
+			if w.trouble(name) == "" {
+				t.Errorf("%s is not told", name)
+			}
+		}
+		w.lease.Revoke()
+		back := w.lease.GiveAway()
+		w.pass(time.Minute)
+		for _, name := range names {
+			if got := w.trouble(name); got != "" {
+				t.Errorf("another replica owns the app, and this one still says %s: %q", name, got)
+			}
+		}
+		back()
+	})
 }
 
 func TestACorruptStateIsNamedUntilItIsRestored(t *testing.T) {

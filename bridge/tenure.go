@@ -54,11 +54,11 @@ type tenure struct {
 	sent     chan Outcome
 	stopSend context.CancelFunc // keeps a send that has not begun from beginning; nil: none is under way, whatever the state says
 
-	publish  chan OutboxEntry
-	acks     chan string
-	handed   map[string]bool // entries that the publisher has
-	unhanded []OutboxEntry   // committed, and waiting for the publisher to take them
-	workers  sync.WaitGroup
+	results     outlet
+	deadLetters outlet
+	acks        chan string
+	handed      map[string]bool // entries that a publisher has or is offered
+	workers     sync.WaitGroup
 }
 
 // reading is how far one stream has come in this tenure.
@@ -76,7 +76,8 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	}
 	t := &tenure{
 		Bridge: b, codec: codec, rules: b.rules.Load(), changed: true, memo: &Memo{}, broken: map[string]string{},
-		sent: make(chan Outcome, 1), publish: make(chan OutboxEntry), acks: make(chan string), handed: map[string]bool{},
+		sent: make(chan Outcome, 1), acks: make(chan string), handed: map[string]bool{},
+		results: newOutlet("results.unpublished"), deadLetters: newOutlet("deadletters.unpublished"),
 	}
 	t.commits = committer{store: b.cfg.Store, trouble: func(err error) { b.cfg.Note("state.unreachable", err) }}
 	if t.provider, err = b.cfg.Provider(t.rules.App); err != nil {
@@ -96,8 +97,9 @@ func (t *tenure) run(ctx context.Context) (err error) {
 	workCtx, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer t.workers.Wait()
 	defer stopWork()
-	t.workers.Add(1)
-	go t.publisher(workCtx)
+	for _, o := range []outlet{t.results, t.deadLetters} {
+		t.workers.Go(func() { t.publisher(workCtx, o.entries, o.trouble) })
+	}
 	t.startReading(ctx)
 	defer func() { t.stopRead() }()
 
@@ -155,7 +157,8 @@ func (t *tenure) next(ctx context.Context) error {
 	if t.backlog != nil {
 		batches = nil
 	}
-	publish, entry := t.offer()
+	toResults, result := t.results.offer()
+	toDead, dead := t.deadLetters.offer()
 	wasStale := t.statusStale
 	t.statusStale = true
 	select {
@@ -168,8 +171,10 @@ func (t *tenure) next(ctx context.Context) error {
 		return t.readingFailed(err)
 	case o := <-t.sent:
 		return t.settle(ctx, o)
-	case publish <- entry:
-		t.unhanded = t.unhanded[1:]
+	case toResults <- result:
+		t.results.taken()
+	case toDead <- dead:
+		t.deadLetters.taken()
 	case id := <-t.acks:
 		t.acknowledged(id)
 	case o := <-t.orders:

@@ -139,6 +139,7 @@ type Source struct {
 	messages []mapping.Message
 	grown    chan struct{}
 	reads    int
+	Fault    func() error // of Get; nil: never
 }
 
 // NewSource returns an empty stream.
@@ -209,6 +210,11 @@ func (s *Source) Read(ctx context.Context, subjects []string, _ []mapping.Source
 
 // Get implements bridge.Source.
 func (s *Source) Get(_ context.Context, stream string, sequence uint64) (mapping.Message, error) {
+	if s.Fault != nil {
+		if err := s.Fault(); err != nil {
+			return mapping.Message{}, err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if stream != s.stream || sequence == 0 || sequence > uint64(len(s.messages)) {

@@ -175,7 +175,7 @@ func timeless(line string) string {
 func conditionNames(t testing.TB) []string {
 	t.Helper()
 	var names []string
-	name := regexp.MustCompile(`(?:ConditionName = |Note\()"([a-z]+\.[a-z]+)"`)
+	name := regexp.MustCompile(`(?:ConditionName = |Note\(|newOutlet\()"([a-z]+\.[a-z]+)"`)
 	for _, folder := range []string{"internal/stream", "bridge", "cmd/belfry"} {
 		for _, text := range sources(t, folder) {
 			for _, m := range name.FindAllStringSubmatch(text, -1) {
