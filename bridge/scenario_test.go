@@ -821,6 +821,35 @@ func TestTroubleWithAStateIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
+// The clock was ahead by a year for a moment: what is sent from now on has no
+// date that can be relied on, until somebody says that the clock is right.
+func TestAClockThatWasAheadIsTroubleUntilAnOperatorTrustsItAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		do := func(f func(*bridge.State, time.Time)) {
+			w.t.Helper()
+			if err := w.bridge.Do(w.t.Context(), func(s *bridge.State, _ *mapping.App, now time.Time) error { f(s, now); return nil }); err != nil {
+				w.t.Fatal(err)
+			}
+			w.pass(time.Second)
+		}
+		do(func(s *bridge.State, now time.Time) { s.Ledger.Seen = now.AddDate(1, 0, 0) })
+		if got := w.trouble("clock.behind"); !strings.Contains(got, "2001-01-01T00:00:00Z") || !strings.Contains(got, "belfry quota trust-clock --app campus") {
+			t.Errorf("the trouble is told as %q", got)
+		}
+		for i := range 30 {
+			w.cancelled(fmt.Sprint("lesson", i))
+			w.pass(2 * time.Hour)
+		}
+		w.wantSends(2) // of this hour, which does not end
+		do((*bridge.State).TrustClock)
+		if got := w.trouble("clock.behind"); got != "" {
+			t.Errorf("it is still said that %s", got)
+		}
+		w.pass(61 * time.Minute)
+		w.wantSends(3)
+	})
+}
+
 func TestTroubleWithResultsIsItsOwnersAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.publisher.Fail = func(bridge.Publication) error { return errors.New("no room") }

@@ -202,6 +202,13 @@ func (s *State) doubt(app *mapping.App, b *Broadcast, now time.Time) {
 	s.Held = append(s.Held, b)
 }
 
+// TrustClock is an operator's word that the clock is right at now: whatever was
+// dated to a later time, when it was ahead, no longer counts until then.
+func (s *State) TrustClock(now time.Time) {
+	s.Ledger.Trust(now)
+	s.Backoff = nil
+}
+
 // ErrNotHeld is returned by Resolve for a broadcast that is not in doubt.
 var ErrNotHeld = errors.New("no such broadcast is in doubt")
 

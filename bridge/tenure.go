@@ -49,6 +49,7 @@ type tenure struct {
 	subjects    []string // that are being read
 	readFrom    time.Time
 	wasCaughtUp bool
+	clockBehind bool
 
 	skew     time.Duration // of the provider's clock, from its last answer
 	sent     chan Outcome
@@ -250,6 +251,7 @@ func (t *tenure) first(now time.Time) string {
 // decide asks the planner and starts what it names.
 func (t *tenure) decide(ctx context.Context, now time.Time) error {
 	t.changed, t.lastPlan = false, now
+	t.noteClock(now)
 	t.plan = Decide(t.situation(now))
 	if t.wasCaughtUp && t.state.Foresee(t.rules.App, now) {
 		t.dirty = true
@@ -258,6 +260,24 @@ func (t *tenure) decide(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	return t.start(ctx, t.plan.Send, t.plan.Reason, now)
+}
+
+// noteClock tells of a clock that was ahead, or is behind now: what is sent until
+// it has caught up counts until then.
+func (t *tenure) noteClock(now time.Time) {
+	seen := t.state.Ledger.Seen
+	behind := seen.Sub(now) > quotaGuard
+	if behind == t.clockBehind {
+		return
+	}
+	t.clockBehind = behind
+	if !behind {
+		t.cfg.Note("clock.behind", nil)
+		return
+	}
+	t.cfg.Note("clock.behind", fmt.Errorf("the clock shows %s, but has shown %s: what is sent until then counts until then; "+
+		"if the clock is right now: belfry quota trust-clock --app %s --why …",
+		now.UTC().Format(time.RFC3339), seen.UTC().Format(time.RFC3339), t.name))
 }
 
 // lastWord is the planner's latest explanation of a digest.

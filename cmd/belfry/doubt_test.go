@@ -125,6 +125,7 @@ func TestOperatorsPauseMuteAndRecordSpends(t *testing.T) {
 	give("quota", "spend", "--why", "the shop's own console", "--id", "x1", "--at", time.Now().Add(-time.Minute).Format(time.RFC3339))
 	give("quota", "spend", "--why", "the shop's own console", "--id", "x1", "--at", time.Now().Add(-time.Minute).Format(time.RFC3339))
 	// Another system tells of its own sends, as docs/operations.md says.
+	give("quota", "trust-clock", "--why", "NTP was away")
 	spend := fmt.Appendf(nil, `{"verb": "spend", "by": "shop", "why": "flash sale", "at": %q, "id": "x2"}`, time.Now().Format(time.RFC3339))
 	if m, err := nc.Request("belfry.control.order.campus", spend, patience); err != nil || !strings.Contains(string(m.Data), "recorded") {
 		t.Fatalf("another system's spend is answered by %v, %v", m, err)

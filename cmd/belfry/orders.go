@@ -124,9 +124,28 @@ func newUnmute(std stdio) *cobra.Command {
 }
 
 func newQuota(std stdio) *cobra.Command {
-	cmd := &cobra.Command{Use: "quota", Short: "Account for sends that others make under the same App Key"}
-	cmd.AddCommand(newSpend(std))
+	cmd := &cobra.Command{Use: "quota", Short: "Account for sends that others make under the same App Key, and for a clock that was wrong"}
+	cmd.AddCommand(newSpend(std), newTrustClock(std))
 	return cmd
+}
+
+func newTrustClock(std stdio) *cobra.Command {
+	var app, why string
+	cmd := &cobra.Command{
+		Use: "trust-clock --why TEXT", Short: "Say that the owner's clock is right, after it was ahead",
+		Long: `Sends that were made while the clock was behind what it had shown before count until it has caught up, and
+if it was ahead by a year, that is a year. This dates them, and whatever else lies in the future, to now.
+
+Look at the clock of the machine that owns the app first: if it is behind now, more is sent than the
+provider allows.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
+	cmd.Flags().StringVar(&why, "why", "", "who has looked at the clock, and what was wrong")
+	_ = cmd.MarkFlagRequired("why")
+	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		return control.Order{Verb: control.Trust, Why: why}, oneApp(app), nil
+	})
 }
 
 func newSpend(std stdio) *cobra.Command {

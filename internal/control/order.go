@@ -23,14 +23,15 @@ const (
 	Resume  Verb = "resume"  // also after the provider blocked the app
 	Mute    Verb = "mute"    // keep some digests from being sent for a while
 	Unmute  Verb = "unmute"
-	Spend   Verb = "spend" // record a send that somebody else made under the same quota
+	Trust   Verb = "trust_clock" // the owner's clock is right now, after it was ahead
+	Spend   Verb = "spend"       // record a send that somebody else made under the same quota
 )
 
 // Order is one change of an app's state that an operator asks for.
 type Order struct {
 	Verb      Verb      `json:"verb"`
 	By        string    `json:"by"`                  // who asks, for the log and the result
-	Why       string    `json:"why,omitempty"`       // of pause, mute and spend
+	Why       string    `json:"why,omitempty"`       // of pause, mute, spend and trust_clock
 	Broadcast string    `json:"broadcast,omitempty"` // of resolve
 	Sent      bool      `json:"sent,omitempty"`      // of resolve: it was sent
 	Audience  string    `json:"audience,omitempty"`  // of mute; empty: all
@@ -78,6 +79,9 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 			return Answer{}, fmt.Errorf("cannot unmute %q: no such mute, or it has run out", o.Mute)
 		}
 		return Answer{Text: "unmuted"}, nil
+	case Trust:
+		s.TrustClock(now)
+		return Answer{Text: fmt.Sprintf("the owner's clock, %s, is trusted: nothing counts until a later time than it says", now.UTC().Format(time.RFC3339))}, nil
 	case Spend:
 		return o.spend(s, app, now)
 	}

@@ -32,6 +32,7 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 		{"a mute", Order{Verb: Mute, Audience: "students", Until: now.Add(time.Hour)}, "until 2026-11-02T16:00:00Z: audience students", 2},
 		{"a mute of all", Order{Verb: Mute, Until: now.Add(time.Hour)}, "until 2026-11-02T16:00:00Z: everything", 2},
 		{"the end of a mute that is none", Order{Verb: Unmute, Mute: "x"}, "no such mute", 2},
+		{"a clock that is right", Order{Verb: Trust, By: "ops", Why: "NTP"}, "2026-11-02T15:00:00Z, is trusted", 2},
 		{"a pause", Order{Verb: PauseIt, By: "ops", Why: "holidays"}, "paused; nothing is sent", 2},
 		{"a second pause", Order{Verb: PauseIt, By: "root", Why: "me too"}, "by ops: holidays", 2},
 	}

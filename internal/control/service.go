@@ -94,7 +94,7 @@ func (s *Service) order(r micro.Request) {
 		s.refuse(r, err)
 		return
 	}
-	s.log.Info("carried out an order", "app", app, "verb", o.Verb, "by", o.By, "what", answer.Text)
+	s.log.Info("carried out an order", "app", app, "verb", o.Verb, "by", o.By, "why", o.Why, "what", answer.Text)
 	if err := r.RespondJSON(answer); err != nil {
 		s.log.Warn("cannot answer an order", "err", err)
 	}
