@@ -23,6 +23,11 @@ type Config struct {
 	Born      func() string                        // a random name for a state that begins, 4 to 8 letters or digits
 	Logger    *slog.Logger
 	Note      func(condition string, err error) // a named trouble began (or goes on), or is over with nil
+
+	// Strict ends Run with ErrPermanent when the first rules can't be read by.
+	// Otherwise, and after a reload, it is told and tried again: who runs other
+	// apps as well must not lose them.
+	Strict bool
 }
 
 // Rules is what a reload replaces: all at once.
@@ -42,6 +47,8 @@ type Bridge struct {
 	reloaded chan struct{} // capacity 1: rules has changed
 	orders   chan order
 	status   atomic.Pointer[Status]
+
+	lenient atomic.Bool // rules that can't be read by do not end Run
 
 	kept Record // the latest state that we know we have stored; Run's goroutine only
 }
@@ -63,6 +70,7 @@ func New(cfg Config) (*Bridge, error) {
 		cfg: cfg, name: cfg.Rules.App.Name, log: cfg.Logger.With("app", cfg.Rules.App.Name),
 		reloaded: make(chan struct{}, 1), orders: make(chan order),
 	}
+	b.lenient.Store(!cfg.Strict)
 	b.rules.Store(&cfg.Rules)
 	b.status.Store(&Status{App: b.name, Replica: cfg.Replica, Role: RoleStandby, Since: time.Now()})
 	return b, nil
@@ -71,6 +79,7 @@ func New(cfg Config) (*Bridge, error) {
 // Reload replaces the rules. Digests, windows, mutes and the ledger stay. The
 // rules were compiled whole before: this cannot fail.
 func (b *Bridge) Reload(r Rules) {
+	b.lenient.Store(true)
 	b.rules.Store(&r)
 	select {
 	case b.reloaded <- struct{}{}:

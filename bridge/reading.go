@@ -35,11 +35,11 @@ func (t *tenure) startReading(ctx context.Context) {
 
 // readingFailed decides whether reading is worth another try. Sources survive
 // trouble by themselves; what ends them is a configuration that can't work.
-// New rules that can't work leave the app running, to send what it has.
+// Unless we are strict, it leaves the app running, to send what it has.
 func (t *tenure) readingFailed(err error) error {
 	t.cfg.Note("source.refused", err)
 	t.log.Error("cannot read events", "err", err)
-	if errors.Is(err, ErrPermanent) && !t.wasReloaded {
+	if errors.Is(err, ErrPermanent) && !t.lenient.Load() {
 		return err
 	}
 	t.readAgain = time.Now().Add(readRetry)

@@ -44,7 +44,6 @@ type tenure struct {
 	stopRead    context.CancelFunc
 	readFailed  chan error // capacity 1
 	readAgain   time.Time  // after a failure; zero: reading goes on
-	wasReloaded bool
 	reading     map[string]*reading
 	subjects    []string // that are being read
 	readFrom    time.Time
@@ -331,7 +330,6 @@ func (t *tenure) reload(ctx context.Context) error {
 	}
 	t.stopRead()
 	t.rules, t.provider, t.memo = rules, provider, &Memo{}
-	t.wasReloaded = true
 	t.backlog = nil // not folded, so it is read again
 	clear(t.broken)
 	t.touch()

@@ -194,7 +194,7 @@ func (d *daemon) runApps(ctx context.Context) error {
 			d.log.Error("cannot share the apps with other replicas", "err", err)
 		}
 	})
-	d.use(appsCtx, d.rulesFile.current())
+	d.use(appsCtx, d.rulesFile.current(), true)
 	helpers.Go(func() { d.rulesFile.watch(appsCtx, d.log, func(rs *mapping.RuleSet) { d.reload(appsCtx, rs) }) })
 	helpers.Go(func() { d.watchUnnamed(appsCtx) })
 	if d.opts.dryRun {
@@ -220,8 +220,9 @@ func (d *daemon) runApps(ctx context.Context) error {
 }
 
 // use makes a rule set the one in force: apps that are new begin, those that
-// are gone end, the others reload.
-func (d *daemon) use(ctx context.Context, rs *mapping.RuleSet) {
+// are gone end, the others reload. Only at the start, and only if it is alone,
+// an app whose events can't be read ends the daemon.
+func (d *daemon) use(ctx context.Context, rs *mapping.RuleSet, atStart bool) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -241,7 +242,7 @@ func (d *daemon) use(ctx context.Context, rs *mapping.RuleSet) {
 			r.bridge.Reload(rules)
 			continue
 		}
-		r, err := d.begin(ctx, rules)
+		r, err := d.begin(ctx, rules, atStart && len(rs.Apps) == 1)
 		if err != nil {
 			d.fail(err)
 			return
@@ -251,7 +252,7 @@ func (d *daemon) use(ctx context.Context, rs *mapping.RuleSet) {
 }
 
 func (d *daemon) reload(ctx context.Context, rs *mapping.RuleSet) {
-	d.use(ctx, rs)
+	d.use(ctx, rs, false)
 	select {
 	case d.reloaded <- struct{}{}:
 	default: // already pending
@@ -271,12 +272,12 @@ func (d *daemon) removeMissing(rs *mapping.RuleSet) (gone []*running) {
 	return gone
 }
 
-func (d *daemon) begin(ctx context.Context, rules bridge.Rules) (*running, error) {
+func (d *daemon) begin(ctx context.Context, rules bridge.Rules, strict bool) (*running, error) {
 	name := rules.App.Name
 	b, err := bridge.New(wrapPorts(bridge.Config{
 		Rules: rules, Replica: d.replica,
 		Store: d.js.Store(name), Lease: d.leases.Lease(name), Source: d.js.Source(name), Publisher: d.js.Publisher(),
-		Provider: d.provider, Born: func() string { return randomName(6) }, Logger: d.log,
+		Strict: strict, Provider: d.provider, Born: func() string { return randomName(6) }, Logger: d.log,
 		Note: func(condition string, err error) { d.note(condition, name, err) },
 	}))
 	if err != nil {
