@@ -10,7 +10,6 @@ import (
 func (t *tenure) startReading(ctx context.Context) {
 	readCtx, stop := context.WithCancel(ctx)
 	out := make(chan Batch)
-	t.cfg.Note("source.refused", nil)
 	t.batches, t.readFrom, t.reading = out, time.Now(), map[string]*reading{}
 	for stream := range t.state.Sources {
 		t.reading[stream] = &reading{}
@@ -38,7 +37,10 @@ func (t *tenure) startReading(ctx context.Context) {
 // Unless we are strict, it leaves the app running, to send what it has.
 func (t *tenure) readingFailed(err error) error {
 	t.cfg.Note("source.refused", err)
-	t.log.Error("cannot read events", "err", err)
+	if why := err.Error(); why != t.refused {
+		t.refused = why
+		t.log.Error("cannot read events", "err", err)
+	}
 	if errors.Is(err, ErrPermanent) && !t.lenient.Load() {
 		return err
 	}

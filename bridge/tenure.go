@@ -44,6 +44,7 @@ type tenure struct {
 	stopRead    context.CancelFunc
 	readFailed  chan error // capacity 1
 	readAgain   time.Time  // after a failure; zero: reading goes on
+	refused     string     // the latest failure, told already
 	reading     map[string]*reading
 	subjects    []string // that are being read
 	readFrom    time.Time

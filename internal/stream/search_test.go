@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +100,37 @@ func TestSecondStreamOfASubjectIsLeftOutWithAConditionAndSoAfterARestart(t *test
 	named.untilMessages(1)
 	if got := named.numbers(); got[0] != 99 {
 		t.Errorf("read %v once both are named, want what was left out", got)
+	}
+}
+
+// The caller tries again what can't be read, and tells the reason: it holds in
+// between, and until a try has gone well.
+func TestARefusalHoldsFromOneTryToTheNext(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "NORTH", storing("school.north"))
+	c.addStream(t, "SOUTH", storing("school.south"))
+	for range 2 {
+		err := c.source("school").Read(within(t, 10*time.Second), []string{"school.*"}, nil, nil, make(chan bridge.Batch))
+		if !errors.Is(err, ErrPermanent) {
+			t.Fatalf("read with %v", err)
+		}
+		c.conditions.Set(SourceRefused, "school", err.Error())
+	}
+	if err := c.js.DeleteStream(t.Context(), "SOUTH"); err != nil {
+		t.Fatal(err)
+	}
+	r := c.read(t, []string{"school.*"}, nil, nil)
+	r.untilCaughtUp()
+	r.end()
+	want, got := []string{"+source.refused school", "-source.refused school"}, []string{}
+	for len(c.news) > 0 {
+		if n := <-c.news; strings.Contains(n, "source.refused") {
+			got = append(got, n)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("it was told %q, want %q", got, want)
 	}
 }
 

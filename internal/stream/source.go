@@ -51,10 +51,18 @@ var errReplan = errors.New("the streams to read have changed")
 // Read reads until ctx ends, or until it finds a configuration that can never
 // work, which errors.Is(err, ErrPermanent). It writes nothing anywhere, so
 // dying in it needs no recovery: the next owner reads from the checkpoint.
-func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
-	for _, name := range []ConditionName{SourceNone, SourceRefused, SourceInterrupted} {
+//
+// The condition SourceRefused outlives such an end, for the caller to go on
+// with: it is left when reading has begun.
+func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint, out chan<- bridge.Batch) (err error) {
+	for _, name := range []ConditionName{SourceNone, SourceInterrupted} {
 		defer s.js.cfg.Conditions.Clear(name, s.app)
 	}
+	defer func() {
+		if !errors.Is(err, ErrPermanent) {
+			s.js.cfg.Conditions.Clear(SourceRefused, s.app)
+		}
+	}()
 	positions := maps.Clone(from)
 	if positions == nil {
 		positions = map[string]bridge.Checkpoint{}
