@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -195,7 +198,10 @@ func (d *daemon) runApps(ctx context.Context) error {
 		}
 	})
 	d.use(appsCtx, d.rulesFile.current(), true)
-	helpers.Go(func() { d.rulesFile.watch(appsCtx, d.log, func(rs *mapping.RuleSet) { d.reload(appsCtx, rs) }) })
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	helpers.Go(func() { d.rulesFile.watch(appsCtx, hangup, d.log, func(rs *mapping.RuleSet) { d.reload(appsCtx, rs) }) })
 	helpers.Go(func() { d.watchUnnamed(appsCtx) })
 	if d.opts.dryRun {
 		d.log.Warn("this is a dry run: nothing is sent")

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
@@ -35,6 +33,7 @@ type rulesFile struct {
 	rules  *mapping.RuleSet
 	state  bridge.RulesStatus
 	latest [sha256.Size]byte // of the last content that was looked at, good or bad
+	glance [sha256.Size]byte // of the content a second ago; zero: there was no file
 	retry  time.Time         // when content that was refused is compiled again; zero: it was not
 }
 
@@ -45,7 +44,8 @@ func openRulesFile(path string, env func(string) (string, bool)) (*rulesFile, ma
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the rules: %w", err)
 	}
-	f := &rulesFile{path: path, env: env, latest: sha256.Sum256(src), state: bridge.RulesStatus{File: path, Loaded: time.Now()}}
+	sum := sha256.Sum256(src)
+	f := &rulesFile{path: path, env: env, latest: sum, glance: sum, state: bridge.RulesStatus{File: path, Loaded: time.Now()}}
 	var problems mapping.Problems
 	if f.rules, problems = f.compile(src); problems.HasErrors() {
 		return nil, problems, nil
@@ -70,12 +70,9 @@ func (f *rulesFile) status() bridge.RulesStatus {
 }
 
 // watch calls use with every new version of the file that compiles, until ctx
-// ends. SIGHUP has it looked at again even if its bytes are the same, since
+// ends. A hangup has it looked at again even if its bytes are the same, since
 // the secrets it names may have changed.
-func (f *rulesFile) watch(ctx context.Context, log *slog.Logger, use func(*mapping.RuleSet)) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+func (f *rulesFile) watch(ctx context.Context, hangup <-chan os.Signal, log *slog.Logger, use func(*mapping.RuleSet)) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -86,11 +83,26 @@ func (f *rulesFile) watch(ctx context.Context, log *slog.Logger, use func(*mappi
 		case <-hangup:
 			forced = true
 		case <-tick.C:
+			if !f.settled() {
+				continue
+			}
 		}
 		if rules := f.look(forced, log); rules != nil {
 			use(rules)
 		}
 	}
+}
+
+// settled reports whether the file is as it was the last time. One that is just
+// being written may be good as far as it goes, without its last rules.
+func (f *rulesFile) settled() bool {
+	var sum [sha256.Size]byte
+	if src, err := os.ReadFile(f.path); err == nil {
+		sum = sha256.Sum256(src)
+	}
+	same := f.glance == sum
+	f.glance = sum
+	return same
 }
 
 // look reads the file and returns its rules if they are new and good. A file

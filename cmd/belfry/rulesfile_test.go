@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // mounted is a directory as Kubernetes mounts a ConfigMap: the file is a link
@@ -81,6 +84,38 @@ func TestRulesMountedFromAConfigMapAreFollowed(t *testing.T) {
 	if f.look(false, log) == nil || len(f.status().Problems) > 0 {
 		t.Error("the file that is back is not used")
 	}
+}
+
+// A file that is written bit by bit is good, and short of rules, at every line's end.
+func TestRulesThatAreBeingWrittenAreNotUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		text := fmt.Sprintf(reloadRules, "1s", "2s", "lessons", "")
+		file := writeFile(t, "rules.yaml", text)
+		env := func(name string) (string, bool) { return "https://" + name + ".example.com", true }
+		f, problems, err := openRulesFile(file, env)
+		if f == nil {
+			t.Fatal(problems, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var used []*mapping.RuleSet
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			f.watch(ctx, nil, slog.New(slog.DiscardHandler), func(rs *mapping.RuleSet) { used = append(used, rs) })
+		}()
+		time.Sleep(lookEvery / 2) // of the bubble's clock
+		for _, name := range []string{"second", "third", "fourth"} {
+			text += fmt.Sprintf("  - {name: %s, on: school.%[1]s, audience: students, template: lessons}\n", name)
+			overwrite(t, file, text)
+			time.Sleep(lookEvery)
+		}
+		time.Sleep(lookEvery)
+		cancel()
+		<-done
+		if len(used) != 1 || !namesOf(used[0])["rules"]["fourth"] {
+			t.Errorf("%d versions were used, want the last one", len(used))
+		}
+	})
 }
 
 // A secret may be mounted after the rules that name its file.
