@@ -88,11 +88,15 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 	return Answer{}, fmt.Errorf("cannot carry out %q: no such verb", o.Verb)
 }
 
+// otherClocks is how far the clock of those who record a send may be ahead of
+// ours. Until then it counts, and for that much longer.
+const otherClocks = 5 * time.Minute
+
 func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
 	switch {
 	case o.At.IsZero():
 		return Answer{}, errors.New(`cannot record a send without its time: give "at", such as 2026-11-02T15:04:05Z`)
-	case o.At.After(now):
+	case o.At.After(now.Add(otherClocks)):
 		return Answer{}, fmt.Errorf("cannot record a send at %s: it is in the future", o.At.Format(time.RFC3339))
 	case o.ID != "" && slices.ContainsFunc(s.Ledger.Spends, func(sp quota.Spend) bool { return sp.ID == o.ID }):
 		return Answer{Text: fmt.Sprintf("the send %s is recorded already; it is not counted twice", o.ID)}, nil
