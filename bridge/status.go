@@ -204,6 +204,7 @@ type Overview struct {
 	Rules      RulesStatus `json:"rules"`
 	Conditions []Condition `json:"conditions,omitempty"`
 	Apps       []Status    `json:"apps"`
+	LeftOut    string      `json:"left_out,omitempty"` // what had no room in the message that brings it
 }
 
 // RulesStatus says which rules are in force, and whether a newer file was refused.

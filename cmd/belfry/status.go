@@ -54,6 +54,7 @@ func newDigests(std stdio) *cobra.Command {
 			for _, s := range apps {
 				printDigests(std.out, s)
 			}
+			printLeftOut(std.out, all)
 			return nil
 		},
 	}
@@ -88,6 +89,16 @@ func printStatus(w io.Writer, all []bridge.Overview) {
 	_ = tab.Flush()
 	for _, s := range owned(all) {
 		printApp(w, s)
+	}
+	printLeftOut(w, all)
+}
+
+// printLeftOut says what the answers had no room for.
+func printLeftOut(w io.Writer, all []bridge.Overview) {
+	for _, o := range all {
+		if o.LeftOut != "" {
+			fmt.Fprintf(w, "\nreplica %s left out %s: they have no room in a message; its own page /status has them\n", o.Name, o.LeftOut)
+		}
 	}
 }
 

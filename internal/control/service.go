@@ -33,6 +33,7 @@ type Daemon interface {
 // Service answers until it is closed.
 type Service struct {
 	service micro.Service
+	nc      *nats.Conn
 	daemon  Daemon
 	log     *slog.Logger
 }
@@ -46,7 +47,7 @@ func Serve(nc *nats.Conn, d Daemon, log *slog.Logger) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot offer the control service: %w", err)
 	}
-	service := &Service{service: s, daemon: d, log: log}
+	service := &Service{service: s, nc: nc, daemon: d, log: log}
 	err = errors.Join(
 		s.AddEndpoint("status", micro.HandlerFunc(service.status), micro.WithEndpointSubject(statusSubject)),
 		s.AddEndpoint("order", micro.HandlerFunc(service.order), micro.WithEndpointSubject(orderSubject+"*")),
@@ -66,7 +67,11 @@ func (s *Service) Close() {
 }
 
 func (s *Service) status(r micro.Request) {
-	if err := r.RespondJSON(s.daemon.Overview()); err != nil {
+	data, err := fitting(s.daemon.Overview(), int(s.nc.MaxPayload()))
+	if err == nil {
+		err = r.Respond(data)
+	}
+	if err != nil {
 		s.log.Warn("cannot answer a status request", "err", err)
 	}
 }

@@ -1,0 +1,61 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+// crowded is an overview of so many apps with 100 digests of 20 long texts each.
+func crowded(apps int) bridge.Overview {
+	o := bridge.Overview{Replica: "r"}
+	for a := range apps {
+		s := bridge.Status{App: fmt.Sprint("app", a)}
+		for d := range 100 {
+			s.Digests = append(s.Digests, bridge.DigestStatus{Explanation: bridge.Explanation{Digest: fmt.Sprint(a, "-", d), Why: "held"}, Texts: make([]string, 20)})
+			for i := range s.Digests[d].Texts {
+				s.Digests[d].Texts[i] = strings.Repeat("ä", 200)
+			}
+		}
+		o.Apps = append(o.Apps, s)
+	}
+	return o
+}
+
+func TestAnOverviewFitsAMessage(t *testing.T) {
+	const limit = 1 << 20
+	tests := []struct {
+		apps, digests, texts int // afterwards: of the first app, of its first digest
+		leftOut              string
+	}{
+		{1, 100, 20, ""}, {2, 100, 3, "most texts"}, {20, 100, 0, "all texts"}, {100, 0, 0, "all digests"},
+	}
+	for _, tt := range tests {
+		o := crowded(tt.apps)
+		data, err := fitting(o, limit)
+		if err != nil || len(data) > limit {
+			t.Fatalf("%d apps: %d bytes, %v", tt.apps, len(data), err)
+		}
+		var got bridge.Overview
+		if err := json.Unmarshal(data, &got); err != nil {
+			t.Fatal(err)
+		}
+		first := got.Apps[0]
+		texts := 0
+		if len(first.Digests) > 0 {
+			texts = len(first.Digests[0].Texts)
+		}
+		if len(got.Apps) != tt.apps || len(first.Digests) != tt.digests || texts != tt.texts || got.LeftOut != tt.leftOut {
+			t.Errorf("%d apps: %d with %d digests and %d texts, left out: %q; want %+v", tt.apps, len(got.Apps), len(first.Digests), texts, got.LeftOut, tt)
+		}
+		if d := o.Apps[0].Digests[0]; len(o.Apps[0].Digests) != 100 || len(d.Texts) != 20 || d.Texts[0] != strings.Repeat("ä", 200) || o.LeftOut != "" {
+			t.Errorf("%d apps: the original was changed", tt.apps)
+		}
+	}
+	if data, err := fitting(bridge.Overview{Apps: make([]bridge.Status, 10_000)}, limit); err == nil {
+		t.Errorf("10,000 apps fit into %d bytes", len(data))
+	}
+}
