@@ -157,7 +157,7 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 // knows better. If the store can't be reached at all, the lease says so.
 func (b *Bridge) forgetTrouble() {
 	for _, name := range []string{
-		"state.unreachable", "state.corrupt", "state.unstorable", "results.unpublished", "deadletters.unpublished", "source.refused", "clock.behind",
+		"state.unreachable", "state.corrupt", "state.unstorable", "results.unpublished", "deadletters.unpublished", "source.refused", "clock.behind", "stream.ahead",
 	} {
 		b.cfg.Note(name, nil)
 	}

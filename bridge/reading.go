@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -10,6 +11,7 @@ import (
 func (t *tenure) startReading(ctx context.Context) {
 	readCtx, stop := context.WithCancel(ctx)
 	out := make(chan Batch)
+	t.cfg.Note("stream.ahead", nil)
 	t.batches, t.readFrom, t.reading = out, time.Now(), map[string]*reading{}
 	for stream := range t.state.Sources {
 		t.reading[stream] = &reading{}
@@ -75,11 +77,33 @@ func (t *tenure) take(b *Batch) {
 	r.pending = b.Pending
 	if n := len(b.Messages); n > 0 {
 		r.last = b.Messages[n-1].Time
+		t.noteAhead(b.Stream, r)
 	}
 	if !r.caughtUp && (r.pending == 0 || time.Since(r.last) < fresh) {
 		r.caughtUp, t.changed = true, true
 	}
 	t.logSamples()
+}
+
+// noteAhead tells of a NATS server whose clock is ahead of ours, by more than
+// clocks may differ.
+func (t *tenure) noteAhead(stream string, r *reading) {
+	by := time.Until(r.last)
+	if ahead := by > quotaGuard; ahead == r.ahead {
+		return
+	}
+	r.ahead = !r.ahead
+	if r.ahead {
+		t.cfg.Note("stream.ahead", fmt.Errorf("the latest event of %s was stored %s ahead of our clock: windows close, and items expire, late by that much",
+			stream, by.Round(time.Second)))
+		return
+	}
+	for _, other := range t.reading {
+		if other.ahead {
+			return
+		}
+	}
+	t.cfg.Note("stream.ahead", nil)
 }
 
 // setBacklog keeps the unfolded rest of a batch. Its checkpoint is that of

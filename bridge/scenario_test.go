@@ -821,6 +821,27 @@ func TestTroubleWithAStateIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
+func TestEventsOfTheFutureAreTrouble(t *testing.T) {
+	inWorld(t, func(w *world) {
+		event := mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"maths"}`)}
+		w.source.Append(time.Now().Add(4*time.Second), event)
+		w.settle()
+		if got := w.trouble("stream.ahead"); got != "" {
+			t.Errorf("four seconds are told as %q", got)
+		}
+		w.source.Append(time.Now().Add(10*time.Minute), event)
+		w.settle()
+		if got := w.trouble("stream.ahead"); !strings.Contains(got, "SCHOOL") || !strings.Contains(got, "10m0s ahead") {
+			t.Errorf("ten minutes are told as %q", got)
+		}
+		w.source.Append(time.Now(), event)
+		w.settle()
+		if got := w.trouble("stream.ahead"); got != "" {
+			t.Errorf("it is still said that %s", got)
+		}
+	})
+}
+
 // The clock was ahead by a year for a moment: what is sent from now on has no
 // date that can be relied on, until somebody says that the clock is right.
 func TestAClockThatWasAheadIsTroubleUntilAnOperatorTrustsItAgain(t *testing.T) {

@@ -67,6 +67,7 @@ type reading struct {
 	pending  uint64
 	last     time.Time // arrival of the last event
 	caughtUp bool
+	ahead    bool // the last event is of the future
 }
 
 // newTenure claims the app.
