@@ -79,6 +79,11 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 		// is newer. Had somebody else claimed the app since, the epoch would say so.
 		c.sequence = r.Sequence
 		return fmt.Errorf("the store has lost writes that it had acknowledged, writing the state again: %w", putErr)
+	case r.Sequence > c.sequence && olderOfOurs(r.Token, token):
+		// The read before this one was answered by a leader that had not heard
+		// of its successor. Nobody but us has written.
+		c.sequence = r.Sequence
+		return fmt.Errorf("an earlier state of ours is stored at another sequence, trying again: %w", putErr)
 	case r.Sequence != c.sequence:
 		return fmt.Errorf("%w (committed by %s, we are %s)", ErrFenced, r.Token, token)
 	}
@@ -88,9 +93,17 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 // older reports whether a stored state is from before ours: of an earlier
 // epoch, or an earlier commit of our own.
 func older(stored, ours string) bool {
+	_, epoch, _, ok := parseToken(stored)
+	_, ourEpoch, _, ourOK := parseToken(ours)
+	return ok && ourOK && epoch < ourEpoch || olderOfOurs(stored, ours)
+}
+
+// olderOfOurs reports whether a stored state is an earlier commit of our own
+// in the same epoch.
+func olderOfOurs(stored, ours string) bool {
 	replica, epoch, commit, ok := parseToken(stored)
 	ourReplica, ourEpoch, ourCommit, ourOK := parseToken(ours)
-	return ok && ourOK && (epoch < ourEpoch || epoch == ourEpoch && replica == ourReplica && commit < ourCommit)
+	return ok && ourOK && epoch == ourEpoch && replica == ourReplica && commit < ourCommit
 }
 
 // parseToken takes "<replica>/<epoch>/<commit>" apart.
