@@ -29,11 +29,12 @@ type rulesFile struct {
 	path string
 	env  func(string) (string, bool)
 
+	glance [sha256.Size]byte // of the content a second ago; zero: there was no file; watch's goroutine only
+
 	mu     sync.Mutex // guards what follows
 	rules  *mapping.RuleSet
 	state  bridge.RulesStatus
 	latest [sha256.Size]byte // of the last content that was looked at, good or bad
-	glance [sha256.Size]byte // of the content a second ago; zero: there was no file
 	retry  time.Time         // when content that was refused is compiled again; zero: it was not
 }
 
