@@ -56,7 +56,7 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 	switch {
 	case r.Sequence == 0:
 		return b.begin(ctx, c)
-	case r.Sequence < b.kept.Sequence && older(r.Token, b.kept.Token):
+	case r.Sequence < b.kept.Sequence && older(r.Token, b.kept.Token) && sameBirth(r.Data, b.kept.Data):
 		b.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", b.kept.Token)
 		return Decode(b.name, b.kept.Data)
 	}

@@ -74,7 +74,7 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 		// copy of the ledger: write it again, as the first message.
 		c.sequence = 0
 		return fmt.Errorf("the stored state has vanished, writing it again: %w", putErr)
-	case r.Sequence < c.sequence && older(r.Token, token):
+	case r.Sequence < c.sequence && older(r.Token, token) && sameBirth(r.Data, data):
 		// As after a power loss, or where a backup was put back: what we hold
 		// is newer. Had somebody else claimed the app since, the epoch would say so.
 		c.sequence = r.Sequence

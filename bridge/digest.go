@@ -232,7 +232,7 @@ func (d *Digest) anyRule(rules []string) bool {
 
 func (d *Digest) forget(key string, events int) {
 	d.Keys.Remove(hashKey(key))
-	d.Seen -= events
+	d.Seen = max(0, d.Seen-events)
 	d.Events -= events
 }
 
@@ -301,7 +301,7 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 	}
 	d.Last = newerLast
 	d.Keys.Merge(&old.Keys)
-	d.Seen = d.Keys.Count()
+	d.Seen = max(d.Keys.Count(), len(d.Items)) // an estimate, where the key sets were shrunk
 	d.inherit(old)
 	return replaced
 }

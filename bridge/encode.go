@@ -94,6 +94,28 @@ func Decode(app string, data []byte) (*State, error) {
 	return s, nil
 }
 
+// sameBirth reports whether two stored states descend from the same beginning.
+// One that was begun anew, after a loss, counts its epochs and sequences from
+// 1 again, and is the newer one for all that.
+func sameBirth(a, b []byte) bool { return birth(a) == birth(b) }
+
+// birth is when a stored state began, by its random name; empty if it can't be read.
+func birth(data []byte) string {
+	body, _ := bytes.CutPrefix(data, magic)
+	zip, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecodedSize))
+	if err != nil {
+		return ""
+	}
+	defer zip.Close()
+	var s struct {
+		Born string `json:"born"`
+	}
+	if err := json.NewDecoder(io.LimitReader(zip, maxDecodedSize)).Decode(&s); err != nil {
+		return ""
+	}
+	return s.Born
+}
+
 // check refuses what no sequence of folds and sends can have led to.
 func (s *State) check(app string) error {
 	switch {

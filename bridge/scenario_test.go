@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -69,6 +70,7 @@ type world struct {
 	stop   context.CancelFunc
 	done   chan error
 	starts int
+	born   string // of the next state that begins; empty: "born"
 
 	mu       sync.Mutex // guards what follows
 	troubles map[string]string
@@ -131,7 +133,7 @@ func (w *world) start() {
 	b, err := bridge.New(bridge.Config{
 		Rules: w.rules, Replica: fmt.Sprint("replica-", w.starts), Store: w.store, Lease: w.lease, Source: w.source,
 		Publisher: w.publisher, Provider: func(*mapping.App) (bridge.Provider, error) { return w.provider, nil },
-		Born: func() string { return "born" }, Logger: slog.New(slog.NewTextHandler(w, nil)), Note: w.note,
+		Born: func() string { return cmp.Or(w.born, "born") }, Logger: slog.New(slog.NewTextHandler(w, nil)), Note: w.note,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -1011,6 +1013,100 @@ func TestAStateThatAnotherOwnerHasWrittenIsNotOverwrittenFromMemory(t *testing.T
 		}
 		if got := w.store.Record().Token; !strings.HasPrefix(got, "replica-1/2/") {
 			t.Errorf("the state is %s's; want that of the other, claimed", got)
+		}
+	})
+}
+
+// Who owned the app long ago remembers a state with a higher sequence and a
+// later epoch than the one that another has begun since, after a loss.
+func TestAStateBegunAnewIsNotOverwrittenFromOldMemory(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.lease.Revoke() // so that its epoch is higher
+		w.pass(time.Second)
+		w.cancelled("music")
+		w.pass(3 * time.Second)
+		w.wantSends(1)
+
+		first, firstStop, firstDone := w.bridge, w.stop, w.done
+		back := w.lease.GiveAway()
+		w.lease.Revoke()
+		w.pass(time.Second)
+		w.store.Rewind(bridge.Record{})
+		w.lease, w.born = &bridgetest.Lease{}, "anew"
+		w.start()
+		if s := w.bridge.Status(); s.Paused == nil {
+			t.Fatal("the app that lost its state is not paused")
+		}
+		resume := func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil }
+		if err := w.bridge.Do(context.Background(), resume); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(3 * time.Minute)
+		w.wantSends(2)
+		w.stop()
+		<-w.done
+
+		w.bridge, w.stop, w.done = first, firstStop, firstDone
+		back()
+		w.pass(10 * time.Minute)
+		w.wantSends(2) // "music" was in the second one
+		s, err := bridge.Decode("campus", w.store.Record().Data)
+		if err != nil || s.Born != "anew" || !strings.HasPrefix(w.store.Record().Token, "replica-1/") {
+			t.Errorf("stored is the state %q of %q (%v); want the new one, claimed by the first replica", s.Born, w.store.Record().Token, err)
+		}
+	})
+}
+
+// stalled has more to come and does not bring it, as when NATS is gone in the
+// middle of a backlog.
+type stalled struct{ bridge.Source }
+
+func (s stalled) Read(ctx context.Context, _ []string, _ []mapping.Source, _ map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
+	select {
+	case out <- bridge.Batch{Stream: "SCHOOL", Checkpoint: bridge.Checkpoint{Created: time.Now(), Sequence: 1}, Pending: 1000}:
+	case <-ctx.Done():
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// turning counts the turns of the loop, which asks it once in each.
+type turning struct {
+	bridge.Lease
+	turned func()
+}
+
+func (l turning) Emptied() <-chan struct{} {
+	l.turned()
+	return l.Lease.Emptied()
+}
+
+func TestAnIdleBacklogLeavesTheProcessorAlone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		turns := 0
+		ctx, cancel := context.WithCancel(context.Background())
+		lease := turning{w.lease, func() {
+			if turns++; turns == 10_000 { // or virtual time would stand still for ever
+				t.Error("the loop spins")
+				cancel()
+			}
+		}}
+		b, err := bridge.New(bridge.Config{
+			Rules: w.rules, Replica: "r", Store: w.store, Lease: lease, Source: stalled{w.source},
+			Publisher: w.publisher, Provider: func(*mapping.App) (bridge.Provider, error) { return w.provider, nil },
+			Born: func() string { return "born" }, Logger: slog.New(slog.NewTextHandler(w, nil)), Note: w.note,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.stop, w.done = cancel, make(chan error, 1)
+		go func() { w.done <- b.Run(ctx) }()
+		w.pass(5 * time.Minute)
+		if turns > 100 {
+			t.Errorf("%d turns in five minutes in which nothing happens", turns)
 		}
 	})
 }

@@ -210,8 +210,8 @@ func (t *tenure) wakeAt(now time.Time) time.Time {
 	if t.statusStale {
 		soonest(t.lastStatus.Add(statusEvery))
 	}
-	if !t.caughtUp(now) {
-		soonest(t.readFrom.Add(catchUpAtMos))
+	if at := t.readFrom.Add(catchUpAtMos); at.After(now) && !t.caughtUp(now) { // after it only a batch changes the answer
+		soonest(at)
 	}
 	return wake
 }
