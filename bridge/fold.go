@@ -120,7 +120,7 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 // overflow counts an item out that found no room, with the users that are left.
 func (s *State) overflow(k digestKey, match *mapping.Match) {
 	s.Counts.Overflowed++
-	s.drop(dropOverflowed, &Digest{ID: s.Born + "-overflow", Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
+	s.drop(dropOverflowed, &Digest{ID: s.Born + "-overflow-" + ForecastKey(k.audience, k.template), Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
 }
 
 func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users []string, m *mapping.Message) {

@@ -58,7 +58,7 @@ func (s *KeySet) Find(h uint64) Presence {
 	if _, ok := slices.BinarySearch(s.hashes, h); ok {
 		return Present
 	}
-	if s.over && h > s.hashes[len(s.hashes)-1] {
+	if h > s.known() {
 		return Unknown
 	}
 	return Absent
@@ -84,23 +84,27 @@ func (s *KeySet) Remove(h uint64) {
 	}
 }
 
-// Merge adds all of o.
+// Merge adds all of o. Beyond the largest hash of a set that is not exact
+// nothing is known, so both count up to the smaller of the two only.
 func (s *KeySet) Merge(o *KeySet) {
 	s.bound = min(s.limit(), o.limit())
-	if o.over && len(o.hashes) > 0 {
-		top := o.hashes[len(o.hashes)-1]
-		if i, ok := slices.BinarySearch(s.hashes, top); !ok || i+1 < len(s.hashes) {
-			s.hashes = slices.DeleteFunc(s.hashes, func(h uint64) bool { return h > top })
-		}
-		s.over = true
-	}
+	known := min(s.known(), o.known())
+	s.hashes = slices.DeleteFunc(s.hashes, func(h uint64) bool { return h > known })
 	for _, h := range o.hashes {
-		if s.Find(h) == Absent {
-			i, _ := slices.BinarySearch(s.hashes, h)
+		if i, ok := slices.BinarySearch(s.hashes, h); !ok && h <= known {
 			s.hashes = slices.Insert(s.hashes, i, h)
 		}
 	}
+	s.over = s.over || o.over
 	s.shrinkTo(s.limit())
+}
+
+// known is up to which hash the set has all that were added.
+func (s *KeySet) known() uint64 {
+	if n := len(s.hashes); s.over && n > 0 {
+		return s.hashes[n-1]
+	}
+	return math.MaxUint64
 }
 
 // Shrink lowers the bound for good, to save room in the state.

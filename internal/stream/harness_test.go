@@ -162,6 +162,7 @@ type reading struct {
 	gaps       []bridge.Gap
 	checkpoint map[string]bridge.Checkpoint
 	caughtUp   bool
+	beyondGap  uint64
 }
 
 func (c *client) read(t testing.TB, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint) *reading {
@@ -205,6 +206,7 @@ func (r *reading) take(b bridge.Batch) {
 	r.messages = append(r.messages, b.Messages...)
 	if b.Gap != nil {
 		r.gaps = append(r.gaps, *b.Gap)
+		r.beyondGap = b.Pending
 	}
 	r.checkpoint[b.Stream] = b.Checkpoint
 	r.caughtUp = b.Pending == 0

@@ -170,7 +170,7 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 	}
 	gap.At = time.Now().UTC()
 	r.jumpFrom, r.jumpTo = 0, 0
-	return r.hand(ctx, bridge.Batch{Stream: r.stream, Gap: gap, Checkpoint: next})
+	return r.hand(ctx, bridge.Batch{Stream: r.stream, Gap: gap, Checkpoint: next, Pending: pending(info, next.Sequence)})
 }
 
 func replicasOf(info *jetstream.StreamInfo) []*jetstream.PeerInfo {
@@ -178,6 +178,11 @@ func replicasOf(info *jetstream.StreamInfo) []*jetstream.PeerInfo {
 		return nil
 	}
 	return info.Cluster.Replicas
+}
+
+// pending is how much a stream may hold beyond a sequence.
+func pending(info *jetstream.StreamInfo, sequence uint64) uint64 {
+	return info.State.LastSeq - min(sequence, info.State.LastSeq)
 }
 
 func (r *reader) mayCatchUp() bool {
@@ -199,7 +204,7 @@ func (r *reader) begin(ctx, conn context.Context, info *jetstream.StreamInfo) er
 	return r.hand(ctx, bridge.Batch{
 		Stream:     r.stream,
 		Checkpoint: bridge.Checkpoint{Created: info.Created, Sequence: sequence},
-		Pending:    info.State.LastSeq - min(sequence, info.State.LastSeq),
+		Pending:    pending(info, sequence),
 	})
 }
 

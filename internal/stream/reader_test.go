@@ -233,6 +233,9 @@ func TestStreamTruncatedPastTheCheckpointIsAGapWithItsBorders(t *testing.T) {
 	if len(r.gaps) != 1 || r.gaps[0].Why != "truncated" || r.gaps[0].From != 41 || r.gaps[0].To != 60 {
 		t.Errorf("gaps %+v", r.gaps)
 	}
+	if r.beyondGap != 40 { // or it would send what an event further on cancels
+		t.Errorf("with the gap the stream was said to hold %d more; want 40", r.beyondGap)
+	}
 }
 
 func (c *client) purge(t *testing.T, stream string, upTo uint64) {

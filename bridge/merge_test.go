@@ -1,0 +1,31 @@
+package bridge
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Where the state is short of room, how many keys a digest has is an estimate
+// after a merge. What expires then must not make it impossible to read again.
+func TestADigestThatWasMergedWhereRoomIsShortCanBeReadAgain(t *testing.T) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	for round := range 20 {
+		old, newer := &Digest{}, &Digest{}
+		for _, d := range []*Digest{old, newer} {
+			d.ID, d.Audience, d.Template, d.Rules = "d", "all", "news", map[string]int{"r": 1}
+			d.Keys.Shrink(minKeys)
+		}
+		for i := range 150 {
+			old.put(mapping.Item{Key: fmt.Sprint(round, "-", i), Rule: "r", ReadyBy: at, Expires: at.Add(time.Hour)}, 200)
+		}
+		newer.put(mapping.Item{Key: "later", Rule: "r", ReadyBy: at, Expires: at.Add(9 * time.Hour)}, 0)
+		newer.merge(old, 200)
+		newer.expire(at.Add(2 * time.Hour))
+		if err := newer.check(); err != nil {
+			t.Fatalf("round %d: %v (seen %d, %d items)", round, err, newer.Seen, newer.Count())
+		}
+	}
+}
