@@ -1045,8 +1045,7 @@ func TestAStateBegunAnewIsNotOverwrittenFromOldMemory(t *testing.T) {
 		}
 		w.pass(3 * time.Minute)
 		w.wantSends(2)
-		w.stop()
-		<-w.done
+		w.end()
 
 		w.bridge, w.stop, w.done = first, firstStop, firstDone
 		back()
