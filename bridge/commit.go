@@ -76,7 +76,8 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 		return fmt.Errorf("the stored state has vanished, writing it again: %w", putErr)
 	case r.Sequence < c.sequence && older(r.Token, token) && sameBirth(r.Data, data):
 		// As after a power loss, or where a backup was put back: what we hold
-		// is newer. Had somebody else claimed the app since, the epoch would say so.
+		// is newer. Had somebody else claimed the app since, the epoch would say
+		// so, and its birth if it was begun anew.
 		c.sequence = r.Sequence
 		return fmt.Errorf("the store has lost writes that it had acknowledged, writing the state again: %w", putErr)
 	case r.Sequence > c.sequence && olderOfOurs(r.Token, token):

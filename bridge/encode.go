@@ -68,17 +68,12 @@ func (c *Codec) Encode(s *State) ([]byte, error) {
 
 // Decode is the inverse of Encode. Anything else than a state of that app is ErrCorrupt.
 func Decode(app string, data []byte) (*State, error) {
-	body, ok := bytes.CutPrefix(data, magic)
-	if !ok {
-		return nil, fmt.Errorf("cannot decode the state of %s: %w: it does not begin with %q", app, ErrCorrupt, magic)
-	}
-	zip, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecodedSize))
+	body, err := unpack(data)
 	if err != nil {
 		return nil, fmt.Errorf("cannot decode the state of %s: %w: %w", app, ErrCorrupt, err)
 	}
-	defer zip.Close()
 	s := &State{}
-	dec := json.NewDecoder(io.LimitReader(zip, maxDecodedSize))
+	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields() // a newer version's fields must not be dropped in silence
 	env := envelope{State: s}
 	if err := dec.Decode(&env); err != nil {
@@ -94,23 +89,31 @@ func Decode(app string, data []byte) (*State, error) {
 	return s, nil
 }
 
+// unpack returns the JSON of a state message.
+func unpack(data []byte) ([]byte, error) {
+	body, ok := bytes.CutPrefix(data, magic)
+	if !ok {
+		return nil, fmt.Errorf("it does not begin with %q", magic)
+	}
+	zip, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecodedSize))
+	if err != nil {
+		return nil, err
+	}
+	defer zip.Close()
+	return io.ReadAll(io.LimitReader(zip, maxDecodedSize))
+}
+
 // sameBirth reports whether two stored states descend from the same beginning.
 // One that was begun anew, after a loss, counts its epochs and sequences from
 // 1 again, and is the newer one for all that.
 func sameBirth(a, b []byte) bool { return birth(a) == birth(b) }
 
-// birth is when a stored state began, by its random name; empty if it can't be read.
+// birth is a stored state's random name; empty if it can't be read.
 func birth(data []byte) string {
-	body, _ := bytes.CutPrefix(data, magic)
-	zip, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDecodedSize))
-	if err != nil {
-		return ""
-	}
-	defer zip.Close()
 	var s struct {
 		Born string `json:"born"`
 	}
-	if err := json.NewDecoder(io.LimitReader(zip, maxDecodedSize)).Decode(&s); err != nil {
+	if body, err := unpack(data); err != nil || json.Unmarshal(body, &s) != nil {
 		return ""
 	}
 	return s.Born

@@ -67,10 +67,7 @@ func (s *KeySet) Find(h uint64) Presence {
 // Add puts a hash into the set. The largest gives way when the set is full.
 func (s *KeySet) Add(h uint64) {
 	i, ok := slices.BinarySearch(s.hashes, h)
-	if ok {
-		return
-	}
-	if s.over && i == len(s.hashes) {
+	if ok || h > s.known() {
 		return // what was left out once stays out, or the estimate would be wrong
 	}
 	s.hashes = slices.Insert(s.hashes, i, h)
@@ -101,10 +98,14 @@ func (s *KeySet) Merge(o *KeySet) {
 
 // known is up to which hash the set has all that were added.
 func (s *KeySet) known() uint64 {
-	if n := len(s.hashes); s.over && n > 0 {
+	switch n := len(s.hashes); {
+	case !s.over:
+		return math.MaxUint64
+	case n == 0:
+		return 0
+	default:
 		return s.hashes[n-1]
 	}
-	return math.MaxUint64
 }
 
 // Shrink lowers the bound for good, to save room in the state.

@@ -127,14 +127,18 @@ func inWorld(t *testing.T, scenario func(w *world)) {
 	})
 }
 
-func (w *world) start() {
+func (w *world) start() { w.t.Helper(); w.startWith(func(*bridge.Config) {}) }
+
+func (w *world) startWith(change func(*bridge.Config)) {
 	w.t.Helper()
 	w.starts++
-	b, err := bridge.New(bridge.Config{
+	config := bridge.Config{
 		Rules: w.rules, Replica: fmt.Sprint("replica-", w.starts), Store: w.store, Lease: w.lease, Source: w.source,
 		Publisher: w.publisher, Provider: func(*mapping.App) (bridge.Provider, error) { return w.provider, nil },
 		Born: func() string { return cmp.Or(w.born, "born") }, Logger: slog.New(slog.NewTextHandler(w, nil)), Note: w.note,
-	})
+	}
+	change(&config)
+	b, err := bridge.New(config)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -1086,23 +1090,15 @@ func TestAnIdleBacklogLeavesTheProcessorAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.end()
 		turns := 0
-		ctx, cancel := context.WithCancel(context.Background())
-		lease := turning{w.lease, func() {
-			if turns++; turns == 10_000 { // or virtual time would stand still for ever
-				t.Error("the loop spins")
-				cancel()
-			}
-		}}
-		b, err := bridge.New(bridge.Config{
-			Rules: w.rules, Replica: "r", Store: w.store, Lease: lease, Source: stalled{w.source},
-			Publisher: w.publisher, Provider: func(*mapping.App) (bridge.Provider, error) { return w.provider, nil },
-			Born: func() string { return "born" }, Logger: slog.New(slog.NewTextHandler(w, nil)), Note: w.note,
+		w.startWith(func(c *bridge.Config) {
+			c.Source = stalled{w.source}
+			c.Lease = turning{w.lease, func() {
+				if turns++; turns == 10_000 { // or virtual time would stand still for ever
+					t.Error("the loop spins")
+					w.stop()
+				}
+			}}
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.stop, w.done = cancel, make(chan error, 1)
-		go func() { w.done <- b.Run(ctx) }()
 		w.pass(5 * time.Minute)
 		if turns > 100 {
 			t.Errorf("%d turns in five minutes in which nothing happens", turns)
