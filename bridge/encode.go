@@ -59,6 +59,9 @@ func (c *Codec) Encode(s *State) ([]byte, error) {
 	if err := json.NewEncoder(&c.buf).Encode(envelope{stateVersion, s}); err != nil {
 		return nil, fmt.Errorf("cannot encode the state of %s: %w: %w", s.App, ErrUnstorable, err)
 	}
+	if c.buf.Len() >= maxDecodedSize { // however well it packs: nobody would unpack it
+		return nil, fmt.Errorf("cannot encode the state of %s: %w: %d bytes before compression are more than %d", s.App, ErrUnstorable, c.buf.Len(), maxDecodedSize)
+	}
 	out := c.zip.EncodeAll(c.buf.Bytes(), slices.Clone(magic))
 	if len(out) > MaxState {
 		return nil, fmt.Errorf("cannot encode the state of %s: %w: %d bytes are more than %d", s.App, ErrUnstorable, len(out), MaxState)

@@ -87,6 +87,18 @@ func TestStateSurvivesEncoding(t *testing.T) {
 	}
 }
 
+func TestWhatCouldNotBeDecodedIsNotEncoded(t *testing.T) {
+	s := sampleState(t)
+	s.Paused = &Pause{Why: strings.Repeat("x", maxDecodedSize)} // packs to little
+	codec, err := NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := codec.Encode(s); !errors.Is(err, ErrUnstorable) {
+		t.Errorf("error %v; want ErrUnstorable", err)
+	}
+}
+
 func TestACorruptStateIsRefusedAndNamed(t *testing.T) {
 	codec, err := NewCodec()
 	if err != nil {

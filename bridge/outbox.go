@@ -99,6 +99,9 @@ func (s *State) Crowded() bool {
 	for i := range s.Outbox {
 		n += s.Outbox[i].size()
 	}
+	for i := range s.Drops {
+		n += listSize(s.Drops[i].IDs)
+	}
 	return n >= maxOutSize
 }
 
@@ -111,9 +114,14 @@ func (e *OutboxEntry) size() int {
 		n += len(e.Dead.Error) + len(e.Dead.Subject)
 	}
 	if e.Result != nil {
-		for _, id := range e.Result.EventIDs {
-			n += len(id) + 3
-		}
+		n += listSize(e.Result.EventIDs)
+	}
+	return n
+}
+
+func listSize(ids []string) (n int) {
+	for _, id := range ids {
+		n += idSize(id)
 	}
 	return n
 }

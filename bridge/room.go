@@ -45,10 +45,7 @@ func (d *Digest) size() int {
 func idSize(id string) int { return len(id) + 3 }
 
 func (b *Bucket) measure() {
-	b.idBytes = 0
-	for _, id := range b.IDs {
-		b.idBytes += idSize(id)
-	}
+	b.idBytes = listSize(b.IDs)
 }
 
 // spare is how many bytes of digests the state still has room for.

@@ -16,7 +16,7 @@ import (
 const (
 	maxItemData = 8 << 10 // bytes of Item.Data
 	maxItemText = 4 << 10 // bytes of Item.Text
-	maxKey      = 256     // bytes of a key or a group
+	maxKey      = 256     // bytes of a key, a group, an event's id or type
 )
 
 // Reasons of dead letters, one token of their subject each.
@@ -176,7 +176,7 @@ func (r *compiledRule) reach(e *evaluation, m *Match) (part string, err error) {
 // fill evaluates what the item says.
 func (r *compiledRule) fill(e *evaluation, it *Item) (part string, err error) {
 	msg := e.env.msg
-	it.Rule, it.EventID, it.Type, it.Time = r.Name, e.env.id(), e.env.eventType(), e.env.time()
+	it.Rule, it.EventID, it.Type, it.Time = r.Name, bounded(e.env.id()), bounded(e.env.eventType()), e.env.time()
 	it.Arrived, it.ReadyBy, it.Expires = msg.Time, msg.Time.Add(r.Gather.AtMost), msg.Time.Add(r.ExpiresAfter)
 	it.Priority = r.Priority
 	if it.Data, err = r.data(e); err != nil {
@@ -231,16 +231,14 @@ func (r *compiledRule) members(e *evaluation) ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// bounded keeps long keys distinct in few bytes.
+// bounded keeps long keys distinct in few bytes, and those that are no UTF-8
+// in what JSON can hold.
 func bounded(key string) string {
-	if !utf8.ValidString(key) {
-		key = strings.ToValidUTF8(key, "\uFFFD")
-	}
-	if len(key) <= maxKey {
+	if len(key) <= maxKey && utf8.ValidString(key) {
 		return key
 	}
 	sum := sha256.Sum256([]byte(key))
-	return cutBytes(key, maxKey-40) + hex.EncodeToString(sum[:16])
+	return cutBytes(strings.ToValidUTF8(key, "\uFFFD"), maxKey-40) + hex.EncodeToString(sum[:16])
 }
 
 // short writes a length of time without its zero parts.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -280,6 +281,28 @@ func TestLongKeysStayDistinctAndShort(t *testing.T) {
 	a, b := key(strings.Repeat("x", 5000)+"a"), key(strings.Repeat("x", 5000)+"b")
 	if a == b || len(a) > 256 {
 		t.Errorf("keys of %d bytes, equal = %v", len(a), a == b)
+	}
+}
+
+func TestKeysThatAreNoUTF8StayDistinct(t *testing.T) {
+	app := school{rule: "key: event.id"}.compile(t)
+	key := func(id string) string {
+		m := lessonMessage()
+		m.Header = map[string][]string{"Nats-Msg-Id": {id}}
+		return app.Map(m).Matches[0].Item.Key
+	}
+	a, b := key("caf\xe9"), key("caf\xe8")
+	if a == b || !utf8.ValidString(a) || !strings.HasPrefix(a, "caf\uFFFD") {
+		t.Errorf("keys %q and %q, want two of valid text", a, b)
+	}
+}
+
+func TestLongIDsAndTypesOfEventsAreCut(t *testing.T) {
+	m := lessonMessage()
+	m.Data = []byte(`{"specversion":"1.0","source":"s","id":"` + strings.Repeat("i", 5000) + `","type":"` + strings.Repeat("t", 5000) + `","data":{}}`)
+	got := school{}.compile(t).Map(m).Matches[0].Item
+	if len(got.EventID) > 256 || len(got.Type) > 256 {
+		t.Errorf("an id of %d bytes and a type of %d", len(got.EventID), len(got.Type))
 	}
 }
 

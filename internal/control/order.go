@@ -48,8 +48,31 @@ type Answer struct {
 	Mute string `json:"mute,omitempty"` // its id, for unmute
 }
 
+// What the state keeps of orders is bounded like all else that it keeps.
+const (
+	maxWhy   = 1000 // bytes
+	maxName  = 200  // bytes of by and id
+	maxMutes = 100
+)
+
+// bounded refuses what the state has no room for.
+func (o Order) bounded() error {
+	for _, f := range []struct {
+		name, value string
+		most        int
+	}{{"why", o.Why, maxWhy}, {"by", o.By, maxName}, {"id", o.ID, maxName}} {
+		if len(f.value) > f.most {
+			return fmt.Errorf("cannot %s: %q has %d bytes, and may have %d: shorten it", o.Verb, f.name, len(f.value), f.most)
+		}
+	}
+	return nil
+}
+
 // carryOut changes the state. It runs in the goroutine that owns it.
 func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
+	if err := o.bounded(); err != nil {
+		return Answer{}, err
+	}
 	switch o.Verb {
 	case Resolve:
 		return o.resolve(s, app, now)
@@ -71,6 +94,9 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 		}
 		if err := o.known(app); err != nil {
 			return Answer{}, err
+		}
+		if s.Mutes = s.Muting(now); len(s.Mutes) >= maxMutes {
+			return Answer{}, fmt.Errorf("cannot mute: there are %d mutes already; end some with belfry unmute, belfry status lists them", maxMutes)
 		}
 		m := s.Mute(bridge.Mute{Audience: o.Audience, Template: o.Template, Until: o.Until, Why: "by " + o.By + ": " + o.Why})
 		return Answer{Text: fmt.Sprintf("muted as %s until %s: %s", m.ID, m.Until.Format(time.RFC3339), m.Scope()), Mute: m.ID}, nil

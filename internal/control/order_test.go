@@ -28,6 +28,9 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 		{"one by a clock that is ahead", Order{Verb: Spend, ID: "sale-18", At: now.Add(4 * time.Minute)}, "recorded; it counts", 2},
 		{"one that is to come", Order{Verb: Spend, At: now.Add(time.Hour)}, "in the future", 2},
 		{"one of long ago", Order{Verb: Spend, At: now.AddDate(-6, 0, 0)}, "too long ago to count", 3},
+		{"a long story", Order{Verb: Spend, At: now, Why: strings.Repeat("x", 1001)}, `"why" has 1001 bytes, and may have 1000: shorten it`, 3},
+		{"a long name", Order{Verb: Unmute, Mute: "x", By: strings.Repeat("x", 201)}, `"by" has 201 bytes, and may have 200`, 3},
+		{"a long id", Order{Verb: Spend, At: now, ID: strings.Repeat("x", 201)}, `"id" has 201 bytes, and may have 200`, 3},
 		{"a mute of nobody", Order{Verb: Mute, Audience: "studnets", Until: now.Add(time.Hour)}, `the audience "studnets": the rules of campus have students`, 3},
 		{"a mute of nothing", Order{Verb: Mute, Template: "lesson", Until: now.Add(time.Hour)}, `the template "lesson": the rules of campus have lessons`, 3},
 		{"a mute", Order{Verb: Mute, Audience: "students", Until: now.Add(time.Hour)}, "until 2026-11-02T16:00:00Z: audience students", 3},
@@ -49,6 +52,18 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 		if muted := len(s.Mutes) > 0 && answer.Mute == s.Mutes[len(s.Mutes)-1].ID; err == nil && muted != (tt.order.Verb == Mute) {
 			t.Errorf("%s: the answer names the mute %q, there are %+v", tt.name, answer.Mute, s.Mutes)
 		}
+	}
+	mute := Order{Verb: Mute, Until: now.Add(time.Hour)}
+	for len(s.Mutes) < maxMutes {
+		if _, err := mute.carryOut(s, app, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := mute.carryOut(s, app, now); err == nil || !strings.Contains(err.Error(), "belfry unmute") {
+		t.Errorf("one mute too many: %v", err)
+	}
+	if _, err := mute.carryOut(s, app, now.Add(30*time.Minute)); err == nil {
+		t.Errorf("one mute too many, later: %v", err)
 	}
 	if s.Paused.Why != "by ops: holidays" {
 		t.Errorf("the reason of the pause is now %q", s.Paused.Why)
