@@ -141,8 +141,11 @@ const dayWindow = "day"
 
 // warnOfQuota reports that one send, and then that none, is left in the day's
 // window: once each, until a send has come back. A window of one send has
-// only the second.
+// only the second. A send under way may yet be refunded.
 func (s *State) warnOfQuota(app *mapping.App, now time.Time) {
+	if s.Sending != nil {
+		return
+	}
 	usage := LimitsFor(app.Quota).Usage(&s.Ledger, now)
 	for _, u := range usage {
 		if u.Window != dayWindow {
@@ -151,7 +154,7 @@ func (s *State) warnOfQuota(app *mapping.App, now time.Time) {
 		low := lowness(u.Left, u.Max)
 		if low > s.Low {
 			s.NextID++
-			message := fmt.Sprintf("%d of %d sends of the %s left; the first comes back at %s", u.Left, u.Max, u.Window, u.Frees.UTC().Format(time.RFC3339))
+			message := fmt.Sprintf("%d of %d sends of the %s left; the first comes back at %s", u.Left, u.Max, u.Window, u.Frees.In(zoneOf(app.Quota.Location)).Format("2 Jan 15:04 MST"))
 			s.report(fmt.Sprintf("%s-%d.%s", s.Born, s.NextID, ResultQuotaLow), Result{State: ResultQuotaLow, Message: message, Quota: usage}, now)
 		}
 		s.Low = low

@@ -55,6 +55,14 @@ func quietUntil(a *mapping.Audience, top mapping.Priority, now time.Time) (time.
 	return end, true
 }
 
+// zoneOf is UTC where nobody has named a zone.
+func zoneOf(loc *time.Location) *time.Location {
+	if loc == nil {
+		return time.UTC
+	}
+	return loc
+}
+
 func locationOf(a *mapping.Audience) *time.Location {
 	if a == nil || a.Location == nil {
 		return time.UTC

@@ -944,6 +944,50 @@ func TestADigestThatWaitsForABackOffSaysSo(t *testing.T) {
 	}
 }
 
+func TestSubscribersAreWarnedOfTheQuotaOnceASendIsCertain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.rules = compile(t, strings.Replace(scenarioRules, "policy: asap", "policy: asap, per_day: 1", 1))
+		w.start()
+		w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
+			if n == 1 {
+				return bridge.Outcome{Kind: bridge.NotSent, Message: "connection refused"}
+			}
+			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+		}
+		w.cancelled("maths")
+		w.pass(2*time.Minute + time.Second)
+		w.wantResults("not_sent")
+		w.pass(2 * time.Minute)
+		w.wantResults("not_sent", "sent", "quota_low")
+	})
+}
+
+func TestTheLogOfABroadcastNamesItsDigestAndTheRemedy(t *testing.T) {
+	for kind, want := range map[bridge.OutcomeKind]string{
+		bridge.NotSent: "within reach", bridge.Throttled: "record what others have sent", bridge.Doubtful: "belfry resolve born-2 --sent, or --not-sent",
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
+					return bridge.Outcome{Kind: kind, Message: "no answer"}
+				}
+				w.cancelled("maths")
+				w.pass(2*time.Minute + time.Second)
+				lines := w.logged("broadcast " + string(kind))
+				if len(lines) != 1 || !strings.Contains(lines[0], "students / lessons") || !strings.Contains(lines[0], want) {
+					t.Errorf("the log says %q, want the digest and %q", lines, want)
+				}
+				began := w.bridge.Status().Backoff
+				w.pass(3 * time.Hour)
+				if b := w.bridge.Status().Backoff; b != nil && (b.Times < 2 || !b.Since.Equal(began.Since)) {
+					t.Errorf("%d tries since %s, want more than one since %s", b.Times, b.Since, began.Since)
+				}
+			})
+		})
+	}
+}
+
 // Its first send was over long ago: what is left of it must not be waited for.
 func TestAnOwnerWhoseSecondSendCannotBeginLeavesTheApp(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -159,9 +159,9 @@ const (
 // use the same App Key or it counts differently: its word binds us. A send
 // that we called off ourselves says nothing about the provider.
 func (s *State) backOff(o Outcome, now time.Time) {
-	b := Backoff{Throttled: o.Kind == Throttled, Why: o.Message}
+	b := Backoff{Throttled: o.Kind == Throttled, Why: o.Message, Since: now}
 	if s.Backoff != nil && s.Backoff.Throttled == b.Throttled {
-		b.Times = s.Backoff.Times
+		b.Times, b.Since = s.Backoff.Times, s.Backoff.Since
 	}
 	if o.CalledOff {
 		b.Until = now.Add(calledOffBackoff)

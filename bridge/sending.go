@@ -3,7 +3,9 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -23,7 +25,7 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	if err := t.commit(ctx); err != nil {
 		return err
 	}
-	t.log.Info("sends a broadcast", "broadcast", b.ID, "audience", d.Audience, "template", d.Template, "items", d.Count(), "why", reason)
+	t.log.Info("sends a broadcast", "broadcast", b.ID, "digest", nameOf(d.Audience, d.Template, d.Group), "items", d.Count(), "why", reason)
 	sendCtx, stop := context.WithCancel(ctx)
 	t.stopSend = stop
 	refused := false // written and read on the sending goroutine
@@ -69,8 +71,15 @@ func (t *tenure) settle(ctx context.Context, o Outcome) error {
 	if o.Kind != Accepted && o.Kind != DryRun {
 		level = slog.LevelWarn
 	}
-	t.log.Log(ctx, level, "broadcast "+string(o.Kind), "broadcast", b.ID, "audience", b.Digest.Audience,
-		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID)
+	attrs := []any{"broadcast", b.ID, "digest", nameOf(b.Digest.Audience, b.Digest.Template, b.Digest.Group),
+		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID}
+	if slices.Contains(t.state.Held, b) {
+		attrs = append(attrs, "remedy", fmt.Sprintf("find out whether it was sent, then belfry resolve %s --sent, or --not-sent", b.ID))
+	}
+	if w := t.state.Backoff; w != nil && (o.Kind == NotSent || o.Kind == Throttled) {
+		attrs = append(attrs, "again", w.Until.UTC().Format(time.RFC3339), "remedy", w.Remedy())
+	}
+	t.log.Log(ctx, level, "broadcast "+string(o.Kind), attrs...)
 	err := t.commit(ctx)
 	if err != nil {
 		t.log.Error("the outcome of a broadcast could not be stored; its next owner will hold it in doubt",

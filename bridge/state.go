@@ -75,10 +75,19 @@ type Pause struct {
 
 // Backoff stops all sending of the app until a time.
 type Backoff struct {
+	Since     time.Time `json:"since,omitzero"` // the first in a row
 	Until     time.Time `json:"until"`
 	Throttled bool      `json:"throttled"` // by the provider; else a send could not leave
 	Times     int       `json:"times"`     // in a row
 	Why       string    `json:"why"`
+}
+
+// Remedy is what an operator can do about it.
+func (b *Backoff) Remedy() string {
+	if b.Throttled {
+		return "somebody else sends with the same App Key, or the provider counts more strictly than the quota in the rules file: see to it, and record what others have sent with belfry quota spend"
+	}
+	return "it is tried again by itself; is the provider's host within reach from here?"
 }
 
 // NewState is the state of an app that has never run. born must be unique

@@ -26,8 +26,9 @@ type Status struct {
 	App       string                  `json:"app"`
 	Replica   string                  `json:"replica"`
 	Role      Role                    `json:"role"`
-	Since     time.Time               `json:"since"` // of the role
-	At        time.Time               `json:"at"`    // of this copy; the rest is empty unless the role is owner
+	Owner     string                  `json:"owner,omitempty"` // the name of the replica that owns it, as far as this one knows
+	Since     time.Time               `json:"since"`           // of the role
+	At        time.Time               `json:"at"`              // of this copy; the rest is empty unless the role is owner
 	Epoch     uint64                  `json:"epoch,omitempty"`
 	Commit    uint64                  `json:"commit,omitempty"`
 	Committed time.Time               `json:"committed,omitzero"`
@@ -85,6 +86,20 @@ type BroadcastStatus struct {
 	Started  time.Time      `json:"started"`
 	Message  string         `json:"message,omitempty"`
 	Texts    []string       `json:"texts,omitempty"`
+}
+
+// Name says which digest it is, or was: audience, template and group.
+func (b BroadcastStatus) Name() string { return nameOf(b.Audience, b.Template, b.Group) }
+
+// Name says which digest it is: audience, template and group.
+func (e Explanation) Name() string { return nameOf(e.Audience, e.Template, e.Group) }
+
+func nameOf(audience, template, group string) string {
+	name := audience + " / " + template
+	if group != "" {
+		name += " / " + group
+	}
+	return name
 }
 
 // StateBroken is the state of a digest that can't be rendered.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,6 +40,7 @@ type daemon struct {
 	js         *stream.JetStream
 	leases     *stream.Leases
 	reloaded   chan struct{} // capacity 1: other rules are in force
+	stopping   atomic.Bool
 
 	mu          sync.Mutex // guards what follows
 	provisioned bool
@@ -94,6 +96,9 @@ func (d *daemon) logCondition(c stream.Condition, active bool) {
 		d.log.Warn("trouble: "+c.Message, "condition", c.Name, "about", c.About)
 		return
 	}
+	if d.stopping.Load() {
+		return // taken back by who no longer looks
+	}
 	d.log.Info("trouble is over", "condition", c.Name, "about", c.About, "after", time.Since(c.Since).Round(time.Millisecond).String())
 }
 
@@ -125,6 +130,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		}
 	}()
 	cleanup := func(f func()) { cleanups = append(cleanups, f) }
+	defer context.AfterFunc(ctx, func() { d.stopping.Store(true) })()
 
 	natsOpts, err := d.opts.nats.options()
 	if err != nil {
@@ -336,8 +342,16 @@ func (d *daemon) overview() bridge.Overview {
 	for _, c := range d.conditions.Active() {
 		o.Conditions = append(o.Conditions, bridge.Condition{Name: string(c.Name), About: c.About, Message: c.Message, Since: c.Since})
 	}
+	owners := map[string]string{}
+	if len(d.apps) > 0 {
+		for _, lease := range d.leases.Owners() {
+			owners[lease.App] = lease.Name
+		}
+	}
 	for _, r := range d.apps {
-		o.Apps = append(o.Apps, r.bridge.Status())
+		s := r.bridge.Status()
+		s.Owner = owners[s.App]
+		o.Apps = append(o.Apps, s)
 	}
 	slices.SortFunc(o.Apps, func(a, b bridge.Status) int { return strings.Compare(a.App, b.App) })
 	return o

@@ -61,7 +61,7 @@ func TestABroadcastInDoubtIsHeldUntilAnOperatorDecides(t *testing.T) {
 			eventually(t, "the broadcast is in doubt", func() bool { return len(overviewOf(t, page).InDoubt) == 1 })
 			id := overviewOf(t, page).InDoubt[0].ID
 			code, out, errs := cli(t, "status", "--nats", natsURL)
-			if code != exitOK || !strings.Contains(out, "belfry resolve "+id+" --sent\n") || !strings.Contains(out, "belfry resolve "+id+" --not-sent\n") {
+			if code != exitOK || !strings.Contains(out, "belfry resolve "+id+" --sent --nats "+natsURL+"\n") || !strings.Contains(out, "belfry resolve "+id+" --not-sent --nats "+natsURL+"\n") {
 				t.Errorf("status says (exit %d):\n%s%s", code, out, errs)
 			}
 			if code, out, _ := cli(t, "digests", "--nats", natsURL); code != exitOK || !strings.Contains(out, "IN DOUBT") || !strings.Contains(out, "• Maths") {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,6 +49,39 @@ func (o *natsOptions) options() (stream.Options, error) {
 		URL: o.url, CredsFile: o.creds, User: o.user, Password: mapping.Secret(password),
 		CAFile: o.ca, CertFile: o.cert, KeyFile: o.key,
 	}, nil
+}
+
+// again are the flags that say where, for a command that is proposed. Names of
+// files and users help who types it; passwords stay out.
+func (o *natsOptions) again() string {
+	out := ""
+	for _, f := range []struct{ name, value string }{
+		{"nats", withoutUser(o.url)}, {"nats-creds", o.creds}, {"nats-user", o.user}, {"nats-password-file", o.passwordFile},
+		{"nats-ca", o.ca}, {"nats-cert", o.cert}, {"nats-key", o.key},
+	} {
+		if f.value != "" {
+			if strings.ContainsAny(f.value, " '\"$&;()") {
+				f.value = strconv.Quote(f.value)
+			}
+			out += " --" + f.name + " " + f.value
+		}
+	}
+	return out
+}
+
+// withoutUser takes user and password out of NATS URLs.
+func withoutUser(urls string) string {
+	list := strings.Split(urls, ",")
+	for i, u := range list {
+		scheme, rest, found := strings.Cut(strings.TrimSpace(u), "://")
+		if !found {
+			scheme, rest = "", scheme
+		} else {
+			scheme += "://"
+		}
+		list[i] = scheme + rest[strings.LastIndex(rest, "@")+1:]
+	}
+	return strings.Join(list, ",")
 }
 
 // runOptions are the flags of run.

@@ -28,7 +28,7 @@ func newStatus(std stdio) *cobra.Command {
 			if a.json {
 				return printJSON(std.out, all)
 			}
-			printStatus(std.out, all)
+			printStatus(std.out, all, a.nats.again())
 			return nil
 		},
 	}
@@ -68,7 +68,8 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-func printStatus(w io.Writer, all []bridge.Overview) {
+// printStatus ends the orders that it proposes with what says where to.
+func printStatus(w io.Writer, all []bridge.Overview, where string) {
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, o := range all {
 		state := "ready"
@@ -88,7 +89,7 @@ func printStatus(w io.Writer, all []bridge.Overview) {
 	}
 	_ = tab.Flush()
 	for _, s := range owned(all) {
-		printApp(w, s)
+		printApp(w, s, where)
 	}
 	printLeftOut(w, all)
 }
@@ -102,22 +103,14 @@ func printLeftOut(w io.Writer, all []bridge.Overview) {
 	}
 }
 
-func printApp(w io.Writer, s bridge.Status) {
+func printApp(w io.Writer, s bridge.Status, where string) {
 	fmt.Fprintf(w, "\napp %s", s.App)
 	if s.Role != bridge.RoleOwner {
 		fmt.Fprintf(w, ": nobody owns it at this moment\n")
 		return
 	}
 	fmt.Fprintf(w, "  epoch %d, commit %d\n", s.Epoch, s.Commit)
-	if !s.CaughtUp {
-		fmt.Fprintln(w, "  catching up: nothing is sent until the backlog is read")
-	}
-	if s.Paused != nil {
-		fmt.Fprintf(w, "  PAUSED since %s: %s (belfry resume --app %s)\n", stamp(s.Paused.Since), s.Paused.Why, s.App)
-	}
-	if s.Backoff != nil && s.Backoff.Until.After(s.At) {
-		fmt.Fprintf(w, "  nothing is sent before %s: %s\n", stamp(s.Backoff.Until), s.Backoff.Why)
-	}
+	printHalts(w, s, where)
 	fmt.Fprintf(w, "  sends     %d left now", s.Left)
 	for _, q := range s.Quota {
 		fmt.Fprintf(w, "; %d of %d used this %s", q.Used, q.Max, q.Window)
@@ -144,22 +137,40 @@ func printApp(w io.Writer, s bridge.Status) {
 		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(s.Failed[rule], "event", "events"))
 	}
 	for _, m := range s.Mutes {
-		fmt.Fprintf(w, "  muted     %s: %s until %s, %s\n", m.ID, m.Scope(), stamp(m.Until), m.Why)
+		fmt.Fprintf(w, "  muted     %s: %s until %s, %s (belfry unmute %[1]s%[5]s)\n", m.ID, m.Scope(), stamp(m.Until), m.Why, where)
 	}
 	if s.Sending != nil {
-		fmt.Fprintf(w, "  sending   %s to %s, since %s\n", s.Sending.ID, s.Sending.Audience, stamp(s.Sending.Started))
+		fmt.Fprintf(w, "  sending   %s, %s, since %s\n", s.Sending.ID, s.Sending.Name(), stamp(s.Sending.Started))
 	}
 	for _, b := range s.InDoubt {
-		fmt.Fprintf(w, "  IN DOUBT  %s to %s, %s, %s: %s\n"+
-			"            if it was sent:     belfry resolve %[1]s --sent\n            if it was not sent: belfry resolve %[1]s --not-sent\n",
-			b.ID, b.Audience, plural(b.Count, "item", "items"), stamp(b.Started), b.Message)
+		fmt.Fprintf(w, "  IN DOUBT  %s, %s, %s, since %s: %s\n"+
+			"            if it was sent:     belfry resolve %[1]s --sent%[6]s\n            if it was not sent: belfry resolve %[1]s --not-sent%[6]s\n",
+			b.ID, b.Name(), plural(b.Count, "item", "items"), stamp(b.Started), b.Message, where)
 	}
 	fmt.Fprintf(w, "  digests   %d", len(s.Digests))
 	if n, events := orphaned(s); n > 0 {
 		fmt.Fprintf(w, ", %d of them orphaned with %s: the rules no longer have %s audience or template", n,
 			plural(events, "event", "events"), its(n))
 	}
-	fmt.Fprintln(w, " (belfry digests)")
+	fmt.Fprintf(w, " (belfry digests%s)\n", where)
+}
+
+// printHalts says what keeps an app from sending at all.
+func printHalts(w io.Writer, s bridge.Status, where string) {
+	if !s.CaughtUp {
+		fmt.Fprintln(w, "  catching up: nothing is sent until the backlog is read")
+	}
+	if s.Paused != nil {
+		fmt.Fprintf(w, "  PAUSED since %s: %s (belfry resume --app %s%s)\n", stamp(s.Paused.Since), s.Paused.Why, s.App, where)
+	}
+	if s.Backoff != nil && s.Backoff.Until.After(s.At) {
+		what := "CANNOT SEND"
+		if s.Backoff.Throttled {
+			what = "THROTTLED"
+		}
+		fmt.Fprintf(w, "  %s since %s, %s; nothing is sent before %s: %s\n            %s\n", what, stamp(s.Backoff.Since),
+			plural(s.Backoff.Times, "try", "tries"), stamp(s.Backoff.Until), s.Backoff.Why, s.Backoff.Remedy())
+	}
 }
 
 func its(n int) string {
@@ -186,19 +197,15 @@ func printDigests(w io.Writer, s bridge.Status) {
 		return
 	}
 	for _, b := range s.InDoubt {
-		fmt.Fprintf(w, "%s  %s / %s  IN DOUBT since %s: %s\n", b.ID, b.Audience, b.Template, stamp(b.Started), b.Message)
+		fmt.Fprintf(w, "%s  %s  IN DOUBT since %s: %s\n", b.ID, b.Name(), stamp(b.Started), b.Message)
 		printTexts(w, b.Texts)
 	}
 	for _, d := range s.Digests {
-		group := ""
-		if d.Group != "" {
-			group = " / " + d.Group
-		}
 		about := ""
 		if d.Approximate {
 			about = "about "
 		}
-		fmt.Fprintf(w, "%s  %s / %s%s  %s%s, %s\n  %s\n", d.Digest, d.Audience, d.Template, group, about, plural(d.Count, "item", "items"), d.Priority, d.Why)
+		fmt.Fprintf(w, "%s  %s  %s%s, %s\n  %s\n", d.Digest, d.Name(), about, plural(d.Count, "item", "items"), d.Priority, d.Why)
 		printTexts(w, d.Texts)
 	}
 	if len(s.Digests)+len(s.InDoubt) == 0 {

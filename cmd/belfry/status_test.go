@@ -13,11 +13,11 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 	s := bridge.Status{App: "campus", Role: bridge.RoleOwner, CaughtUp: true, At: time.Now()}
 	text := func() string {
 		var out strings.Builder
-		printApp(&out, s)
+		printApp(&out, s, " --nats nats://n1:4222")
 		return out.String()
 	}
 	quiet := text()
-	for _, not := range []string{"gaps", "orphaned", "overflow", "failing", "muted  ", "IN DOUBT", "dry run"} {
+	for _, not := range []string{"gaps", "orphaned", "overflow", "failing", "muted  ", "IN DOUBT", "dry run", "THROTTLED", "CANNOT SEND"} {
 		if strings.Contains(quiet, not) {
 			t.Errorf("nothing is wrong, and it says %q:\n%s", not, quiet)
 		}
@@ -29,19 +29,40 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 		{Explanation: bridge.Explanation{State: bridge.StateHeld}, Events: 4},
 	}
 	s.Failed = map[string]int{"moved": 1}
+	s.InDoubt = []bridge.BroadcastStatus{{ID: "b3", Audience: "parents", Template: "trips", Group: "north", Count: 2, Started: until, Message: "no answer"}}
+	s.Backoff = &bridge.Backoff{Since: until, Until: s.At.Add(time.Hour), Times: 2, Throttled: true, Why: "rate limit exceeded"}
 	s.Mutes = []bridge.Mute{{ID: "m7", Audience: "parents", Until: until, Why: "by Ann: a move"}}
 	loud := text()
 	for _, want := range []string{
 		"1 dead letter\n", "gaps      1: events were lost", "overflow  1 item found no room", "rule moved: an expression failed on 1 event\n",
-		"m7: audience parents until " + until.Local().Format("2006-01-02 15:04:05 MST") + ", by Ann: a move",
+		"m7: audience parents until " + until.Local().Format("2006-01-02 15:04:05 MST") + ", by Ann: a move (belfry unmute m7 --nats nats://n1:4222)",
+		"IN DOUBT  b3, parents / trips / north, 2 items, since ", "belfry resolve b3 --not-sent --nats nats://n1:4222\n",
+		"THROTTLED since " + until.Local().Format("2006-01-02 15:04:05 MST") + ", 2 tries; nothing is sent before ", "rate limit exceeded\n            somebody else sends with the same App Key",
 		"digests   2, 1 of them orphaned with 3 events: the rules no longer have its audience or template",
 	} {
 		if !strings.Contains(loud, want) {
 			t.Errorf("it lacks %q:\n%s", want, loud)
 		}
 	}
+	s.Backoff.Throttled = false
+	if got := text(); !strings.Contains(got, "CANNOT SEND since ") || strings.Contains(got, "THROTTLED") {
+		t.Errorf("a provider that is out of reach:\n%s", got)
+	}
 	s.App, s.Counts.DryRun = "campus"+dryRunSuffix, 1
 	if got := text(); !strings.Contains(got, "1 item would have been sent") {
 		t.Errorf("a dry run says\n%s", got)
+	}
+}
+
+func TestAProposedCommandSaysWhereToAndKeepsPasswords(t *testing.T) {
+	for want, o := range map[string]natsOptions{
+		"":                               {},
+		" --nats nats://n1:4222,n2:4222": {url: "nats://ann:s3cret@n1:4222, n2:4222"},
+		" --nats n1 --nats-user ann":     {url: "ann:s3cret@n1", user: "ann", password: "s3cret"},
+		` --nats-creds "my creds" --nats-password-file /run/p`: {creds: "my creds", passwordFile: "/run/p"},
+	} {
+		if got := o.again(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

@@ -175,8 +175,8 @@ func (d *daemon) lookForUnnamed(ctx context.Context, said map[string]bool) error
 		switch {
 		case len(u.sends) > 0:
 			holds[u.app] = true
-			d.conditions.Set(stream.AppUnnamed, u.app, fmt.Sprintf("the stream %s has the state of the app %s, which the rules do not name, with %s waiting; %s; until %s",
-				d.opts.stateStream, u.app, plural(u.waiting, "item", "items"), u.renamed(sortedKeys(rs.Apps)), u.until.UTC().Format(time.RFC3339)))
+			d.conditions.Set(stream.AppUnnamed, u.app, fmt.Sprintf("the stream %s has the state of the app %s, which the rules do not name, with %s waiting, and sends of it that count until %s; %s",
+				d.opts.stateStream, u.app, plural(u.waiting, "item", "items"), u.until.UTC().Format("2 Jan 15:04 MST"), u.renamed(sortedKeys(rs.Apps))))
 		case !said[u.app]:
 			said[u.app] = true
 			d.log.Warn("the stream has the state of an app that the rules do not name", "app", u.app, "waiting", u.waiting,

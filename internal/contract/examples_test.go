@@ -85,7 +85,7 @@ func examples() map[bridge.ResultState]bridge.Result {
 		r.Message = r.Gap.Why
 	})
 	add(bridge.ResultQuotaLow, app, func(r *bridge.Result) {
-		r.Quota, r.Message = usage, "1 of 3 sends of the day left; the first comes back at 2026-11-03T07:40:00Z"
+		r.Quota, r.Message = usage, "1 of 3 sends of the day left; the first comes back at 3 Nov 07:40 UTC"
 	})
 	return out
 }

@@ -76,6 +76,9 @@ func (s series) app(a *bridge.Status) {
 	s.gauge("belfry_in_doubt", "Broadcasts of which nobody knows whether they were sent.", float64(len(a.InDoubt)), "app", a.App)
 	s.gauge("belfry_sending", "1 while a broadcast is under way.", flag(a.Sending != nil), "app", a.App)
 	s.gauge("belfry_paused", "1 while the app is paused by the provider's answer or an operator.", flag(a.Paused != nil), "app", a.App)
+	backoff, throttled := a.Backoff != nil && a.Backoff.Until.After(a.At), a.Backoff != nil && a.Backoff.Throttled
+	s.gauge("belfry_throttled", "1 while nothing is sent because the provider says that the quota is used up.", flag(backoff && throttled), "app", a.App)
+	s.gauge("belfry_unreachable", "1 while nothing is sent because the last broadcast could not leave.", flag(backoff && !throttled), "app", a.App)
 	s.gauge("belfry_sends_left", "Sends left at this moment, over all windows.", float64(a.Left), "app", a.App)
 	for _, q := range a.Quota {
 		s.gauge("belfry_quota_used", "Sends that count against a window.", float64(q.Used), "app", a.App, "window", q.Window)
