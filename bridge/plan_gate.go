@@ -48,11 +48,15 @@ func quietUntil(a *mapping.Audience, top mapping.Priority, now time.Time) (time.
 	if !quiet {
 		return time.Time{}, false
 	}
-	end := atClock(local, 0, q.To)
-	if !end.After(now) {
-		end = atClock(local, 1, q.To)
+	for days := 0; ; days++ {
+		first, second := clockShows(local, days, q.To)
+		switch {
+		case first.After(now):
+			return first, true
+		case second.After(now):
+			return second, true
+		}
 	}
-	return end, true
 }
 
 // zoneOf is UTC where nobody has named a zone.
@@ -79,19 +83,44 @@ func sinceMidnight(local time.Time) time.Duration {
 }
 
 // atClock is when the wall clock shows a time of day, some days from local, or
-// has passed it, where clocks are put forward past it.
+// when it is put forward past it. Where it is put back and shows the time
+// twice, it is the first of the two.
 func atClock(local time.Time, days int, clock time.Duration) time.Time {
+	first, _ := clockShows(local, days, clock)
+	return first
+}
+
+// clockShows returns both times at which the wall clock shows a time of day;
+// on all but the days on which clocks are put back, they are the same.
+func clockShows(local time.Time, days int, clock time.Duration) (first, second time.Time) {
 	y, m, d := local.Date()
 	h, rest := int(clock/time.Hour), clock%time.Hour
 	at := time.Date(y, m, d+days, h, int(rest/time.Minute), int(rest%time.Minute/time.Second), 0, local.Location())
-	if shown := sinceMidnight(at); shown != clock%(24*time.Hour) {
-		begins, ends := at.ZoneBounds() // one of them is the change
+	begins, ends := at.ZoneBounds()
+	if shown := sinceMidnight(at); shown != clock%(24*time.Hour) { // one of them is the change
 		if !ends.IsZero() && ends.Sub(at) < at.Sub(begins) {
-			return ends
+			return ends, ends
 		}
-		return begins
+		return begins, begins
 	}
-	return at
+	if !begins.IsZero() {
+		if back := putBack(begins); at.Sub(begins) < back {
+			return at.Add(-back), at
+		}
+	}
+	if !ends.IsZero() {
+		if back := putBack(ends); ends.Sub(at) <= back {
+			return at, at.Add(back)
+		}
+	}
+	return at, at
+}
+
+// putBack is by how much the wall clock is put back at a change; negative: forward.
+func putBack(change time.Time) time.Duration {
+	_, before := change.Add(-1).Zone()
+	_, after := change.Zone()
+	return time.Duration(before-after) * time.Second
 }
 
 // QuietThrough says whether an audience is left alone, by an item of some

@@ -92,9 +92,8 @@ func (m *Memo) learn(t *table, at time.Time) {
 		!at.Before(m.from) && at.Before(m.until) {
 		return
 	}
-	y, mo, d := local.Date()
 	*m = Memo{app: t.App, forecast: t.Forecast, version: version, slot: slot, lives: lives(t.App), price: -1, cells: m.cells,
-		from: time.Date(y, mo, d, 0, 0, 0, 0, local.Location()), until: time.Date(y, mo, d+1, 0, 0, 0, 0, local.Location())}
+		from: atClock(local, 0, 0), until: atClock(local, 1, 0)}
 	if t.Forecast == nil {
 		m.paths = []pathValues{{weight: 1}}
 		return

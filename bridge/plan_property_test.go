@@ -96,6 +96,9 @@ type town struct {
 func (w *town) run(arrivals []planArrival, extra []time.Time) {
 	w.state = NewState("town", "test")
 	end := planStart.Add(80 * time.Hour)
+	if len(arrivals) > 0 {
+		end = later(end, arrivals[len(arrivals)-1].at.Add(10*time.Hour))
+	}
 	var wake time.Time
 	for {
 		now := end

@@ -11,8 +11,7 @@ const Ahead = 100
 
 // Outlook is what may come: days like this one, replayed.
 type Outlook struct {
-	From  time.Time // the midnight at or before now
-	Paths []Path    // their weights add up to 1
+	Paths []Path // their weights add up to 1
 }
 
 // Path is one way that today and tomorrow may go.
@@ -25,7 +24,7 @@ type Path struct {
 type PathRow struct {
 	Key      string
 	Priority int
-	Counts   [Ahead]float64 // arrivals in each slot from Outlook.From on
+	Counts   [Ahead]float64 // arrivals in each slot from the midnight before now on
 }
 
 const (
@@ -48,8 +47,7 @@ const (
 // few are known, the last one is the prior.
 func (f *Forecast) Outlook(now time.Time) Outlook {
 	f = f.by(now)
-	y, m, d := now.Date()
-	out := Outlook{From: time.Date(y, m, d, 0, 0, 0, 0, now.Location())}
+	var out Outlook
 	today, total := dayNumber(now), 0.0
 	few := f.alike(today) < knownAfter
 	learning := f.Learning(now)
