@@ -17,8 +17,7 @@ type Options struct {
 // once; the RuleSet is nil if any of them is an error. file is only a name
 // for messages.
 func Compile(file string, src []byte, opts Options) (*RuleSet, Problems) {
-	r := &report{src: newSource(file, src)}
-	root := parseTree(r.src, src, r)
+	r, root := readFile(file, src)
 	if root == nil {
 		return nil, r.all()
 	}

@@ -139,3 +139,12 @@ func TestAnEveryoneAudienceNeedsBothConsents(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Some editors write one.
+func TestAByteOrderMarkIsPassedOver(t *testing.T) {
+	src := school{}.source()
+	want, problems := mapping.Compile("rules.yaml", []byte("\uFEFF"+src), mapping.Options{LookupEnv: campusEnv()})
+	if want == nil || len(problems) > 0 {
+		t.Errorf("the file is refused: %v", problems)
+	}
+}

@@ -32,7 +32,11 @@ func (d *decoder) value(n *node, v reflect.Value, name string, tag reflect.Struc
 			d.hintf(n.at, "remove the key, or give it a value", "cannot leave %s empty", name)
 			return
 		}
+		before := len(d.problems)
 		c.decode(d, n, name)
+		if t, ok := c.(*text); ok && len(d.problems) == before && tag.Get("enum") == "" {
+			d.filled(n, t, name)
+		}
 		d.enum(n, v, name, tag)
 		return
 	}
@@ -44,6 +48,18 @@ func (d *decoder) value(n *node, v reflect.Value, name string, tag reflect.Struc
 		d.value(n, v.Elem(), name, tag)
 	case reflect.Slice:
 		d.list(n, v, name, tag)
+	}
+}
+
+// filled refuses empty text: whoever wrote it meant something, and without it
+// an audience, for one, would be wider than that.
+func (d *decoder) filled(n *node, t *text, name string) {
+	switch {
+	case strings.TrimSpace(t.Value) != "":
+	case t.secret:
+		d.hintf(n.at, "what stands for ${…} has no text in it", "cannot leave %s empty", name)
+	default:
+		d.hintf(n.at, "remove it, or give it a value", "cannot leave %s empty", name)
 	}
 }
 
@@ -71,12 +87,15 @@ func (d *decoder) enum(n *node, v reflect.Value, name string, tag reflect.Struct
 func (d *decoder) list(n *node, v reflect.Value, name string, tag reflect.StructTag) {
 	items := n.items
 	switch {
-	case n.kind == nullNode:
+	case n.kind == nullNode, n.kind == listNode && len(items) == 0 && tag.Get("need") == "true" && v.Type() == reflect.TypeFor[[]text]():
 		d.hintf(n.at, "remove the key, or give it a value", "cannot leave %s empty", name)
 	case n.kind != listNode && strings.HasSuffix(tag.Get("yaml"), ",one"):
 		items = []*node{n}
 	case n.kind != listNode:
 		d.hintf(n.at, "put it into [ ]", "cannot use %s as %s: want a list", n.kind, name)
+	}
+	if n.kind == listNode {
+		v.Set(reflect.MakeSlice(v.Type(), 0, len(items))) // [] is not the same as nothing
 	}
 	for i, item := range items {
 		e := reflect.New(v.Type().Elem()).Elem()

@@ -42,6 +42,8 @@ func (a *App) Render(v View) (Rendered, error) {
 		return Rendered{}, fmt.Errorf("cannot render digest %s: there is no template %q in the rules", v.ID, v.Template)
 	case audience.HasUsers && len(v.Users) == 0:
 		return Rendered{}, fmt.Errorf("cannot render digest %s: nobody is in its user audience %q", v.ID, v.Audience)
+	case !audience.Everyone && audience.Package == "" && len(v.Users) == 0: // who compiles rules sees to it
+		return Rendered{}, fmt.Errorf("cannot render digest %s: its audience %q names nobody", v.ID, v.Audience)
 	case len(v.Users) > MaxUsers:
 		return Rendered{}, fmt.Errorf("cannot render digest %s: %d users are more than %d", v.ID, len(v.Users), MaxUsers)
 	}

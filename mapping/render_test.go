@@ -210,3 +210,10 @@ func TestRenderingFailsWhenANameIsGone(t *testing.T) {
 		}
 	}
 }
+func TestWhatWouldAddressNobodyInParticularIsNotRendered(t *testing.T) {
+	app := school{}.compile(t)
+	app.Audiences["students"].Package = ""
+	if _, err := app.Render(viewOf("a")); err == nil || !strings.Contains(err.Error(), "names nobody") {
+		t.Errorf("rendered, or refused with %v", err)
+	}
+}

@@ -97,7 +97,9 @@ func (*text) schema(tag reflect.StructTag) schema {
 	if tag.Get("enum") != "" {
 		return anyOf(schema{"enum": choice(tag)}, later())
 	}
-	return anyScalar()
+	s := anyScalar()
+	s["pattern"] = `\S`
+	return s
 }
 
 func (*code) schema(tag reflect.StructTag) schema {

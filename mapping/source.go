@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -15,6 +16,24 @@ type source struct {
 	file   string
 	lines  []string
 	hidden map[int]int // by line: the column of its first unknown key
+}
+
+// byteOrderMark is what some editors put before UTF-8.
+var byteOrderMark = []byte("\uFEFF")
+
+// readFile reads a file as a tree; nil when it is not YAML.
+func readFile(file string, src []byte) (*report, *node) {
+	src = bytes.TrimPrefix(src, byteOrderMark)
+	r := &report{src: newSource(file, src)}
+	for i, line := range r.src.lines {
+		if valid := strings.ToValidUTF8(line, "\uFFFD"); valid != line {
+			r.src.lines[i] = valid
+			col := utf8.RuneCountInString(valid[:strings.Index(valid, "\uFFFD")]) + 1
+			r.hintf(pos{i + 1, col}, "save the file as UTF-8", "cannot read what is not UTF-8")
+			return r, nil
+		}
+	}
+	return r, parseTree(r.src, src, r)
 }
 
 func newSource(file string, src []byte) *source {

@@ -21,8 +21,7 @@ func (v *offset) decode(d *decoder, n *node, name string) {
 // ParseTests reads a file of rule tests. All problems are found at once; the
 // TestFile is nil if any of them is an error. file is only a name for messages.
 func ParseTests(file string, src []byte) (*TestFile, Problems) {
-	r := &report{src: newSource(file, src)}
-	root := parseTree(r.src, src, r)
+	r, root := readFile(file, src)
 	if root == nil {
 		return nil, r.all()
 	}
@@ -55,7 +54,10 @@ func textMap(n named[code]) map[string]string {
 }
 
 func (d *testDoc) test(r *report) RuleTest {
-	t := RuleTest{Name: d.Name.text, Line: d.at.line, For: d.For.D}
+	t := RuleTest{Name: d.Name.text, Line: d.at.line}
+	if d.For.set {
+		t.For = &d.For.D
+	}
 	if d.Start.set {
 		var err error
 		if t.Start, err = time.Parse(time.RFC3339, d.Start.text); err != nil {
@@ -192,7 +194,10 @@ func (v *offset) given() *time.Duration {
 }
 
 func texts(cs []code) []string {
-	var out []string
+	if cs == nil {
+		return nil
+	}
+	out := make([]string, 0, len(cs)) // [] expects nothing
 	for _, c := range cs {
 		out = append(out, c.text)
 	}

@@ -37,7 +37,7 @@ func TestAFileOfTestsIsReadWithItsPlaces(t *testing.T) {
 	}
 	start := time.Date(2026, 11, 2, 1, 0, 0, 0, time.UTC)
 	want := []mapping.RuleTest{{
-		Name: "two make one", Line: 4, Start: start, For: 2 * time.Hour,
+		Name: "two make one", Line: 4, Start: start, For: new(2 * time.Hour),
 		Events: []mapping.TestEvent{
 			{Line: 8, Subject: "a.b", ID: "e1", Headers: map[string]string{"X": "y"}, Data: []byte(`{"n":7,"f":1.50,"s":"x","l":[true,null],"t":"2026-11-02T10:00:00+08:00"}`)},
 			{Line: 9, At: 90 * time.Second, Subject: "a.c", Headers: map[string]string{}, Text: pointer("not JSON")},

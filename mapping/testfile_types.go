@@ -17,8 +17,8 @@ type TestFile struct {
 type RuleTest struct {
 	Name   string
 	Line   int
-	Start  time.Time     // the moment of At 0
-	For    time.Duration // how long to go on after the last event; 0: until nothing is pending
+	Start  time.Time      // the moment of At 0
+	For    *time.Duration // how long to go on after the last event; nil: until nothing is pending
 	Events []TestEvent
 	Expect Expectation
 }

@@ -76,8 +76,8 @@ func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTes
 	if err != nil {
 		return err
 	}
-	if t.For > 0 {
-		d.AdvanceTo(last.Add(t.For))
+	if t.For != nil {
+		d.AdvanceTo(last.Add(*t.For))
 	} else {
 		toTheEnd(d)
 	}
