@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"strings"
 	"time"
 
 	"github.com/belfry-bridge/belfry/mapping"
@@ -34,6 +35,60 @@ type Broadcast struct {
 	Package     string         `json:"package,omitempty"`
 	Cuts        []mapping.Cut  `json:"cuts,omitempty"`
 	Outcome     *Outcome       `json:"outcome,omitempty"`
+}
+
+// Fates says what has become, since a broadcast left, of the items that it
+// holds: so many go again if it turns out that it was not sent.
+type Fates struct {
+	Again     int `json:"again"`
+	Expired   int `json:"expired,omitempty"`
+	Cancelled int `json:"cancelled,omitempty"`
+	Replaced  int `json:"replaced,omitempty"` // by newer news with the same key
+}
+
+// Fates are those of its items at now.
+func (b *Broadcast) Fates(now time.Time) Fates {
+	var f Fates
+	for i := range b.Digest.Items {
+		switch it := &b.Digest.Items[i]; {
+		case it.Replaced:
+			f.Replaced++
+		case it.Cancelled:
+			f.Cancelled++
+		case !it.Expires.After(now):
+			f.Expired++
+		default:
+			f.Again++
+		}
+	}
+	for i := range b.Digest.Rest {
+		if r := &b.Digest.Rest[i]; r.ends().After(now) {
+			f.Again += r.Count
+		} else {
+			f.Expired += r.Count
+		}
+	}
+	return f
+}
+
+// String is empty where all items go again.
+func (f Fates) String() string {
+	var gone []string
+	for _, g := range []struct {
+		n         int
+		one, many string
+	}{{f.Expired, "has expired", "have expired"}, {f.Cancelled, "was cancelled", "were cancelled"}, {f.Replaced, "was replaced by newer news", "were replaced by newer news"}} {
+		if g.n > 0 {
+			gone = append(gone, plural(g.n, g.one, g.many))
+		}
+	}
+	switch {
+	case len(gone) == 0:
+		return ""
+	case f.Again == 0:
+		return "nothing of it goes again: " + strings.Join(gone, ", ")
+	}
+	return plural(f.Again, "item goes", "items go") + " again; " + strings.Join(gone, ", ")
 }
 
 // OutcomeKind is the class of what a send came to (architecture, section 6).

@@ -11,8 +11,9 @@ import (
 // Bucket counts items whose text and data were not kept.
 type Bucket struct {
 	Priority mapping.Priority `json:"priority"`
-	ReadyBy  time.Time        `json:"ready_by"` // the latest of its items
-	Expires  time.Time        `json:"expires"`  // the latest of its items
+	ReadyBy  time.Time        `json:"ready_by"`      // the latest of its items
+	Expires  time.Time        `json:"expires"`       // of its items, rounded up: what goes into one bucket
+	Last     time.Time        `json:"last,omitzero"` // the latest expiry of its items; zero in an old state
 	Count    int              `json:"count"`
 	IDs      []string         `json:"ids,omitempty"` // event ids, the first ones
 
@@ -23,6 +24,14 @@ const (
 	bucketsPerLife = 8    // how finely Rest tells expiries apart: an eighth of an item's life
 	maxIDs         = 1000 // event ids in one result, and in one digest
 )
+
+// ends is when the last of its items expires; with it go the others.
+func (b *Bucket) ends() time.Time {
+	if b.Last.IsZero() {
+		return b.Expires
+	}
+	return b.Last
+}
 
 // countOnly puts an item into Rest. Its expiry is rounded up, never down.
 func (d *Digest) countOnly(it mapping.Item) {
@@ -48,7 +57,7 @@ func compareBuckets(a, b Bucket) int {
 
 func (b *Bucket) add(it *mapping.Item, idRoom int) {
 	b.Count++
-	b.ReadyBy = later(b.ReadyBy, it.ReadyBy)
+	b.ReadyBy, b.Last = later(b.ReadyBy, it.ReadyBy), later(b.Last, it.Expires)
 	if idRoom > 0 && it.EventID != "" {
 		b.IDs = append(b.IDs, it.EventID)
 		b.idBytes += idSize(it.EventID)

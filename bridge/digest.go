@@ -77,7 +77,7 @@ func (d *Digest) Expires() time.Time {
 		first = earlier(first, d.Items[i].Expires)
 	}
 	for i := range d.Rest {
-		first = earlier(first, d.Rest[i].Expires)
+		first = earlier(first, d.Rest[i].ends())
 	}
 	return first
 }
@@ -249,11 +249,14 @@ func (d *Digest) expire(now time.Time) (events int, ids []string) {
 		}
 	}
 	d.Items = slices.DeleteFunc(d.Items, func(it mapping.Item) bool { return !it.Expires.After(now) })
-	for len(d.Rest) > 0 && !d.Rest[0].Expires.After(now) {
-		events, ids = events+d.Rest[0].Count, append(ids, d.Rest[0].IDs...)
-		d.Events -= d.Rest[0].Count
-		d.Rest = slices.Delete(d.Rest, 0, 1)
-	}
+	d.Rest = slices.DeleteFunc(d.Rest, func(b Bucket) bool {
+		if b.ends().After(now) {
+			return false
+		}
+		events, ids = events+b.Count, append(ids, b.IDs...)
+		d.Events -= b.Count
+		return true
+	})
 	if d.Last != nil && !d.Last.Expires.After(now) {
 		d.Last = nil
 	}
@@ -273,13 +276,16 @@ func (d *Digest) recountKeys() {
 	d.Seen = len(d.Items)
 }
 
-// merge takes an older digest back under this newer one: of two items with
-// the same key the newer stays. It returns how many events were replaced.
+// merge takes an older digest back under this newer one. Either may have items
+// that are newer than some of the other's, where several were in doubt: of two
+// with the same key the newer stays. It returns how many events were replaced.
 func (d *Digest) merge(old *Digest, keep int) (replaced int) {
-	newer, newerLast := d.Items, d.Last
-	d.Items, d.Last = slices.Clone(old.Items), nil
+	last := latest(d, old)
 	d.Events += old.Events
-	for _, it := range newer {
+	items := slices.Concat(old.Items, d.Items)
+	slices.SortStableFunc(items, func(a, b mapping.Item) int { return a.Arrived.Compare(b.Arrived) })
+	d.Items, d.Last = nil, nil
+	for _, it := range items {
 		if i := d.kept(it.Key); i >= 0 {
 			d.Items = slices.Delete(d.Items, i, i+1)
 			d.Events--
@@ -295,15 +301,37 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 	for _, b := range old.Rest {
 		into := d.bucket(b.Priority, b.Expires)
 		into.Count += b.Count
-		into.ReadyBy = later(into.ReadyBy, b.ReadyBy)
+		into.ReadyBy, into.Last = later(into.ReadyBy, b.ReadyBy), later(into.Last, b.ends())
 		into.IDs = append(into.IDs, b.IDs[:max(0, min(len(b.IDs), d.idRoom()))]...)
 		into.measure()
 	}
-	d.Last = newerLast
+	if i := d.kept(last.Key); i < len(d.Items)-1 && !last.Arrived.IsZero() {
+		d.Last = &last
+	}
 	d.Keys.Merge(&old.Keys)
 	d.Seen = max(d.Keys.Count(), len(d.Items)) // an estimate, where the key sets were shrunk
 	d.inherit(old)
 	return replaced
+}
+
+// latest is the item of two digests that has arrived last.
+func latest(d, old *Digest) mapping.Item {
+	a, b := old.latest(), d.latest()
+	if a.Arrived.After(b.Arrived) {
+		return a
+	}
+	return b
+}
+
+// latest is the item that has arrived last, as far as it is known.
+func (d *Digest) latest() (it mapping.Item) {
+	if d.Last != nil {
+		return *d.Last
+	}
+	if len(d.Items) > 0 {
+		it = d.Items[len(d.Items)-1]
+	}
+	return it
 }
 
 func (d *Digest) inherit(old *Digest) {

@@ -140,6 +140,11 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 			d.Trace = traceParent(m.Header)
 		}
 	})
+	for _, b := range s.underWay() {
+		if i := b.Digest.kept(it.Key); i >= 0 && b.Digest.key() == k {
+			b.Digest.Items[i].Replaced = true
+		}
+	}
 }
 
 func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Message) {
@@ -158,14 +163,18 @@ func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Messag
 	s.cancelUnderWay(match)
 }
 
+// underWay lists the broadcasts that may be leaving, or may have left.
+func (s *State) underWay() []*Broadcast {
+	if s.Sending == nil {
+		return s.Held
+	}
+	return append(slices.Clone(s.Held), s.Sending)
+}
+
 // cancelUnderWay marks what may be leaving at this moment, or may have left.
 // If it turns out that it did not, restore takes it out.
 func (s *State) cancelUnderWay(match *mapping.Match) {
-	under := slices.Clone(s.Held)
-	if s.Sending != nil {
-		under = append(under, s.Sending)
-	}
-	for _, b := range under {
+	for _, b := range s.underWay() {
 		if b.Digest.Audience != match.Audience && match.Audience != "" {
 			continue
 		}

@@ -26,7 +26,7 @@ func (t *table) weigh(d *Digest) row {
 		note(d.Items[i].Priority, d.Items[i].Expires)
 	}
 	for _, b := range d.Rest {
-		note(b.Priority, b.Expires)
+		note(b.Priority, b.ends())
 	}
 	return r
 }
@@ -69,7 +69,7 @@ func (d *Digest) worth(w *worths, at time.Time) float64 {
 	}
 	for i := range d.Rest {
 		b := &d.Rest[i]
-		sum += w[b.Priority] * float64(b.Count) * Usefulness(b.ReadyBy, b.Expires, at)
+		sum += w[b.Priority] * float64(b.Count) * Usefulness(b.ReadyBy, b.ends(), at)
 	}
 	return sum
 }
@@ -94,7 +94,7 @@ func (d *Digest) curve(w *worths, from time.Time, hours []float64) []float64 {
 		add(w[d.Items[i].Priority], d.Items[i].ReadyBy, d.Items[i].Expires)
 	}
 	for i := range d.Rest {
-		add(w[d.Rest[i].Priority]*float64(d.Rest[i].Count), d.Rest[i].ReadyBy, d.Rest[i].Expires)
+		add(w[d.Rest[i].Priority]*float64(d.Rest[i].Count), d.Rest[i].ReadyBy, d.Rest[i].ends())
 	}
 	return out
 }

@@ -119,7 +119,12 @@ func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, now 
 // restore puts a digest back, under the items that have come since.
 func (s *State) restore(app *mapping.App, old *Digest) {
 	for _, it := range slices.Clone(old.Items) {
-		if it.Cancelled {
+		switch {
+		case it.Replaced: // by what has been sent since, or waits
+			old.Items = slices.Delete(old.Items, old.kept(it.Key), old.kept(it.Key)+1)
+			old.forget(it.Key, 1)
+			s.Counts.Replaced++
+		case it.Cancelled:
 			old.cancel(it.Key, []string{it.Rule})
 			s.Counts.Cancelled++
 			s.drop(dropCancelled, old, 1, []string{it.EventID})

@@ -85,6 +85,7 @@ type BroadcastStatus struct {
 	Events   int            `json:"events"`
 	Started  time.Time      `json:"started"`
 	Message  string         `json:"message,omitempty"`
+	Fates    Fates          `json:"fates"` // of its items, if it was not sent
 	Texts    []string       `json:"texts,omitempty"`
 }
 
@@ -145,11 +146,11 @@ func (t *tenure) snapshot(now time.Time) Status {
 		}
 	}
 	if st.Sending != nil {
-		b := broadcastStatus(st.Sending)
+		b := broadcastStatus(st.Sending, now)
 		s.Sending = &b
 	}
 	for _, b := range st.Held {
-		s.InDoubt = append(s.InDoubt, broadcastStatus(b))
+		s.InDoubt = append(s.InDoubt, broadcastStatus(b, now))
 	}
 	return s
 }
@@ -179,11 +180,11 @@ func (t *tenure) digestStatus() []DigestStatus {
 	return out
 }
 
-func broadcastStatus(b *Broadcast) BroadcastStatus {
+func broadcastStatus(b *Broadcast, now time.Time) BroadcastStatus {
 	d := b.Digest
 	s := BroadcastStatus{
 		ID: b.ID, State: b.State, Audience: d.Audience, Template: d.Template, Group: d.Group,
-		Count: d.Count(), Events: d.Events, Started: b.Started, Texts: texts(d.Items),
+		Count: d.Count(), Events: d.Events, Started: b.Started, Texts: texts(d.Items), Fates: b.Fates(now),
 	}
 	if b.Outcome != nil {
 		s.Message = b.Outcome.Message

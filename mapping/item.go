@@ -25,6 +25,8 @@ type Item struct {
 	Priority Priority        `json:"priority"`
 	// Cancelled while its broadcast was under way or in doubt: it is not sent again.
 	Cancelled bool `json:"cancelled,omitempty"`
+	// Replaced by newer news with its key meanwhile: neither.
+	Replaced bool `json:"replaced,omitempty"`
 }
 
 // Gather is a coalescing window: how long a digest waits for more items.

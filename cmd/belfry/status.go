@@ -143,9 +143,13 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 		fmt.Fprintf(w, "  sending   %s, %s, since %s\n", s.Sending.ID, s.Sending.Name(), stamp(s.Sending.Started))
 	}
 	for _, b := range s.InDoubt {
+		fates := b.Fates.String()
+		if fates != "" {
+			fates = " (" + fates + ")"
+		}
 		fmt.Fprintf(w, "  IN DOUBT  %s, %s, %s, since %s: %s\n"+
-			"            if it was sent:     belfry resolve %[1]s --sent%[6]s\n            if it was not sent: belfry resolve %[1]s --not-sent%[6]s\n",
-			b.ID, b.Name(), plural(b.Count, "item", "items"), stamp(b.Started), b.Message, where)
+			"            if it was sent:     belfry resolve %[1]s --sent%[6]s\n            if it was not sent: belfry resolve %[1]s --not-sent%[6]s%[7]s\n",
+			b.ID, b.Name(), plural(b.Count, "item", "items"), stamp(b.Started), b.Message, where, fates)
 	}
 	fmt.Fprintf(w, "  digests   %d", len(s.Digests))
 	if n, events := orphaned(s); n > 0 {
@@ -198,6 +202,9 @@ func printDigests(w io.Writer, s bridge.Status) {
 	}
 	for _, b := range s.InDoubt {
 		fmt.Fprintf(w, "%s  %s  IN DOUBT since %s: %s\n", b.ID, b.Name(), stamp(b.Started), b.Message)
+		if fates := b.Fates.String(); fates != "" {
+			fmt.Fprintf(w, "  if it was not sent, %s\n", fates)
+		}
 		printTexts(w, b.Texts)
 	}
 	for _, d := range s.Digests {

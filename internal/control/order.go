@@ -149,11 +149,18 @@ func (o Order) known(app *mapping.App) error {
 func names[V any](m map[string]V) string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }
 
 func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
+	fates := ""
+	if i := slices.IndexFunc(s.Held, func(b *bridge.Broadcast) bool { return b.ID == o.Broadcast }); i >= 0 {
+		fates = s.Held[i].Fates(now).String()
+	}
 	if err := s.Resolve(app, o.Broadcast, o.Sent, "by "+o.By, now); err != nil {
 		return Answer{}, err
 	}
 	if o.Sent {
 		return Answer{Text: o.Broadcast + " counts as sent"}, nil
+	}
+	if fates != "" {
+		return Answer{Text: o.Broadcast + " counts as not sent, the send is refunded; " + fates}, nil
 	}
 	return Answer{Text: o.Broadcast + " counts as not sent: its items are back in their digest, the send is refunded"}, nil
 }

@@ -53,6 +53,12 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 			t.Errorf("%s: the answer names the mute %q, there are %+v", tt.name, answer.Mute, s.Mutes)
 		}
 	}
+	d := &bridge.Digest{Items: []mapping.Item{{Key: "a", Expires: now}, {Key: "b", Expires: now.Add(1)}}}
+	s.Held = []*bridge.Broadcast{{ID: "b1", Digest: d}}
+	answer, err := Order{Verb: Resolve, Broadcast: "b1"}.carryOut(s, app, now)
+	if want := "the send is refunded; 1 item goes again; 1 has expired"; err != nil || !strings.Contains(answer.Text, want) {
+		t.Errorf("resolved with %+v, %v; want %q", answer, err, want)
+	}
 	mute := Order{Verb: Mute, Until: now.Add(time.Hour)}
 	for len(s.Mutes) < maxMutes {
 		if _, err := mute.carryOut(s, app, now); err != nil {

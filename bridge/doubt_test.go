@@ -1,0 +1,130 @@
+package bridge_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// tell publishes news with a text of its own.
+func (w *world) tell(id, text string) {
+	w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"` + id + `","text":"` + text + `"}`)})
+	w.settle()
+}
+
+// doubtful restarts with rules whose items have texts of their own, and a
+// provider whose first answers are lost.
+func (w *world) doubtful(answers int) {
+	w.end()
+	w.rules = compile(w.t, strings.Replace(scenarioRules, "{{ .data.id }}", "{{ .data.text }}", 1))
+	w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
+		if n <= answers {
+			return bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer", At: time.Now()}
+		}
+		return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+	}
+	w.start()
+}
+
+func (w *world) order(do func(s *bridge.State, app *mapping.App, now time.Time) error) {
+	w.t.Helper()
+	if err := w.bridge.Do(w.t.Context(), do); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestNewerNewsStayInWhateverOrderDoubtsAreResolved(t *testing.T) {
+	for name, reverse := range map[string]bool{"older first": false, "newer first": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.doubtful(2)
+				w.tell("gate", "until ten")
+				w.tell("door", "open")
+				w.pass(3 * time.Minute)
+				w.tell("yard", "closed")
+				w.tell("gate", "all day")
+				w.pass(3 * time.Minute)
+				w.wantSends(2)
+				var ids []string
+				for _, b := range w.bridge.Status().InDoubt {
+					ids = append(ids, b.ID)
+				}
+				if reverse {
+					slices.Reverse(ids)
+				}
+				w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
+					for _, id := range ids {
+						if err := s.Resolve(app, id, false, "by ops", now); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				w.pass(3 * time.Minute)
+				w.wantSends(3)
+				if got := w.said(3); got != "[open][closed][all day]+0" {
+					t.Errorf("said %q, want the newest of the gate, in order of arrival", got)
+				}
+				if c := w.bridge.Status().Counts; c.Replaced != 1 || c.Sent != 3 {
+					t.Errorf("counts %+v, want one replaced and three sent", c)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatNewerNewsHaveReplacedIsNotSentAfterThem(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.doubtful(1)
+		w.tell("gate", "until ten")
+		w.tell("door", "open")
+		w.pass(3 * time.Minute)
+		w.tell("gate", "all day")
+		w.pass(3 * time.Minute)
+		w.wantSends(2)
+		b := w.bridge.Status().InDoubt[0]
+		if got := b.Fates.String(); got != "1 item goes again; 1 was replaced by newer news" {
+			t.Errorf("it is said that %q", got)
+		}
+		w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
+			return s.Resolve(app, b.ID, false, "by ops", now)
+		})
+		w.pass(2 * time.Hour)
+		w.wantSends(3)
+		if got := w.said(3); got != "[open]+0" {
+			t.Errorf("said %q after the newer news", got)
+		}
+		if c := w.bridge.Status().Counts; c.Replaced != 1 || c.Sent != 2 {
+			t.Errorf("counts %+v, want one replaced and two sent", c)
+		}
+	})
+}
+
+func TestTheFatesOfWhatIsInDoubtAreTold(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.doubtful(1)
+		w.tell("gate", "until ten")
+		w.pass(3 * time.Minute)
+		w.restored("gate")
+		w.pass(time.Minute)
+		if got := w.bridge.Status().InDoubt[0].Fates.String(); got != "nothing of it goes again: 1 was cancelled" {
+			t.Errorf("it is said that %q", got)
+		}
+	})
+	inWorld(t, func(w *world) {
+		w.doubtful(1)
+		w.tell("gate", "until ten")
+		w.tell("door", "open")
+		w.pass(7 * time.Hour)
+		w.tell("yard", "closed") // a new look
+		w.pass(time.Second)
+		if got := w.bridge.Status().InDoubt[0].Fates.String(); got != "nothing of it goes again: 2 have expired" {
+			t.Errorf("it is said that %q", got)
+		}
+	})
+}
