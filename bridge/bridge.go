@@ -143,6 +143,8 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 		switch {
 		case errors.Is(err, ErrCorrupt):
 			b.cfg.Note("state.corrupt", err)
+		case errors.Is(err, errProvider):
+			b.cfg.Note("provider.unusable", err)
 		case errors.Is(err, ErrUnstorable):
 			b.cfg.Note("state.unstorable", fmt.Errorf("%w; this is a defect of Belfry: report it, and if the events of one rule bring it about, take the rule out of the rules file", err))
 		}
@@ -157,7 +159,7 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 // knows better. If the store can't be reached at all, the lease says so.
 func (b *Bridge) forgetTrouble() {
 	for _, name := range []string{
-		"state.unreachable", "state.corrupt", "state.unstorable", "results.unpublished", "deadletters.unpublished", "source.refused", "clock.behind", "stream.ahead",
+		"state.unreachable", "state.corrupt", "state.unstorable", "results.unpublished", "deadletters.unpublished", "source.refused", "clock.behind", "stream.ahead", "provider.unusable",
 	} {
 		b.cfg.Note(name, nil)
 	}

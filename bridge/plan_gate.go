@@ -19,7 +19,7 @@ func (t *table) gate(r *row) {
 			return
 		}
 	}
-	if t.Paused || t.Doubts >= maxHeld {
+	if t.Paused || t.Doubts >= MaxInDoubt {
 		r.state = StatePaused
 		return
 	}

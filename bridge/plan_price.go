@@ -55,7 +55,8 @@ func (t *table) byPrice() {
 }
 
 func (t *table) urgent(r *row) {
-	if until := t.echoes(r); until.After(t.Now) {
+	at := t.sendLeft(r.top)
+	if until := t.echoes(r); until.After(t.Now) && !at.IsZero() && !at.After(until) {
 		r.state, r.until = StateHeld, until
 		r.why = fmt.Sprintf("urgent news of its kind has just gone; it gathers what follows and goes at %s", t.clock(r, until))
 		t.wakeAt(until)

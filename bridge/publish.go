@@ -149,7 +149,7 @@ func (t *tenure) logResult(e OutboxEntry) {
 		t.log.Warn("the day's sends are running out", "why", e.Result.Message)
 	case e.Result.State == ResultBlocked:
 		t.log.Error("the provider refuses the app itself: it is paused", "http", e.Result.HTTPStatus, "code", e.Result.Code,
-			"message", e.Result.Message, "remedy", "mend it, then belfry resume --app "+t.name)
+			"message", e.Result.Message, "remedy", "mend it (a secret from a file is read again, one from the environment needs a restart), then belfry resume --app "+t.name)
 	case e.Result.Broadcast == "" && e.Result.Gap == nil:
 		attrs := []any{"why", e.Result.State, "audience", e.Result.Audience, "template", e.Result.Template, "events", e.Result.Events}
 		if e.Result.Message != "" {

@@ -14,10 +14,13 @@ const (
 	roomTotal  = 384 << 10 // bytes of digests; beyond it, items are only counted
 	roomItems  = 96 << 10  // of them, what user ids leave to items
 	roomFirst  = 2 << 10   // an empty digest may still keep an item of this size
-	maxHeld    = 16        // broadcasts in doubt; with as many, nothing more is sent
 	maxOutbox  = 256       // results and dead letters not yet acknowledged; beyond, reading waits
 	maxOutSize = 160 << 10 // bytes of them
 	maxDrops   = 128
+
+	// MaxInDoubt is how many broadcasts may be in doubt; with as many, nothing
+	// more is sent.
+	MaxInDoubt = 16
 )
 
 func itemSize(it *mapping.Item) int {

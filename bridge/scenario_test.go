@@ -792,6 +792,35 @@ func TestAStateThatCannotBeStoredIsNamedUntilItCan(t *testing.T) {
 	})
 }
 
+func TestRulesThatTheProvidersClientCannotUseAreNamed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		var refusal error
+		begin := func() {
+			w.startWith(func(c *bridge.Config) {
+				c.Provider = func(*mapping.App) (bridge.Provider, error) { return w.provider, refusal }
+			})
+		}
+		begin()
+		refusal = errors.New("a proxy that is none")
+		w.bridge.Reload(w.rules)
+		w.settle()
+		if got := w.trouble("provider.unusable"); !strings.Contains(got, "the old ones go on") || !strings.Contains(got, "a proxy that is none") {
+			t.Errorf("after a reload it says %q", got)
+		}
+		w.end()
+		begin()
+		if got := w.trouble("provider.unusable"); !strings.Contains(got, "cannot set up the provider of campus: a proxy") {
+			t.Errorf("after a start it says %q", got)
+		}
+		refusal = nil
+		w.pass(15 * time.Second)
+		if got := w.trouble("provider.unusable"); got != "" || w.bridge.Status().Role != bridge.RoleOwner {
+			t.Errorf("it is over, and still said: %s", got)
+		}
+	})
+}
+
 // Whether it is over, a replica that has left the app is not told.
 func TestTroubleWithAStateIsItsOwnersAlone(t *testing.T) {
 	for name, begin := range map[string]func(*world){

@@ -62,7 +62,9 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	case Accepted:
 		s.finish(app, b, ResultSent, now)
 	case OutcomeRejected:
-		if !app.Quota.CountRejected {
+		if app.Quota.CountRejected {
+			s.Ledger.Rename(b.ID, "rejected") // nothing of its kind has gone
+		} else {
 			s.Ledger.Refund(b.ID)
 		}
 		s.finish(app, b, ResultRejected, now)
@@ -166,20 +168,22 @@ const (
 func (s *State) backOff(o Outcome, now time.Time) {
 	b := Backoff{Throttled: o.Kind == Throttled, Why: o.Message, Since: now}
 	if s.Backoff != nil && s.Backoff.Throttled == b.Throttled {
-		b.Times, b.Since = s.Backoff.Times, s.Backoff.Since
+		b.Times, b.Doubled, b.Since = s.Backoff.Times, s.Backoff.Doubled, s.Backoff.Since
 	}
-	if o.CalledOff {
+	switch {
+	case o.CalledOff:
 		b.Until = now.Add(calledOffBackoff)
-	} else {
-		b.Times = min(b.Times+1, maxBackoffDouble)
+	case b.Throttled && o.RetryAfter.After(now):
+		b.Times++
+		b.Until = later(o.RetryAfter, now.Add(firstBackoff))
+	default:
+		b.Times++
 		wait, longest := firstBackoff, longestBackoff
 		if b.Throttled {
 			wait, longest = firstThrottle, longestThrottle
 		}
-		b.Until = now.Add(min(wait<<(b.Times-1), longest))
-	}
-	if b.Throttled && o.RetryAfter.After(now) {
-		b.Until = o.RetryAfter
+		b.Until = now.Add(min(wait<<b.Doubled, longest))
+		b.Doubled = min(b.Doubled+1, maxBackoffDouble)
 	}
 	s.Backoff = &b
 	s.Ledger.Throttle(b.Until)
@@ -205,6 +209,12 @@ func (s *State) doubt(app *mapping.App, b *Broadcast, now time.Time) {
 		return
 	}
 	s.Held = append(s.Held, b)
+}
+
+// EndBackoff is an operator's word that it may be tried again.
+func (s *State) EndBackoff() {
+	s.Backoff = nil
+	s.Ledger.ThrottledUntil = time.Time{}
 }
 
 // TrustClock is an operator's word that the clock is right at now: whatever was

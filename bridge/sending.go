@@ -75,6 +75,9 @@ func (t *tenure) settle(ctx context.Context, o Outcome) error {
 		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID}
 	if slices.Contains(t.state.Held, b) {
 		attrs = append(attrs, "remedy", fmt.Sprintf("find out whether it was sent, then belfry resolve %s --sent, or --not-sent", b.ID))
+		if n := len(t.state.Held); n >= MaxInDoubt {
+			t.log.Error("too many broadcasts are in doubt: nothing more is sent until one is resolved", "in_doubt", n)
+		}
 	}
 	if w := t.state.Backoff; w != nil && (o.Kind == NotSent || o.Kind == Throttled) {
 		attrs = append(attrs, "again", w.Until.UTC().Format(time.RFC3339), "remedy", w.Remedy())

@@ -79,15 +79,16 @@ type Backoff struct {
 	Until     time.Time `json:"until"`
 	Throttled bool      `json:"throttled"` // by the provider; else a send could not leave
 	Times     int       `json:"times"`     // in a row
+	Doubled   int       `json:"doubled"`   // how often the wait was made longer; not by what the provider asks for
 	Why       string    `json:"why"`
 }
 
 // Remedy is what an operator can do about it.
 func (b *Backoff) Remedy() string {
 	if b.Throttled {
-		return "somebody else sends with the same App Key, or the provider counts more strictly than the quota in the rules file: see to it, and record what others have sent with belfry quota spend"
+		return "somebody else sends with the same App Key, or the provider counts more strictly than the quota in the rules file: see to it, and record what others have sent with belfry quota spend; belfry resume tries again at once"
 	}
-	return "it is tried again by itself; is the provider's host within reach from here?"
+	return "it is tried again by itself, or at once with belfry resume; is the provider's host within reach from here?"
 }
 
 // NewState is the state of an app that has never run. born must be unique

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -83,8 +84,9 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	}
 	t.commits = committer{store: b.cfg.Store, trouble: func(err error) { b.cfg.Note("state.unreachable", err) }}
 	if t.provider, err = b.cfg.Provider(t.rules.App); err != nil {
-		return nil, fmt.Errorf("cannot set up the provider of %s: %w", b.name, err)
+		return nil, fmt.Errorf("%w of %s: %w", errProvider, b.name, err)
 	}
+	b.cfg.Note("provider.unusable", nil)
 	if t.state, err = b.claim(ctx, &t.commits, codec, t.rules.App); err != nil {
 		return nil, err
 	}
@@ -92,6 +94,9 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	t.queueUnpublished()
 	return t, nil
 }
+
+// errProvider: rules that compile, and that the provider's client can't use.
+var errProvider = errors.New("cannot set up the provider")
 
 // run is the one loop: everything that happens to the app passes through it,
 // one thing after the other.
@@ -328,8 +333,10 @@ func (t *tenure) reload(ctx context.Context) error {
 	provider, err := t.cfg.Provider(rules.App)
 	if err != nil {
 		t.log.Error("cannot use the new rules, keeping the old ones", "err", err)
+		t.cfg.Note("provider.unusable", fmt.Errorf("the new rules are not in force, the old ones go on until this replica leaves the app: %w of %s: %w", errProvider, t.name, err))
 		return nil
 	}
+	t.cfg.Note("provider.unusable", nil)
 	t.stopRead()
 	t.rules, t.provider, t.memo = rules, provider, &Memo{}
 	t.backlog = nil // not folded, so it is read again

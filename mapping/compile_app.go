@@ -133,19 +133,25 @@ func (c *compiler) baseURL(t text) string {
 		return ""
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		c.errorf(t.at, "cannot use %q as a base URL: want only https:// and a host", t.Value)
-	case u.Scheme == "http" && !isLocal(u.Hostname()):
+	case u.Scheme == "http" && !IsLocal(u.Hostname()):
 		c.hintf(t.at, "use https://: the body of a request is protected by nothing else", "cannot use http:// for %s", u.Hostname())
 	}
 	return u.Scheme + "://" + u.Host
 }
 
-// isLocal: hosts of a test set-up, which no message leaves the machine or the
-// container network for.
-func isLocal(host string) bool {
+// IsLocal says whether a host can only mean a machine nearby, for which plain
+// http:// will do: a loopback or private address, a name of a container
+// network, or one that is reserved for tests.
+func IsLocal(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.IsLoopback()
+		return ip.IsLoopback() || ip.IsPrivate()
 	}
-	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".test")
+	for _, suffix := range []string{".localhost", ".internal", ".test"} {
+		if strings.HasSuffix(host, suffix) {
+			return true
+		}
+	}
+	return !strings.Contains(host, ".")
 }
 
 func (c *compiler) sender(t text) {

@@ -83,7 +83,7 @@ func newPause(std stdio) *cobra.Command {
 
 func newResume(std stdio) *cobra.Command {
 	var app string
-	cmd := &cobra.Command{Use: "resume", Short: "Send again, after a pause or after the provider blocked the app", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "resume", Short: "Send again, after a pause, after the provider blocked the app, or before a back-off is over", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
 	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
 		return control.Order{Verb: control.Resume}, oneApp(app), nil

@@ -30,6 +30,7 @@ type rulesFile struct {
 	env  func(string) (string, bool)
 
 	glance [sha256.Size]byte // of the content a second ago; zero: there was no file; watch's goroutine only
+	reads  []string          // files that the rules name; watch's goroutine only
 
 	mu     sync.Mutex // guards what follows
 	rules  *mapping.RuleSet
@@ -45,17 +46,34 @@ func openRulesFile(path string, env func(string) (string, bool)) (*rulesFile, ma
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the rules: %w", err)
 	}
-	sum := sha256.Sum256(src)
-	f := &rulesFile{path: path, env: env, latest: sum, glance: sum, state: bridge.RulesStatus{File: path, Loaded: time.Now()}}
+	f := &rulesFile{path: path, env: env, state: bridge.RulesStatus{File: path, Loaded: time.Now()}}
 	var problems mapping.Problems
 	if f.rules, problems = f.compile(src); problems.HasErrors() {
 		return nil, problems, nil
 	}
+	f.latest = f.sum(src)
+	f.glance = f.latest
 	return f, problems, nil
 }
 
 func (f *rulesFile) compile(src []byte) (*mapping.RuleSet, mapping.Problems) {
-	return mapping.Compile(f.path, src, mapping.Options{LookupEnv: f.env, ReadFile: os.ReadFile})
+	f.reads = nil
+	return mapping.Compile(f.path, src, mapping.Options{LookupEnv: f.env, ReadFile: func(path string) ([]byte, error) {
+		f.reads = append(f.reads, path)
+		return os.ReadFile(path)
+	}})
+}
+
+// sum tells one content from another, with that of the files that it names: a
+// secret may be replaced while the rules stay as they are.
+func (f *rulesFile) sum(src []byte) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	h.Write(src)
+	for _, path := range f.reads {
+		content, _ := os.ReadFile(path) // whether it can be read is compile's to say
+		fmt.Fprintf(h, "\x00%d\x00%s", len(content), content)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 func (f *rulesFile) current() *mapping.RuleSet {
@@ -71,8 +89,7 @@ func (f *rulesFile) status() bridge.RulesStatus {
 }
 
 // watch calls use with every new version of the file that compiles, until ctx
-// ends. A hangup has it looked at again even if its bytes are the same, since
-// the secrets it names may have changed.
+// ends. A hangup has it looked at again even if its bytes are the same.
 func (f *rulesFile) watch(ctx context.Context, hangup <-chan os.Signal, log *slog.Logger, use func(*mapping.RuleSet)) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -99,7 +116,7 @@ func (f *rulesFile) watch(ctx context.Context, hangup <-chan os.Signal, log *slo
 func (f *rulesFile) settled() bool {
 	var sum [sha256.Size]byte
 	if src, err := os.ReadFile(f.path); err == nil {
-		sum = sha256.Sum256(src)
+		sum = f.sum(src)
 	}
 	same := f.glance == sum
 	f.glance = sum
@@ -116,11 +133,11 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 		f.refuse([]string{fmt.Sprintf("cannot read the rules: %v", err)}, log)
 		return nil
 	}
-	sum := sha256.Sum256(src)
-	if f.seen(sum) && !forced && !f.retryDue() {
+	if f.seen(f.sum(src)) && !forced && !f.retryDue() {
 		return nil
 	}
 	rules, problems := f.compile(src)
+	f.seen(f.sum(src)) // it may name other files than before
 	if problems.HasErrors() {
 		f.refuse(lines(errorsOf(problems)), log)
 		return nil

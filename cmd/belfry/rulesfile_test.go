@@ -150,5 +150,12 @@ func TestRulesThatWereRefusedAreUsedOnceTheSecretTheyNameIsThere(t *testing.T) {
 		if f.look(false, log) == nil || len(f.status().Problems) > 0 {
 			t.Errorf("the rules are still refused: %v", f.status().Problems)
 		}
+		if f.look(false, log) != nil {
+			t.Error("nothing has changed, and new rules are used")
+		}
+		overwrite(t, secret, "another-secret")
+		if rules := f.look(false, log); rules == nil || string(rules.Apps["campus"].Secret) != "another-secret" {
+			t.Error("a secret that was replaced is not used")
+		}
 	})
 }

@@ -167,13 +167,18 @@ func printHalts(w io.Writer, s bridge.Status, where string) {
 	if s.Paused != nil {
 		fmt.Fprintf(w, "  PAUSED since %s: %s (belfry resume --app %s%s)\n", stamp(s.Paused.Since), s.Paused.Why, s.App, where)
 	}
+	if len(s.InDoubt) >= bridge.MaxInDoubt {
+		fmt.Fprintf(w, "  STOPPED: %d broadcasts are in doubt, and nothing more is sent until one is resolved\n", len(s.InDoubt))
+	}
 	if s.Backoff != nil && s.Backoff.Until.After(s.At) {
 		what := "CANNOT SEND"
 		if s.Backoff.Throttled {
 			what = "THROTTLED"
 		}
-		fmt.Fprintf(w, "  %s since %s, %s; nothing is sent before %s: %s\n            %s\n", what, stamp(s.Backoff.Since),
-			plural(s.Backoff.Times, "try", "tries"), stamp(s.Backoff.Until), s.Backoff.Why, s.Backoff.Remedy())
+		if s.Backoff.Times > 1 {
+			what += fmt.Sprintf(" %d times", s.Backoff.Times)
+		}
+		fmt.Fprintf(w, "  %s since %s; nothing is sent before %s: %s\n            %s\n", what, stamp(s.Backoff.Since), stamp(s.Backoff.Until), s.Backoff.Why, s.Backoff.Remedy())
 	}
 }
 

@@ -37,7 +37,7 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 		"1 dead letter\n", "gaps      1: events were lost", "overflow  1 item found no room", "rule moved: an expression failed on 1 event\n",
 		"m7: audience parents until " + until.Local().Format("2006-01-02 15:04:05 MST") + ", by Ann: a move (belfry unmute m7 --nats nats://n1:4222)",
 		"IN DOUBT  b3, parents / trips / north, 2 items, since ", "belfry resolve b3 --not-sent --nats nats://n1:4222\n",
-		"THROTTLED since " + until.Local().Format("2006-01-02 15:04:05 MST") + ", 2 tries; nothing is sent before ", "rate limit exceeded\n            somebody else sends with the same App Key",
+		"THROTTLED 2 times since " + until.Local().Format("2006-01-02 15:04:05 MST") + "; nothing is sent before ", "rate limit exceeded\n            somebody else sends with the same App Key",
 		"digests   2, 1 of them orphaned with 3 events: the rules no longer have its audience or template",
 	} {
 		if !strings.Contains(loud, want) {
@@ -45,7 +45,7 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 		}
 	}
 	s.Backoff.Throttled = false
-	if got := text(); !strings.Contains(got, "CANNOT SEND since ") || strings.Contains(got, "THROTTLED") {
+	if got := text(); !strings.Contains(got, "CANNOT SEND 2 times since ") || strings.Contains(got, "THROTTLED") {
 		t.Errorf("a provider that is out of reach:\n%s", got)
 	}
 	s.App, s.Counts.DryRun = "campus"+dryRunSuffix, 1

@@ -20,7 +20,7 @@ type Verb string
 const (
 	Resolve Verb = "resolve" // end the doubt about a broadcast
 	PauseIt Verb = "pause"   // send nothing until resumed
-	Resume  Verb = "resume"  // also after the provider blocked the app
+	Resume  Verb = "resume"  // also after the provider blocked the app, and before a back-off is over
 	Mute    Verb = "mute"    // keep some digests from being sent for a while
 	Unmute  Verb = "unmute"
 	Trust   Verb = "trust_clock" // the owner's clock is right now, after it was ahead
@@ -83,11 +83,7 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 		s.Paused = &bridge.Pause{Since: now, Why: "by " + o.By + ": " + o.Why}
 		return Answer{Text: "paused; nothing is sent until it is resumed"}, nil
 	case Resume:
-		if s.Paused == nil {
-			return Answer{}, errors.New("cannot resume: the app is not paused")
-		}
-		s.Paused = nil
-		return Answer{Text: "resumed"}, nil
+		return resume(s, now)
 	case Mute:
 		if !o.Until.After(now) {
 			return Answer{}, fmt.Errorf("cannot mute until %s: it is past", o.Until.Format(time.RFC3339))
@@ -112,6 +108,20 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 		return o.spend(s, app, now)
 	}
 	return Answer{}, fmt.Errorf("cannot carry out %q: no such verb", o.Verb)
+}
+
+// resume ends a pause, or else a back-off: its cause may be mended long before
+// it is over.
+func resume(s *bridge.State, now time.Time) (Answer, error) {
+	switch {
+	case s.Paused != nil:
+		s.Paused = nil
+		return Answer{Text: "resumed"}, nil
+	case s.Backoff != nil && s.Backoff.Until.After(now):
+		s.EndBackoff()
+		return Answer{Text: "it may send again at once"}, nil
+	}
+	return Answer{}, errors.New("cannot resume: the app is neither paused nor backing off")
 }
 
 // otherClocks is how far the clock of those who record a send may be ahead of

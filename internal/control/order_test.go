@@ -38,6 +38,9 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 		{"the end of a mute that is none", Order{Verb: Unmute, Mute: "x"}, "no such mute", 3},
 		{"a clock that is right", Order{Verb: Trust, By: "ops", Why: "NTP"}, "2026-11-02T15:00:00Z, is trusted", 3},
 		{"a pause", Order{Verb: PauseIt, By: "ops", Why: "holidays"}, "paused; nothing is sent", 3},
+		{"its end", Order{Verb: Resume}, "resumed", 3},
+		{"the end of no pause", Order{Verb: Resume}, "neither paused nor backing off", 3},
+		{"a pause again", Order{Verb: PauseIt, By: "ops", Why: "holidays"}, "paused; nothing is sent", 3},
 		{"a second pause", Order{Verb: PauseIt, By: "root", Why: "me too"}, "by ops: holidays", 3},
 	}
 	s := bridge.NewState("campus", "b0rn")
@@ -80,5 +83,20 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 	}
 	if answer, err := (Order{Verb: Unmute, Mute: s.Mutes[0].ID}).carryOut(s, app, late); err == nil {
 		t.Errorf("a mute that has run out: %+v", answer)
+	}
+}
+
+func TestABackOffCanBeEnded(t *testing.T) {
+	app := &mapping.App{Name: "campus", Quota: mapping.Quota{PerHour: 2, PerDay: 3}}
+	s := bridge.NewState("campus", "b0rn")
+	s.Backoff = &bridge.Backoff{Until: now.Add(time.Hour)}
+	s.Ledger.Throttle(s.Backoff.Until)
+	answer, err := Order{Verb: Resume}.carryOut(s, app, now)
+	if err != nil || !strings.Contains(answer.Text, "at once") || bridge.LimitsFor(app.Quota).Left(&s.Ledger, now) != 2 {
+		t.Errorf("%+v, %v; the ledger has %+v", answer, err, s.Ledger)
+	}
+	s.Backoff = &bridge.Backoff{Until: now}
+	if _, err := (Order{Verb: Resume}).carryOut(s, app, now); err == nil {
+		t.Error("a back-off that is over is ended")
 	}
 }

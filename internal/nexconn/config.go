@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -122,7 +121,7 @@ func newHost(base string, cfg Config) (host, error) {
 			ServerName: h.name, RootCAs: cfg.RootCAs,
 			MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		}
-	case u.Scheme == "http" && isLocal(h.name):
+	case u.Scheme == "http" && mapping.IsLocal(h.name):
 		h.addr = net.JoinHostPort(h.name, portOr(u, "80"))
 		return h, nil // a simulator next door: no proxy
 	default:
@@ -152,15 +151,6 @@ func portOr(u *url.URL, fallback string) string {
 		return p
 	}
 	return fallback
-}
-
-// isLocal says whether a name can only mean a machine nearby: a loopback or
-// private address, or a name of a container network.
-func isLocal(name string) bool {
-	if a, err := netip.ParseAddr(name); err == nil {
-		return a.IsLoopback() || a.IsPrivate()
-	}
-	return !strings.Contains(name, ".") || strings.HasSuffix(name, ".localhost") || strings.HasSuffix(name, ".internal")
 }
 
 // redactURL keeps a URL's host only: what a person wrote by mistake may hold a password.

@@ -75,6 +75,15 @@ func (l *Ledger) Refund(id string) bool {
 	return len(l.Spends) < n
 }
 
+// Rename changes the word on what a send was.
+func (l *Ledger) Rename(id, what string) {
+	for i := range l.Spends {
+		if l.Spends[i].ID == id {
+			l.Spends[i].Why = what
+		}
+	}
+}
+
 // Postpone dates a spend anew where it may have been counted as late as at,
 // which may lie in the future of now. It never dates it back.
 func (l *Ledger) Postpone(id string, at, now time.Time) {

@@ -75,7 +75,7 @@ func (s series) app(a *bridge.Status) {
 	s.gauge("belfry_items_waiting", "Items that are not yet at their end.", float64(a.Waiting), "app", a.App)
 	s.gauge("belfry_in_doubt", "Broadcasts of which nobody knows whether they were sent.", float64(len(a.InDoubt)), "app", a.App)
 	s.gauge("belfry_sending", "1 while a broadcast is under way.", flag(a.Sending != nil), "app", a.App)
-	s.gauge("belfry_paused", "1 while the app is paused by the provider's answer or an operator.", flag(a.Paused != nil), "app", a.App)
+	s.gauge("belfry_paused", "1 while the app is paused by the provider's answer or an operator, or stopped by too many broadcasts in doubt.", flag(a.Paused != nil || len(a.InDoubt) >= bridge.MaxInDoubt), "app", a.App)
 	backoff, throttled := a.Backoff != nil && a.Backoff.Until.After(a.At), a.Backoff != nil && a.Backoff.Throttled
 	s.gauge("belfry_throttled", "1 while nothing is sent because the provider says that the quota is used up.", flag(backoff && throttled), "app", a.App)
 	s.gauge("belfry_unreachable", "1 while nothing is sent because the last broadcast could not leave.", flag(backoff && !throttled), "app", a.App)
