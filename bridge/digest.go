@@ -18,24 +18,25 @@ type Digest struct {
 	Audience string         `json:"audience"`
 	Template string         `json:"template"`
 	Group    string         `json:"group,omitempty"`
-	Part     int            `json:"part,omitempty"`    // of a user audience that outgrew 1,000 ids: 1, 2 …
-	Opened   time.Time      `json:"opened"`            // arrival of the first item
-	Latest   time.Time      `json:"latest"`            // arrival of the last item
-	IdleBy   time.Time      `json:"idle_by,omitzero"`  // Latest + idle; zero: no idle window
-	ReadyBy  time.Time      `json:"ready_by"`          // the earliest arrival + at_most
-	Full     bool           `json:"full,omitempty"`    // max_items reached: ready since Filled
-	Filled   time.Time      `json:"filled,omitzero"`   // zero: not full, or as old as a state that does not tell
-	Items    []mapping.Item `json:"items"`             // the kept items, in order of arrival
-	Rest     []Bucket       `json:"rest,omitempty"`    // what is counted only, in order of expiry
-	Last     *mapping.Item  `json:"last,omitempty"`    // the latest item, when it is one of Rest
-	Keys     KeySet         `json:"keys"`              // of Items and Rest
-	Seen     int            `json:"seen,omitempty"`    // distinct keys counted so far; follows Keys' estimate
-	Events   int            `json:"events"`            // events that stand behind Items and Rest
-	Rules    map[string]int `json:"rules"`             // events by rule, replaced ones included
-	Users    []string       `json:"users,omitempty"`   // of a user audience, in order of arrival
-	Missing  bool           `json:"missing,omitempty"` // text or data was left out for want of room
-	Trace    string         `json:"trace,omitempty"`   // traceparent of the first event that had one
-	Warned   bool           `json:"warned,omitempty"`  // will_miss was reported
+	Part     int            `json:"part,omitempty"`     // of a user audience that outgrew 1,000 ids: 1, 2 …
+	Personal bool           `json:"personal,omitempty"` // for Users, and never for anybody else
+	Opened   time.Time      `json:"opened"`             // arrival of the first item
+	Latest   time.Time      `json:"latest"`             // arrival of the last item
+	IdleBy   time.Time      `json:"idle_by,omitzero"`   // Latest + idle; zero: no idle window
+	ReadyBy  time.Time      `json:"ready_by"`           // the earliest arrival + at_most
+	Full     bool           `json:"full,omitempty"`     // max_items reached: ready since Filled
+	Filled   time.Time      `json:"filled,omitzero"`    // zero: not full, or as old as a state that does not tell
+	Items    []mapping.Item `json:"items"`              // the kept items, in order of arrival
+	Rest     []Bucket       `json:"rest,omitempty"`     // what is counted only, in order of expiry
+	Last     *mapping.Item  `json:"last,omitempty"`     // the latest item, when it is one of Rest
+	Keys     KeySet         `json:"keys"`               // of Items and Rest
+	Seen     int            `json:"seen,omitempty"`     // distinct keys counted so far; follows Keys' estimate
+	Events   int            `json:"events"`             // events that stand behind Items and Rest
+	Rules    map[string]int `json:"rules"`              // events by rule, replaced ones included
+	Users    []string       `json:"users,omitempty"`    // of a user audience, in order of arrival
+	Missing  bool           `json:"missing,omitempty"`  // text or data was left out for want of room
+	Trace    string         `json:"trace,omitempty"`    // traceparent of the first event that had one
+	Warned   bool           `json:"warned,omitempty"`   // will_miss was reported
 
 	foreseen   time.Time       // the Latest at which will_miss was last looked into
 	users      map[string]bool // of Users, made when it is needed
@@ -110,7 +111,7 @@ func (d *Digest) View(app string, now time.Time) mapping.View {
 }
 
 func (d *Digest) key() digestKey {
-	return digestKey{d.Audience, d.Template, d.Group, d.Part}
+	return digestKey{d.Audience, d.Template, d.Group, d.Part, d.Personal}
 }
 
 func (d *Digest) restCount() int {
@@ -354,11 +355,22 @@ func (d *Digest) inherit(old *Digest) {
 type digestKey struct {
 	audience, template, group string
 	part                      int
+	personal                  bool // what waits for single users stays theirs, whatever a reload makes of the audience
 }
 
 func (k digestKey) compare(o digestKey) int {
 	return cmp.Or(cmp.Compare(k.audience, o.audience), cmp.Compare(k.template, o.template),
-		cmp.Compare(k.group, o.group), cmp.Compare(k.part, o.part))
+		cmp.Compare(k.group, o.group), cmp.Compare(k.part, o.part), compareBools(k.personal, o.personal))
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 func earlier(a, b time.Time) time.Time {

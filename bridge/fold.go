@@ -65,7 +65,7 @@ func (s *State) match(app *mapping.App, match *mapping.Match, m *mapping.Message
 		s.cancel(app, match, m)
 		return
 	}
-	k := digestKey{audience: match.Audience, template: match.Template, group: match.Group}
+	k := digestKey{audience: match.Audience, template: match.Template, group: match.Group, personal: len(match.Users) > 0}
 	if a := app.Audiences[match.Audience]; len(match.Users) == 0 && a != nil && a.HasUsers {
 		s.countFailure(mapping.Failure{Rule: match.Rule, Part: "users", Err: errNobody})
 		return

@@ -44,7 +44,7 @@ const (
 	StateQuiet        = "quiet"         // its audience's quiet hours, or not yet its slot
 	StateMuted        = "muted"         // an operator silenced it
 	StateWaitingQuota = "waiting_quota" // no send is left for it
-	StateOrphaned     = "orphaned"      // the rules no longer know its audience or template
+	StateOrphaned     = "orphaned"      // the rules no longer know its audience or template, or address others with it
 	StatePaused       = "paused"        // the app is paused
 	StateNext         = "next"          // it goes now, or first of all that wait
 )

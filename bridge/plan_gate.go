@@ -9,7 +9,7 @@ import (
 // gate settles the rows that may not go, whatever they are worth. A row that
 // passes keeps an empty state.
 func (t *table) gate(r *row) {
-	if r.audience == nil || r.template == nil {
+	if r.audience == nil || r.template == nil || r.audience.HasUsers != r.d.Personal {
 		r.state, r.since = StateOrphaned, r.d.Opened
 		return
 	}

@@ -132,6 +132,7 @@ func (s *State) all() []*Digest {
 func (s *State) measure() {
 	s.used = 0
 	for _, d := range s.all() {
+		d.Personal = d.Personal || len(d.Users) > 0 // an old state does not tell
 		for i := range d.Rest {
 			d.Rest[i].measure()
 		}

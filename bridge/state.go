@@ -112,7 +112,7 @@ func (s *State) digest(k digestKey) *Digest {
 	i, ok := s.find(k)
 	if !ok {
 		d := &Digest{
-			ID: s.newID(), Audience: k.audience, Template: k.template, Group: k.group, Part: k.part,
+			ID: s.newID(), Audience: k.audience, Template: k.template, Group: k.group, Part: k.part, Personal: k.personal,
 			Rules: map[string]int{},
 		}
 		if s.tight {

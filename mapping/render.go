@@ -40,6 +40,8 @@ func (a *App) Render(v View) (Rendered, error) {
 		return Rendered{}, fmt.Errorf("cannot render digest %s: there is no audience %q in the rules", v.ID, v.Audience)
 	case template == nil:
 		return Rendered{}, fmt.Errorf("cannot render digest %s: there is no template %q in the rules", v.ID, v.Template)
+	case !audience.HasUsers && len(v.Users) > 0:
+		return Rendered{}, fmt.Errorf("cannot render digest %s: it is for single users, and its audience %q is wider", v.ID, v.Audience)
 	case audience.HasUsers && len(v.Users) == 0:
 		return Rendered{}, fmt.Errorf("cannot render digest %s: nobody is in its user audience %q", v.ID, v.Audience)
 	case !audience.Everyone && audience.Package == "" && len(v.Users) == 0: // who compiles rules sees to it

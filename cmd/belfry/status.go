@@ -153,7 +153,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	}
 	fmt.Fprintf(w, "  digests   %d", len(s.Digests))
 	if n, events := orphaned(s); n > 0 {
-		fmt.Fprintf(w, ", %d of them orphaned with %s: the rules no longer have %s audience or template", n,
+		fmt.Fprintf(w, ", %d of them orphaned with %s: the rules no longer have %s audience or template, or address others with it", n,
 			plural(events, "event", "events"), its(n))
 	}
 	fmt.Fprintf(w, " (belfry digests%s)\n", where)

@@ -1,0 +1,50 @@
+package bridge_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+func TestWhatWaitsForSingleUsersIsNeverSentToAllNorTheOtherWayRound(t *testing.T) {
+	const forAll, forOne = `package: com.example.student, platforms`, `users: event.data.users, platforms`
+	for name, c := range map[string]struct{ before, after, why string }{
+		"users, then a package": {forOne, forAll, "it is for single users, whom the rules no longer address"},
+		"a package, then users": {forAll, forOne, `it is for all of the audience "students", whom the rules no longer address`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				tell := func(id string) {
+					w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"` + id + `","users":["ann"]}`)})
+					w.settle()
+				}
+				use := func(audience string) bridge.Rules { return compile(t, strings.Replace(scenarioRules, forAll, audience, 1)) }
+				w.end()
+				w.rules = use(c.before)
+				w.start()
+				tell("old")
+				w.bridge.Reload(use(c.after))
+				w.settle()
+				tell("new")
+				w.pass(5 * time.Hour)
+				w.wantSends(1)
+				if got := w.said(1); got != "[new]+0" {
+					t.Errorf("said %s", got)
+				}
+				if s := w.bridge.Status(); len(s.Digests) != 1 || s.Digests[0].State != bridge.StateOrphaned || !strings.Contains(s.Digests[0].Why, c.why) {
+					t.Errorf("left are %+v, want one that says %q", s.Digests, c.why)
+				}
+				w.end()
+				w.start() // under the rules of the beginning
+				w.pass(3 * time.Minute)
+				w.wantSends(2)
+				if got := w.said(2); got != "[old]+0" {
+					t.Errorf("said %s", got)
+				}
+			})
+		})
+	}
+}
