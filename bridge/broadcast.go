@@ -37,6 +37,16 @@ type Broadcast struct {
 	Outcome     *Outcome       `json:"outcome,omitempty"`
 }
 
+// Arrived is from when on what the provider's record shows is final: until
+// then the request of a broadcast in doubt may still be on its way. An answer
+// of the provider's own shows that it has arrived.
+func (b *Broadcast) Arrived() time.Time {
+	if b.Outcome == nil || b.Outcome.Code != 0 {
+		return time.Time{}
+	}
+	return later(b.Outcome.At, b.Deadline).Add(lateArrival)
+}
+
 // Fates says what has become, since a broadcast left, of the items that it
 // holds: so many go again if it turns out that it was not sent.
 type Fates struct {

@@ -128,3 +128,36 @@ func TestTheFatesOfWhatIsInDoubtAreTold(t *testing.T) {
 		}
 	})
 }
+
+func TestNothingIsTakenAsNotSentWhileItsRequestMayBeOnItsWay(t *testing.T) {
+	for name, code := range map[string]int{"no answer": 0, "an answer of the provider's": 1050} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
+					return bridge.Outcome{Kind: bridge.Doubtful, Code: code, At: time.Now()}
+				}
+				w.cancelled("maths")
+				w.pass(2*time.Minute + time.Second)
+				b := w.bridge.Status().InDoubt[0]
+				resolve := func() error {
+					return w.bridge.Do(w.t.Context(), func(s *bridge.State, app *mapping.App, now time.Time) error {
+						return s.Resolve(app, b.ID, false, "by ops", now)
+					})
+				}
+				if code != 0 {
+					if err := resolve(); err != nil || !b.Arrived.IsZero() {
+						t.Errorf("refused until %s: %v", b.Arrived, err)
+					}
+					return
+				}
+				if err := resolve(); err == nil || !strings.Contains(err.Error(), "not sent before 00:02:45 UTC") {
+					t.Errorf("at once: %v", err)
+				}
+				w.pass(time.Until(b.Arrived))
+				if err := resolve(); err != nil {
+					t.Errorf("at %s: %v", b.Arrived, err)
+				}
+			})
+		})
+	}
+}

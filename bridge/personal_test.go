@@ -21,7 +21,9 @@ func TestWhatWaitsForSingleUsersIsNeverSentToAllNorTheOtherWayRound(t *testing.T
 					w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"` + id + `","users":["ann"]}`)})
 					w.settle()
 				}
-				use := func(audience string) bridge.Rules { return compile(t, strings.Replace(scenarioRules, forAll, audience, 1)) }
+				use := func(audience string) bridge.Rules {
+					return compile(t, strings.Replace(scenarioRules, forAll, audience, 1))
+				}
 				w.end()
 				w.rules = use(c.before)
 				w.start()

@@ -446,6 +446,7 @@ func TestWhatIsCancelledInDoubtIsNotSentAgain(t *testing.T) {
 			id := w.bridge.Status().InDoubt[0].ID
 			w.end()
 			w.start() // the mark is durable
+			w.pass(time.Minute)
 			if err := w.bridge.Do(w.t.Context(), func(s *bridge.State, app *mapping.App, now time.Time) error {
 				return s.Resolve(app, id, sent, "by ops", now)
 			}); err != nil {

@@ -229,13 +229,18 @@ var ErrNotHeld = errors.New("no such broadcast is in doubt")
 
 // Resolve ends the doubt about a broadcast by an operator's word: it was sent
 // after all, or it was not, and its items go back to their digest and the
-// send is refunded.
+// send is refunded. That it was not sent is refused while its request may still
+// arrive.
 func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now time.Time) error {
 	i := slices.IndexFunc(s.Held, func(b *Broadcast) bool { return b.ID == id })
 	if i < 0 {
 		return fmt.Errorf("cannot resolve %q: %w", id, ErrNotHeld)
 	}
 	b := s.Held[i]
+	if from := b.Arrived(); !sent && now.Before(from) {
+		return fmt.Errorf("cannot take %s as not sent before %s: its request may be on its way until then; look into the provider's record after that",
+			id, from.UTC().Format("15:04:05 MST"))
+	}
 	s.Held = slices.Delete(s.Held, i, i+1)
 	if sent {
 		b.State = Sent

@@ -85,7 +85,8 @@ type BroadcastStatus struct {
 	Events   int            `json:"events"`
 	Started  time.Time      `json:"started"`
 	Message  string         `json:"message,omitempty"`
-	Fates    Fates          `json:"fates"` // of its items, if it was not sent
+	Fates    Fates          `json:"fates"`            // of its items, if it was not sent
+	Arrived  time.Time      `json:"arrived,omitzero"` // in doubt: before, its request may still be on its way
 	Texts    []string       `json:"texts,omitempty"`
 }
 
@@ -184,7 +185,7 @@ func broadcastStatus(b *Broadcast, now time.Time) BroadcastStatus {
 	d := b.Digest
 	s := BroadcastStatus{
 		ID: b.ID, State: b.State, Audience: d.Audience, Template: d.Template, Group: d.Group,
-		Count: d.Count(), Events: d.Events, Started: b.Started, Texts: texts(d.Items), Fates: b.Fates(now),
+		Count: d.Count(), Events: d.Events, Started: b.Started, Texts: texts(d.Items), Fates: b.Fates(now), Arrived: b.Arrived(),
 	}
 	if b.Outcome != nil {
 		s.Message = b.Outcome.Message

@@ -143,13 +143,16 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 		fmt.Fprintf(w, "  sending   %s, %s, since %s\n", s.Sending.ID, s.Sending.Name(), stamp(s.Sending.Started))
 	}
 	for _, b := range s.InDoubt {
-		fates := b.Fates.String()
+		fates, from := b.Fates.String(), ""
 		if fates != "" {
 			fates = " (" + fates + ")"
 		}
+		if b.Arrived.After(s.At) {
+			from = ", from " + b.Arrived.Local().Format("15:04:05") + " on"
+		}
 		fmt.Fprintf(w, "  IN DOUBT  %s, %s, %s, since %s: %s\n"+
-			"            if it was sent:     belfry resolve %[1]s --sent%[6]s\n            if it was not sent: belfry resolve %[1]s --not-sent%[6]s%[7]s\n",
-			b.ID, b.Name(), plural(b.Count, "item", "items"), stamp(b.Started), b.Message, where, fates)
+			"            if it was sent:     belfry resolve %[1]s --sent%[6]s\n            if it was not sent%[8]s: belfry resolve %[1]s --not-sent%[6]s%[7]s\n",
+			b.ID, b.Name(), plural(b.Count, "item", "items"), stamp(b.Started), b.Message, where, fates, from)
 	}
 	fmt.Fprintf(w, "  digests   %d", len(s.Digests))
 	if n, events := orphaned(s); n > 0 {
