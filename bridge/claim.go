@@ -82,15 +82,21 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 		b.log.Info("no state is stored yet, beginning with an empty one")
 		return s, nil
 	}
-	s.Paused = &Pause{Since: time.Now(), Why: "the stored state is lost, and with it what was sent of the quota and what was waiting. " + lostTraces(owner, latest)}
+	s.Paused = &Pause{Since: time.Now(), Why: "the stored state is lost, and with it what was sent of the quota and what was waiting. " +
+		"Events are read again from where start says: what was sent before the loss may wait again (belfry digests). " + lostTraces(owner, latest)}
 	b.log.Error("the stored state has vanished; the app begins anew and is paused", "why", s.Paused.Why,
-		"remedy", "see what was sent (results; the provider's console), record it with belfry quota spend, then belfry resume --app "+b.name)
+		"remedy", "see what was sent (results; the provider's console), record it with belfry quota spend, mute what waits of it again (belfry digests, belfry mute), then belfry resume --app "+b.name)
 	return s, nil
 }
 
 // lostTraces says what is known of a state that was lost.
 func lostTraces(owner string, latest time.Time) string {
+	if owner == "unknown" { // as Lease.Vanished says it
+		owner = ""
+	}
 	switch {
+	case latest.IsZero() && owner == "":
+		return "Its owner is not known"
 	case latest.IsZero():
 		return "Its owner was " + owner
 	case owner == "":

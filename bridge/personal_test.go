@@ -1,6 +1,8 @@
 package bridge_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -49,4 +51,36 @@ func TestWhatWaitsForSingleUsersIsNeverSentToAllNorTheOtherWayRound(t *testing.T
 			})
 		})
 	}
+}
+
+func TestAnEventForMoreUsersThanABroadcastTakesReachesThemAll(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.rules = compile(t, strings.Replace(scenarioRules, `package: com.example.student, platforms`, `users: event.data.users, platforms`, 1))
+		w.start()
+		ids := make([]string, 1001)
+		for i := range ids {
+			ids[i] = fmt.Sprint("u", i)
+		}
+		data, err := json.Marshal(map[string]any{"id": "maths", "users": ids})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: data})
+		w.pass(3 * time.Minute)
+		w.wantSends(2)
+		reached := map[string]bool{}
+		for _, s := range w.provider.Sends() {
+			var body mapping.Request
+			if err := json.Unmarshal(s.Body, &body); err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range body.Audience.UserID {
+				reached[id] = true
+			}
+		}
+		if len(reached) != len(ids) {
+			t.Errorf("%d of %d users are reached", len(reached), len(ids))
+		}
+	})
 }

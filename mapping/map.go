@@ -164,11 +164,8 @@ func (r *compiledRule) reach(e *evaluation, m *Match) (part string, err error) {
 	if m.Users, err = r.users.evalStrings(e); err != nil {
 		return "users", err
 	}
-	switch {
-	case len(m.Users) == 0:
+	if len(m.Users) == 0 {
 		return "users", errors.New("the list of users is empty")
-	case len(m.Users) > MaxUsers:
-		return "users", fmt.Errorf("%d users are more than the provider's %d", len(m.Users), MaxUsers)
 	}
 	return "", nil
 }

@@ -22,6 +22,16 @@ type unnamed struct {
 	sends   []quota.Spend // that count, and that no app of the rules knows of
 	until   time.Time     // when the last of them stops counting
 	waiting int           // items
+	doubts  int           // broadcasts that nobody can resolve until the app is named again
+}
+
+// holds says what is lost with it.
+func (u *unnamed) holds() string {
+	text := plural(u.waiting, "item", "items") + " waiting"
+	if u.doubts > 0 {
+		text += " and " + plural(u.doubts, "broadcast", "broadcasts") + " in doubt, to be resolved once it is named again"
+	}
+	return text
 }
 
 // findUnnamed searches the stream for states of apps that the rules do not
@@ -97,7 +107,7 @@ func spendsOf(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet) (m
 
 // unnamedOf judges by whichever app of the rules counts a send for longest.
 func unnamedOf(app string, s *bridge.State, rs *mapping.RuleSet, told map[string]bool, now time.Time) unnamed {
-	u := unnamed{app: app, waiting: s.Waiting()}
+	u := unnamed{app: app, waiting: s.Waiting(), doubts: len(s.Held)}
 	for _, spend := range s.Ledger.Spends {
 		var until time.Time
 		for _, named := range rs.Apps {
@@ -118,14 +128,14 @@ const unnamedShown = 3 // sends whose time and id are named
 // renamed says what an app loses that goes on under one of the names.
 func (u *unnamed) renamed(names []string) string {
 	if len(u.sends) == 0 {
-		return fmt.Sprintf("if %s goes on as %s, that one begins anew: with an empty quota ledger, no digests and no checkpoints",
+		return fmt.Sprintf("if %s goes on as %s, that one begins anew: with an empty quota ledger, and it reads events from where start says, also those that %[1]s has sent already",
 			u.app, strings.Join(names, " or "))
 	}
 	name := names[0]
 	if len(names) > 1 {
 		name = "NAME"
 	}
-	text := fmt.Sprintf("a renamed app begins with an empty quota ledger; if %s goes on as %s, tell that one of %s: belfry quota spend --app %s --why renamed",
+	text := fmt.Sprintf("a renamed app begins anew, and reads events from where start says, also those that were sent already; if %s goes on as %s, tell it of the %s: belfry quota spend --app %s --why renamed",
 		u.app, strings.Join(names, " or "), plural(len(u.sends), "send that still counts", "sends that still count"), name)
 	for i, s := range u.sends[:min(len(u.sends), unnamedShown)] {
 		if i > 0 {
@@ -175,11 +185,11 @@ func (d *daemon) lookForUnnamed(ctx context.Context, said map[string]bool) error
 		switch {
 		case len(u.sends) > 0:
 			holds[u.app] = true
-			d.conditions.Set(stream.AppUnnamed, u.app, fmt.Sprintf("the stream %s has the state of the app %s, which the rules do not name, with %s waiting, and sends of it that count until %s; %s",
-				d.opts.stateStream, u.app, plural(u.waiting, "item", "items"), u.until.UTC().Format("2 Jan 15:04 MST"), u.renamed(sortedKeys(rs.Apps))))
+			d.conditions.Set(stream.AppUnnamed, u.app, fmt.Sprintf("the stream %s has the state of the app %s, which the rules do not name, with %s, and sends of it that count until %s; %s",
+				d.opts.stateStream, u.app, u.holds(), u.until.UTC().Format("2 Jan 15:04 MST"), u.renamed(sortedKeys(rs.Apps))))
 		case !said[u.app]:
 			said[u.app] = true
-			d.log.Warn("the stream has the state of an app that the rules do not name", "app", u.app, "waiting", u.waiting,
+			d.log.Warn("the stream has the state of an app that the rules do not name", "app", u.app, "holds", u.holds(),
 				"remedy", "name it again, if it is still wanted; "+u.renamed(sortedKeys(rs.Apps)))
 		}
 	}

@@ -112,7 +112,7 @@ func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	code, out, errs := cli(t, "check", writeFile(t, "rules.yaml", renamed), "--against", url)
-	if want := "if campus goes on as annex, tell that one of 1 send"; code != exitOK || !strings.Contains(out, want) {
+	if want := "if campus goes on as annex, tell it of the 1 send"; code != exitOK || !strings.Contains(out, want) {
 		t.Errorf("check --against: exit %d, want %q in\n%s%s", code, want, out, errs)
 	}
 

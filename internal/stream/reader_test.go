@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -329,6 +330,21 @@ func TestStreamsThatNeedAcknowledgementsAreRefusedBeforeAnythingIsRead(t *testin
 		info, err := c.streamInfo(within(t, time.Second), name)
 		if err != nil || info.State.Consumers != 0 {
 			t.Errorf("%s has %d consumers (%v)", name, info.State.Consumers, err)
+		}
+	}
+}
+
+func TestAStreamThatDropsEventsInItsMidstIsWarnedOfOnce(t *testing.T) {
+	t.Parallel()
+	for _, sources := range [][]mapping.Source{nil, fromStart("SCHOOL")} {
+		var log strings.Builder // read after the reading has ended
+		c := connect(t, startNATS(t).URL(), "a", func(cfg *Config) { cfg.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		c.addStream(t, "SCHOOL", func(cfg *jetstream.StreamConfig) { cfg.MaxMsgsPerSubject = 1 })
+		r := c.read(t, []string{"SCHOOL.>"}, sources, nil)
+		r.until("it is read", func() bool { return len(r.checkpoint) > 0 })
+		r.end()
+		if n := strings.Count(log.String(), "keeps only the latest events of each subject"); n != 1 {
+			t.Errorf("said %d times, want once:\n%s", n, log.String())
 		}
 	}
 }

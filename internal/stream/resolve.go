@@ -47,6 +47,7 @@ type resolved struct {
 	none    string   // the same for people; empty: nothing is missing
 	refused []string // for people: what is left out, why, and the remedy
 	partial []string // subjects of which a stream is left out
+	lossy   []string // streams that may drop events in their midst, where no gap shows
 }
 
 // resolve finds the streams to read. Streams that cannot be read in place are
@@ -71,6 +72,7 @@ func (l *search) resolve(ctx context.Context) (resolved, error) {
 		if info == nil {
 			continue // its reader finds out what became of it
 		}
+		found.noteLossy(name, info.Config)
 		err = readable(name, info.Config)
 		if err != nil && (len(l.known) == 0 || l.known[name]) {
 			return resolved{}, err
@@ -98,6 +100,7 @@ func (l *search) resolveNamed(ctx context.Context) (resolved, error) {
 			all = false // its reader waits for it
 			continue
 		}
+		found.noteLossy(source.Stream, info.Config)
 		if err := readable(source.Stream, info.Config); err != nil {
 			return resolved{}, err
 		}
@@ -148,6 +151,12 @@ func mayHave(subjects []string, cfg jetstream.StreamConfig) []string {
 		return subjects
 	}
 	return storedBy(subjects, cfg.Subjects)
+}
+
+func (r *resolved) noteLossy(name string, cfg jetstream.StreamConfig) {
+	if cfg.MaxMsgsPerSubject > 0 {
+		r.lossy = append(r.lossy, name)
+	}
 }
 
 func (r *resolved) leaveOut(why error, subjects ...string) {

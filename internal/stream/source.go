@@ -68,7 +68,7 @@ func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.
 		positions = map[string]bridge.Checkpoint{}
 	}
 	look := newSearch(s, subjects, sources, from)
-	pause := newPause()
+	pause, told := newPause(), map[string]bool{}
 	for {
 		found, err := look.resolve(ctx)
 		if errors.Is(err, ErrPermanent) {
@@ -76,6 +76,7 @@ func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.
 		}
 		s.reportResolved(found, err)
 		if err == nil {
+			s.warnLossy(found.lossy, told)
 			look.take(found)
 			if err := look.dismiss(ctx, found, positions, out); err != nil {
 				return err
@@ -89,6 +90,15 @@ func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.
 		}
 		if err := pause.wait(ctx); err != nil {
 			return fmt.Errorf("cannot go on reading for %s: %w", s.app, err)
+		}
+	}
+}
+
+func (s *source) warnLossy(streams []string, told map[string]bool) {
+	for _, name := range streams {
+		if !told[name] {
+			told[name] = true
+			s.js.cfg.Logger.Warn("a stream keeps only the latest events of each subject: those that are displaced before they are read are lost, and no result tells", "app", s.app, "stream", name)
 		}
 	}
 }
