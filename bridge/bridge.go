@@ -159,7 +159,7 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 // knows better. If the store can't be reached at all, the lease says so.
 func (b *Bridge) forgetTrouble() {
 	for _, name := range []string{
-		"state.unreachable", "state.corrupt", "state.unstorable", "results.unpublished", "deadletters.unpublished", "source.refused", "clock.behind", "stream.ahead", "provider.unusable",
+		"state.unreachable", "state.corrupt", "state.unstorable", "results.unpublished", "deadletters.unpublished", "source.refused", "clock.behind", "stream.ahead", "provider.unusable", "digest.unsendable",
 	} {
 		b.cfg.Note(name, nil)
 	}

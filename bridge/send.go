@@ -31,7 +31,7 @@ func (s *State) Begin(app *mapping.App, d *Digest, reason string, now time.Time)
 	}
 	rendered, err := app.Render(d.View(s.App, now))
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot render digest %s: %w", d.ID, err)
+		return nil, nil, err
 	}
 	body, err := rendered.Request.Body()
 	if err != nil {

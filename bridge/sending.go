@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,8 +19,12 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	b, body, err := t.state.Begin(t.rules.App, d, reason, now)
 	t.touch()
 	if err != nil {
-		t.broken[d.ID] = err.Error()
-		t.log.Error("cannot send a digest; it waits for better rules until its items expire", "digest", d.ID, "err", err)
+		if why := err.Error(); t.broken[d.ID].why != why {
+			t.log.Error("cannot send a digest; it is tried again when it has changed, or the rules have", "digest", nameOf(d.Audience, d.Template, d.Group), "err", err,
+				"remedy", "correct, replace or cancel the event, or mend the template")
+		}
+		t.broken[d.ID] = brokenDigest{err.Error(), d.Events, d.Latest}
+		t.noteBroken()
 		return nil
 	}
 	if err := t.commit(ctx); err != nil {
@@ -44,6 +49,42 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 		t.sent <- o
 	}()
 	return nil
+}
+
+// brokenDigest is one that could not be rendered as it was.
+type brokenDigest struct {
+	why    string
+	events int
+	latest time.Time
+}
+
+// stuck reports whether a digest is still as it was when it could not be
+// rendered: what broke it may have been corrected, replaced or cancelled.
+func (t *tenure) stuck(d *Digest) bool {
+	b, ok := t.broken[d.ID]
+	return ok && b.events == d.Events && b.latest.Equal(d.Latest)
+}
+
+// noteBroken tells of digests that can't be sent, as long as there are any.
+func (t *tenure) noteBroken() {
+	if len(t.broken) == 0 {
+		return
+	}
+	var names []string
+	why := ""
+	left := map[string]brokenDigest{}
+	for _, d := range t.state.Digests {
+		if b, ok := t.broken[d.ID]; ok {
+			left[d.ID] = b
+			names, why = append(names, nameOf(d.Audience, d.Template, d.Group)), b.why
+		}
+	}
+	t.broken = left
+	if len(left) == 0 {
+		t.cfg.Note("digest.unsendable", nil)
+		return
+	}
+	t.cfg.Note("digest.unsendable", fmt.Errorf("%s cannot be sent as it is: %s; correct, replace or cancel the event, or mend the template", strings.Join(names, ", "), why))
 }
 
 // errLeaseOver keeps a send from beginning that slept past its lease: the

@@ -170,8 +170,8 @@ func (t *tenure) digestStatus() []DigestStatus {
 				State: StateGathering, Until: d.Ready(), Why: "has just begun",
 			}
 		}
-		if why := t.broken[d.ID]; why != "" {
-			e.State, e.Why, e.Until = StateBroken, why, time.Time{}
+		if t.stuck(d) {
+			e.State, e.Why, e.Until = StateBroken, t.broken[d.ID].why, time.Time{}
 		}
 		out = append(out, DigestStatus{
 			Explanation: e, Count: d.Count(), Approximate: d.Approximate(), Events: d.Events,

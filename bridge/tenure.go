@@ -38,7 +38,7 @@ type tenure struct {
 	statusStale bool
 	plan        Plan
 	memo        *Memo
-	broken      map[string]string // digests that can't be rendered, and why, until the next reload
+	broken      map[string]brokenDigest // by its id
 
 	batches     chan Batch
 	backlog     *Batch // what was not folded yet, because the outbox was full
@@ -78,7 +78,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 		return nil, err
 	}
 	t := &tenure{
-		Bridge: b, codec: codec, rules: b.rules.Load(), changed: true, memo: &Memo{}, broken: map[string]string{},
+		Bridge: b, codec: codec, rules: b.rules.Load(), changed: true, memo: &Memo{}, broken: map[string]brokenDigest{},
 		sent: make(chan Outcome, 1), acks: make(chan string), handed: map[string]bool{},
 		results: newOutlet("results.unpublished"), deadLetters: newOutlet("deadletters.unpublished"),
 	}
@@ -232,7 +232,7 @@ func (t *tenure) situation(now time.Time) Situation {
 	first := t.first(now)
 	return Situation{
 		Now: now, App: t.rules.App, Ledger: &t.state.Ledger,
-		Digests: slices.DeleteFunc(slices.Clone(t.state.Digests), func(d *Digest) bool { return t.broken[d.ID] != "" }),
+		Digests: slices.DeleteFunc(slices.Clone(t.state.Digests), t.stuck),
 		Paused:  t.state.Paused != nil,
 		Backoff: t.state.Backoff,
 		Doubts:  len(t.state.Held),
@@ -258,6 +258,7 @@ func (t *tenure) first(now time.Time) string {
 func (t *tenure) decide(ctx context.Context, now time.Time) error {
 	t.changed, t.lastPlan = false, now
 	t.noteClock(now)
+	t.noteBroken()
 	t.plan = Decide(t.situation(now))
 	if t.wasCaughtUp && t.state.Foresee(t.rules.App, now) {
 		t.dirty = true
@@ -341,6 +342,7 @@ func (t *tenure) reload(ctx context.Context) error {
 	t.rules, t.provider, t.memo = rules, provider, &Memo{}
 	t.backlog = nil // not folded, so it is read again
 	clear(t.broken)
+	t.cfg.Note("digest.unsendable", nil)
 	t.touch()
 	t.startReading(ctx)
 	return nil
