@@ -43,8 +43,21 @@ func (t *tenure) obey(ctx context.Context, o order) error {
 		o.done <- err
 		return nil //nolint:nilerr // the refusal is the operator's to read; the tenure goes on
 	}
+	t.callOff()
 	t.touch()
 	err := t.commit(ctx)
 	o.done <- err
 	return err
+}
+
+// callOff keeps a send under way from beginning when an operator has just
+// paused the app, or muted the digest. Once its first byte has left it goes on.
+func (t *tenure) callOff() {
+	b := t.state.Sending
+	if b == nil || t.stopSend == nil {
+		return
+	}
+	if _, muted := t.state.MutedUntil(b.Digest, time.Now()); muted || t.state.Paused != nil {
+		t.stopSend()
+	}
 }

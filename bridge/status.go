@@ -40,6 +40,7 @@ type Status struct {
 	Quota     []quota.Usage           `json:"quota,omitempty"`
 	Left      int                     `json:"left"`               // sends left now
 	NextSend  time.Time               `json:"next_send,omitzero"` // when a send is left again
+	External  []quota.Spend           `json:"external,omitempty"` // sends of others that count
 	Throttled time.Time               `json:"throttled,omitzero"` // no send before
 	Paused    *Pause                  `json:"paused,omitempty"`
 	Backoff   *Backoff                `json:"backoff,omitempty"`
@@ -135,6 +136,11 @@ func (t *tenure) snapshot(now time.Time) Status {
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.Muting(now),
 		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), Outbox: len(st.Outbox),
 		Host: st.Host, Skew: t.skew,
+	}
+	for _, sp := range st.Ledger.Spends {
+		if sp.Origin == quota.External && limits.Frees(sp.At).After(now) {
+			s.External = append(s.External, sp)
+		}
 	}
 	s.Subjects, s.Folded = t.subjects, st.spans()
 	if st.Ledger.ThrottledUntil.After(now) {

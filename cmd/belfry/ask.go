@@ -60,18 +60,45 @@ func (a *asking) give(ctx context.Context, o control.Order, choose func([]bridge
 		return control.Answer{}, err
 	}
 	defer nc.Close()
+	app, err := ownedApp(ctx, nc, choose)
+	if err != nil {
+		return control.Answer{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	all, err := control.Overviews(ctx, nc)
-	if err != nil {
-		return control.Answer{}, err
-	}
-	app, err := choose(all)
-	if err != nil {
-		return control.Answer{}, err
-	}
 	o.By = person()
 	return control.Give(ctx, nc, app, o)
+}
+
+// An order that comes while an app is handed over waits for its next owner:
+// a send under way may take half a minute, and a lease that is lost 3 s.
+const (
+	handoverTimeout = 50 * time.Second
+	handoverLook    = 500 * time.Millisecond
+)
+
+// ownedApp is the app that choose names, once somebody owns it.
+func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview) (app string, err error)) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, handoverTimeout)
+	defer cancel()
+	app := ""
+	for {
+		all, err := control.Overviews(ctx, nc)
+		if err == nil {
+			app, err = choose(all)
+		}
+		if err != nil {
+			return "", err
+		}
+		if slices.ContainsFunc(owned(all), func(s bridge.Status) bool { return s.App == app && s.Role == bridge.RoleOwner }) {
+			return app, nil
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("cannot give the order: for %s nobody has owned the app %s, and nothing was changed (belfry status)", handoverTimeout, app)
+		case <-time.After(handoverLook):
+		}
+	}
 }
 
 // person is who gives orders, for the log and the results.

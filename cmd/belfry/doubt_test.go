@@ -139,7 +139,7 @@ func TestOperatorsPauseMuteAndRecordSpends(t *testing.T) {
 	if n := len(provider.Broadcasts()); n != 0 {
 		t.Errorf("%d broadcasts left through pause, mute and an empty quota", n)
 	}
-	if code, _, errs := cli(t, "resume", "--nats", natsURL); code != exitFailed || !strings.Contains(errs, "not paused") {
+	if code, _, errs := cli(t, "resume", "--nats", natsURL); code != exitFailed || !strings.Contains(errs, "neither paused nor backing off") {
 		t.Errorf("resuming what is not paused: exit %d, %s", code, errs)
 	}
 	if code, _, errs := cli(t, "status", "--nats", "nats://127.0.0.1:1"); code != exitFailed || !strings.Contains(errs, "cannot connect") {

@@ -125,8 +125,17 @@ func newUnmute(std stdio) *cobra.Command {
 
 func newQuota(std stdio) *cobra.Command {
 	cmd := &cobra.Command{Use: "quota", Short: "Account for sends that others make under the same App Key, and for a clock that was wrong"}
-	cmd.AddCommand(newSpend(std), newTrustClock(std))
+	cmd.AddCommand(newSpend(std), newTakeBack(std), newTrustClock(std))
 	return cmd
+}
+
+func newTakeBack(std stdio) *cobra.Command {
+	var app string
+	cmd := &cobra.Command{Use: "take-back ID", Short: "Take back a send that was recorded by mistake", Args: cobra.ExactArgs(1)}
+	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
+	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		return control.Order{Verb: control.Unspend, ID: args[0]}, oneApp(app), nil
+	})
 }
 
 func newTrustClock(std stdio) *cobra.Command {

@@ -106,7 +106,7 @@ func printLeftOut(w io.Writer, all []bridge.Overview) {
 func printApp(w io.Writer, s bridge.Status, where string) {
 	fmt.Fprintf(w, "\napp %s", s.App)
 	if s.Role != bridge.RoleOwner {
-		fmt.Fprintf(w, ": nobody owns it at this moment\n")
+		fmt.Fprintf(w, ": %s\n", ownerless(s))
 		return
 	}
 	fmt.Fprintf(w, "  epoch %d, commit %d\n", s.Epoch, s.Commit)
@@ -119,6 +119,9 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 		fmt.Fprintf(w, "; next at %s", stamp(s.NextSend))
 	}
 	fmt.Fprintln(w)
+	for _, sp := range s.External {
+		fmt.Fprintf(w, "            of which %s at %s, %s (belfry quota take-back %[1]s%[4]s)\n", sp.ID, stamp(sp.At), sp.Why, where)
+	}
 	c := s.Counts
 	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %s\n", c.Read, c.Matched, c.Unmatched,
 		plural(int(c.Dead), "dead letter", "dead letters"))
@@ -160,6 +163,17 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 			plural(events, "event", "events"), its(n))
 	}
 	fmt.Fprintf(w, " (belfry digests%s)\n", where)
+}
+
+// ownerless says of an app that has no owner why.
+func ownerless(s bridge.Status) string {
+	switch {
+	case s.Role == bridge.RoleDraining && s.Sending != nil:
+		return fmt.Sprintf("is being handed over, once the broadcast %s, %s, has come to its end; orders wait for the next owner", s.Sending.ID, s.Sending.Name())
+	case s.Role == bridge.RoleDraining:
+		return "is being handed over; orders wait for the next owner"
+	}
+	return "nobody owns it at this moment; orders wait for an owner"
 }
 
 // printHalts says what keeps an app from sending at all.
@@ -205,7 +219,7 @@ func orphaned(s bridge.Status) (digests, events int) {
 
 func printDigests(w io.Writer, s bridge.Status) {
 	if s.Role != bridge.RoleOwner {
-		fmt.Fprintf(w, "app %s: nobody owns it at this moment\n", s.App)
+		fmt.Fprintf(w, "app %s: %s\n", s.App, ownerless(s))
 		return
 	}
 	for _, b := range s.InDoubt {

@@ -12,7 +12,7 @@ func enums() map[string][]string {
 		"BroadcastState": {string(bridge.Sending), string(bridge.Sent), string(bridge.Rejected), string(bridge.InDoubt)},
 		"Role":           {string(bridge.RoleStandby), string(bridge.RoleClaiming), string(bridge.RoleOwner), string(bridge.RoleDraining)},
 		"Verb": {string(control.Resolve), string(control.PauseIt), string(control.Resume), string(control.Mute),
-			string(control.Unmute), string(control.Trust), string(control.Spend)},
+			string(control.Unmute), string(control.Trust), string(control.Spend), string(control.Unspend)},
 	}
 }
 

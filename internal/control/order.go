@@ -25,6 +25,7 @@ const (
 	Unmute  Verb = "unmute"
 	Trust   Verb = "trust_clock" // the owner's clock is right now, after it was ahead
 	Spend   Verb = "spend"       // record a send that somebody else made under the same quota
+	Unspend Verb = "unspend"     // take such a record back
 )
 
 // Order is one change of an app's state that an operator asks for.
@@ -39,7 +40,7 @@ type Order struct {
 	Until     time.Time `json:"until,omitzero"`      // of mute
 	Mute      string    `json:"mute,omitempty"`      // of unmute: its id
 	At        time.Time `json:"at,omitzero"`         // of spend
-	ID        string    `json:"id,omitempty"`        // of spend: the same id again is not counted twice
+	ID        string    `json:"id,omitempty"`        // of spend: the same id again is not counted twice; of unspend
 }
 
 // Answer is what came of an order.
@@ -81,7 +82,7 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 			return Answer{}, fmt.Errorf("cannot pause: it is paused already, since %s: %s", p.Since.Format(time.RFC3339), p.Why)
 		}
 		s.Paused = &bridge.Pause{Since: now, Why: "by " + o.By + ": " + o.Why}
-		return Answer{Text: "paused; nothing is sent until it is resumed"}, nil
+		return Answer{Text: "paused; nothing is sent until it is resumed" + underWay(s)}, nil
 	case Resume:
 		return resume(s, now)
 	case Mute:
@@ -106,6 +107,8 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 		return Answer{Text: fmt.Sprintf("the owner's clock, %s, is trusted: nothing counts until a later time than it says", now.UTC().Format(time.RFC3339))}, nil
 	case Spend:
 		return o.spend(s, app, now)
+	case Unspend:
+		return o.unspend(s)
 	}
 	return Answer{}, fmt.Errorf("cannot carry out %q: no such verb", o.Verb)
 }
@@ -124,6 +127,14 @@ func resume(s *bridge.State, now time.Time) (Answer, error) {
 	return Answer{}, errors.New("cannot resume: the app is neither paused nor backing off")
 }
 
+// underWay warns of a broadcast that an order may have come too late for.
+func underWay(s *bridge.State) string {
+	if s.Sending == nil {
+		return ""
+	}
+	return fmt.Sprintf("; the broadcast %s is under way: it is called off unless its first byte has left, see belfry status", s.Sending.ID)
+}
+
 // otherClocks is how far the clock of those who record a send may be ahead of
 // ours. Until then it counts, and for that much longer.
 const otherClocks = 5 * time.Minute
@@ -134,14 +145,31 @@ func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, 
 		return Answer{}, errors.New(`cannot record a send without its time: give "at", such as 2026-11-02T15:04:05Z`)
 	case o.At.After(now.Add(otherClocks)):
 		return Answer{}, fmt.Errorf("cannot record a send at %s: it is in the future", o.At.Format(time.RFC3339))
-	case o.ID != "" && slices.ContainsFunc(s.Ledger.Spends, func(sp quota.Spend) bool { return sp.ID == o.ID }):
-		return Answer{Text: fmt.Sprintf("the send %s is recorded already; it is not counted twice", o.ID)}, nil
+	case o.ID == "":
+		o.ID = fmt.Sprintf("external-%d", o.At.UnixMilli())
+	}
+	if i := slices.IndexFunc(s.Ledger.Spends, func(sp quota.Spend) bool { return sp.ID == o.ID }); i >= 0 {
+		return Answer{Text: fmt.Sprintf("the send %s is recorded already, at %s; it is not counted twice (belfry quota take-back %[1]s)",
+			o.ID, s.Ledger.Spends[i].At.UTC().Format(time.RFC3339))}, nil
 	}
 	s.Ledger.External(o.ID, o.At, "by "+o.By+": "+o.Why)
 	if !bridge.LimitsFor(app.Quota).Frees(o.At).After(now) {
 		return Answer{Text: "recorded; it is too long ago to count against the quota"}, nil
 	}
-	return Answer{Text: "recorded; it counts against the quota"}, nil
+	return Answer{Text: fmt.Sprintf("recorded; it counts against the quota, as %s", o.ID)}, nil
+}
+
+// unspend takes back what was recorded by mistake, and never a send of ours.
+func (o Order) unspend(s *bridge.State) (Answer, error) {
+	i := slices.IndexFunc(s.Ledger.Spends, func(sp quota.Spend) bool { return sp.ID == o.ID })
+	switch {
+	case i < 0 || o.ID == "":
+		return Answer{}, fmt.Errorf("cannot take back %q: no such send is recorded (belfry status lists those of others)", o.ID)
+	case s.Ledger.Spends[i].Origin != quota.External:
+		return Answer{}, fmt.Errorf("cannot take back %q: it is a broadcast of this app's own", o.ID)
+	}
+	s.Ledger.Refund(o.ID)
+	return Answer{Text: "taken back; it no longer counts"}, nil
 }
 
 // known refuses names that the rules do not have: who mutes by a misspelt one

@@ -24,7 +24,12 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 	}{
 		{"a send without a time", Order{Verb: Spend, ID: "sale-17"}, `give "at"`, 0},
 		{"the same with its time", Order{Verb: Spend, ID: "sale-17", At: now.Add(-time.Minute)}, "recorded; it counts", 1},
-		{"the same once more", Order{Verb: Spend, ID: "sale-17", At: now}, "recorded already", 1},
+		{"the same once more", Order{Verb: Spend, ID: "sale-17", At: now}, "recorded already, at 2026-11-02T14:59:00Z", 1},
+		{"one without an id", Order{Verb: Spend, At: now.Add(-2 * time.Minute)}, "as external-1793631480000", 2},
+		{"its end", Order{Verb: Unspend, ID: "external-1793631480000"}, "taken back", 1},
+		{"its end again", Order{Verb: Unspend, ID: "external-1793631480000"}, "no such send is recorded", 1},
+		{"the end of none", Order{Verb: Unspend}, "no such send is recorded", 1},
+		{"the end of one of ours", Order{Verb: Unspend, ID: "own-1"}, "of this app's own", 1},
 		{"one by a clock that is ahead", Order{Verb: Spend, ID: "sale-18", At: now.Add(4 * time.Minute)}, "recorded; it counts", 2},
 		{"one that is to come", Order{Verb: Spend, At: now.Add(time.Hour)}, "in the future", 2},
 		{"one of long ago", Order{Verb: Spend, At: now.AddDate(-6, 0, 0)}, "too long ago to count", 3},
@@ -44,12 +49,13 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 		{"a second pause", Order{Verb: PauseIt, By: "root", Why: "me too"}, "by ops: holidays", 3},
 	}
 	s := bridge.NewState("campus", "b0rn")
+	s.Ledger.Charge("own-1", now.AddDate(0, -1, 0))
 	for _, tt := range tests {
 		answer, err := tt.order.carryOut(s, app, now)
 		if err != nil {
 			answer.Text = err.Error()
 		}
-		if !strings.Contains(answer.Text, tt.answer) || len(s.Ledger.Spends) != tt.spends {
+		if !strings.Contains(answer.Text, tt.answer) || len(s.Ledger.Spends) != tt.spends+1 {
 			t.Errorf("%s: %+v and %d spends, want %q and %d", tt.name, answer, len(s.Ledger.Spends), tt.answer, tt.spends)
 		}
 		if muted := len(s.Mutes) > 0 && answer.Mute == s.Mutes[len(s.Mutes)-1].ID; err == nil && muted != (tt.order.Verb == Mute) {

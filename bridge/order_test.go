@@ -1,0 +1,84 @@
+package bridge_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+func TestAPauseCallsOffWhatHasNotLeft(t *testing.T) {
+	for name, stop := range map[string]func(*bridge.State, *mapping.App, time.Time) error{
+		"pause": func(s *bridge.State, _ *mapping.App, now time.Time) error {
+			s.Paused = &bridge.Pause{Since: now, Why: "wrong text"}
+			return nil
+		},
+		"mute": func(s *bridge.State, _ *mapping.App, now time.Time) error {
+			s.Mute(bridge.Mute{Audience: "students", Until: now.Add(time.Hour)})
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.provider.Answer = func(ctx context.Context, _ int, _ bridge.Send) bridge.Outcome {
+					<-ctx.Done() // no byte leaves before
+					return bridge.Outcome{Kind: bridge.NotSent, Message: "not begun", At: time.Now()}
+				}
+				w.cancelled("maths")
+				w.pass(2*time.Minute + time.Second)
+				w.wantSends(1)
+				w.order(stop)
+				w.pass(30 * time.Minute)
+				w.wantSends(1)
+				w.wantResults("not_sent")
+				if s := w.bridge.Status(); s.Sending != nil || s.Waiting != 1 {
+					t.Errorf("under way is %+v, %d wait", s.Sending, s.Waiting)
+				}
+			})
+		})
+	}
+}
+
+func TestAnotherOrderCallsNothingOff(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.provider.Answer = func(ctx context.Context, _ int, _ bridge.Send) bridge.Outcome {
+			select {
+			case <-ctx.Done():
+				return bridge.Outcome{Kind: bridge.NotSent, Message: "not begun", At: time.Now()}
+			case <-time.After(10 * time.Second):
+				return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+			}
+		}
+		w.cancelled("maths")
+		w.pass(2*time.Minute + time.Second)
+		w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
+			s.Mute(bridge.Mute{Audience: "others", Until: now.Add(time.Hour)})
+			return nil
+		})
+		w.pass(time.Minute)
+		w.wantResults("sent")
+	})
+}
+
+func TestAnOperatorsPauseIsNotForgottenWhenTheProviderBlocks(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
+			time.Sleep(5 * time.Second)
+			return bridge.Outcome{Kind: bridge.Blocked, Code: 1001, Message: "no such key", At: time.Now()}
+		}
+		w.cancelled("maths")
+		w.pass(2*time.Minute + time.Second)
+		w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
+			s.Paused = &bridge.Pause{Since: now, Why: "exam week"}
+			return nil
+		})
+		w.pass(time.Minute)
+		p := w.bridge.Status().Paused
+		if p == nil || p.Code != 1001 || !strings.HasPrefix(p.Why, "exam week; and since ") || !strings.HasSuffix(p.Why, "no such key") {
+			t.Errorf("paused: %+v", p)
+		}
+	})
+}
