@@ -68,6 +68,7 @@ type DigestStatus struct {
 	Count       int       `json:"count"`
 	Approximate bool      `json:"approximate,omitempty"`
 	Events      int       `json:"events"`
+	Users       int       `json:"users,omitempty"` // of a user audience
 	Priority    string    `json:"priority"`
 	Opened      time.Time `json:"opened"`
 	Ready       time.Time `json:"ready"`
@@ -84,6 +85,7 @@ type BroadcastStatus struct {
 	Group    string         `json:"group,omitempty"`
 	Count    int            `json:"count"`
 	Events   int            `json:"events"`
+	Users    int            `json:"users,omitempty"` // of a user audience
 	Started  time.Time      `json:"started"`
 	Message  string         `json:"message,omitempty"`
 	Fates    Fates          `json:"fates"`            // of its items, if it was not sent
@@ -180,7 +182,7 @@ func (t *tenure) digestStatus() []DigestStatus {
 			e.State, e.Why, e.Until = StateBroken, t.broken[d.ID].why, time.Time{}
 		}
 		out = append(out, DigestStatus{
-			Explanation: e, Count: d.Count(), Approximate: d.Approximate(), Events: d.Events,
+			Explanation: e, Count: d.Count(), Approximate: d.Approximate(), Events: d.Events, Users: len(d.Users),
 			Priority: d.Priority().String(), Opened: d.Opened, Ready: d.Ready(), Expires: d.Expires(), Texts: texts(d.Items),
 		})
 	}
@@ -191,7 +193,7 @@ func broadcastStatus(b *Broadcast, now time.Time) BroadcastStatus {
 	d := b.Digest
 	s := BroadcastStatus{
 		ID: b.ID, State: b.State, Audience: d.Audience, Template: d.Template, Group: d.Group,
-		Count: d.Count(), Events: d.Events, Started: b.Started, Texts: texts(d.Items), Fates: b.Fates(now), Arrived: b.Arrived(),
+		Count: d.Count(), Events: d.Events, Users: len(d.Users), Started: b.Started, Texts: texts(d.Items), Fates: b.Fates(now), Arrived: b.Arrived(),
 	}
 	if b.Outcome != nil {
 		s.Message = b.Outcome.Message

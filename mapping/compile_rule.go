@@ -47,7 +47,8 @@ func (c *compiler) rules() {
 }
 
 func (c *compiler) rule(d *ruleDoc) {
-	r := &Rule{Name: d.Name.Value, Audience: d.Audience.Value, Template: d.Template.Value, Priority: Normal, Line: d.at.line}
+	r := &Rule{Name: d.Name.Value, Audience: d.Audience.Value, Template: d.Template.Value, Priority: Normal, Line: d.at.line,
+		When: d.When.text, Key: d.Key.text, Item: d.Item.text}
 	for _, s := range d.On {
 		if !s.set || s.Value == "" {
 			continue

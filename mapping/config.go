@@ -143,6 +143,9 @@ type Rule struct {
 	Audience     string
 	Template     string
 	Cancels      []string
+	When         string // CEL, as written; empty: always
+	Key          string // CEL, as written; empty: the event's id
+	Item         string // template, as written
 	GroupBy      string // CEL, the rule's own or the template's; empty: one digest
 	Priority     Priority
 	Gather       Gather // effective: the template's with the rule's overrides

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -212,6 +213,9 @@ func removed(l live) impact {
 	i := impact{App: l.status.App, Change: "removed", Digests: []digestImpact{}, Changes: []string{
 		"the app is gone from the rules: nothing more is read or sent for it; its state is kept for when it is named again",
 	}}
+	for _, b := range l.status.InDoubt {
+		i.Changes = append(i.Changes, fmt.Sprintf("in doubt, %s (%s): it can be resolved only once the app is named again", b.ID, b.Name()))
+	}
 	for _, d := range l.status.Digests {
 		i.Digests = append(i.Digests, digestImpact{
 			Digest: d.Digest, Audience: d.Audience, Template: d.Template, Group: d.Group, Items: d.Count, Becomes: digestOrphaned, Goes: goesNever,
@@ -238,7 +242,15 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 	for _, d := range l.status.Digests {
 		i.Digests = append(i.Digests, impactOn(d, old, app, before, after))
 	}
-	i.Changes = append(quotaChanges(app, l), ruleChanges(old, app)...)
+	for _, b := range l.status.InDoubt {
+		d := bridge.DigestStatus{Users: b.Users}
+		d.Audience, d.Template = b.Audience, b.Template
+		for _, why := range append(lost(d, app), moved(d, old, app)...) {
+			i.Changes = append(i.Changes, fmt.Sprintf("in doubt, %s (%s): if it was not sent, %s", b.ID, b.Name(), why))
+		}
+	}
+	i.Changes = append(i.Changes, quotaChanges(app, l)...)
+	i.Changes = append(i.Changes, ruleChanges(old, app, l.state())...)
 	if old == nil && len(l.status.Digests) > 0 {
 		i.Unknown = append(i.Unknown, "when the digests would go with the rules in force, and how windows, expiry and quiet hours differ: the daemon does not tell its rules; name their file with --was")
 	}
@@ -260,6 +272,9 @@ func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *fores
 		x.Becomes = digestReKeyed
 	} else if d.State == bridge.StateOrphaned {
 		x.Becomes = digestReturns
+	}
+	if x.Becomes != digestOrphaned {
+		x.Why = append(x.Why, moved(d, old, app)...)
 	}
 	if after == nil {
 		return x
@@ -301,7 +316,45 @@ func lost(d bridge.DigestStatus, app *mapping.App) (why []string) {
 	if app.Templates[d.Template] == nil {
 		why = append(why, fmt.Sprintf("no rule uses the template %q any more", d.Template))
 	}
+	switch a := app.Audiences[d.Audience]; {
+	case a == nil || a.HasUsers == (d.Users > 0):
+	case a.HasUsers:
+		why = append(why, fmt.Sprintf("it is for all of the audience %q, which addresses single users now", d.Audience))
+	default:
+		why = append(why, fmt.Sprintf("it is for %s, and the audience %q is wider now", plural(d.Users, "single user", "single users"), d.Audience))
+	}
 	return why
+}
+
+// moved says that what waits would go to other people than before.
+func moved(d bridge.DigestStatus, old, app *mapping.App) (why []string) {
+	if old == nil || old.Audiences[d.Audience] == nil || app.Audiences[d.Audience] == nil {
+		return nil
+	}
+	if was, will := reachOf(old.Audiences[d.Audience]), reachOf(app.Audiences[d.Audience]); was != will {
+		why = append(why, fmt.Sprintf("it would go to %s instead of %s", will, was))
+	}
+	return why
+}
+
+// reachOf says in words whom an audience is.
+func reachOf(a *mapping.Audience) string {
+	out := "everyone"
+	switch {
+	case a.HasUsers && a.Package != "":
+		out = "users with the package " + a.Package
+	case a.HasUsers:
+		out = "users"
+	case !a.Everyone:
+		out = "the package " + a.Package
+	}
+	if len(a.TagsAll) > 0 {
+		out += " with all of the tags " + strings.Join(a.TagsAll, ", ")
+	}
+	if len(a.TagsAny) > 0 {
+		out += " with any of the tags " + strings.Join(a.TagsAny, ", ")
+	}
+	return out + " on " + strings.Join(a.Platforms, ", ")
 }
 
 // reKeyed says why events that would join the digest now will not any more.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/sandbox"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -80,6 +82,15 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 			`the audience "students" is gone`},
 		{"a new group opens other digests", replace("key: event.data.lesson_id", "key: event.data.lesson_id\n    group_by: event.data.course"),
 			digestReKeyed, goesSame, "", "events are grouped by event.data.course now"},
+		{"other people", replace("package: com.example.student, platforms: [ios, android]", "package: com.example.student, platforms: [ios], tags: {all: [north]}"), digestKept, goesSame, "",
+			"it would go to the package com.example.student with all of the tags north on ios instead of the package com.example.student on ios, android"},
+		{"single users instead of a package", replace("package: com.example.student, platforms", "users: event.data.users, platforms"), digestOrphaned, goesNever, "",
+			`it is for all of the audience "students", which addresses single users now`},
+		{"another key", replace("key: event.data.lesson_id", "key: event.data.course"), digestKept, goesSame,
+			"rule cancelled: key event.data.course instead of event.data.lesson_id", ""},
+		{"another condition", replace("    when: event.data.notice_minutes < 120\n", ""), digestKept, goesSame,
+			"rule cancelled: when always instead of event.data.notice_minutes < 120", ""},
+		{"another sender", replace("sender: office", "sender: dean"), digestKept, goesSame, "sender: dean instead of office", ""},
 		{"no sends at all", replace("quota: {policy: asap}", "quota: {policy: asap, per_day: 0}"), digestKept, goesNever, "quota of the", ""},
 		{"slots after its window", replace("quota: {policy: asap}", "quota: {policy: slots, slots: ["+slotIn(40*time.Minute)+"]}"),
 			digestKept, goesLater, "policy: slots instead of asap", ""},
@@ -190,7 +201,15 @@ func TestChangesOfRulesAreNamedAsTheRulesWriteThem(t *testing.T) {
 	with := func(slots ...time.Duration) *mapping.App {
 		return &mapping.App{Quota: mapping.Quota{Policy: mapping.PolicySlots, Slots: slots}}
 	}
-	if got := ruleChanges(with(9*time.Hour), with(9*time.Hour, 18*time.Hour+30*time.Minute)); len(got) != 1 || got[0] != "slots: 09:00, 18:30 instead of 09:00" {
+	if got := ruleChanges(with(9*time.Hour), with(9*time.Hour, 18*time.Hour+30*time.Minute), nil); len(got) != 1 || got[0] != "slots: 09:00, 18:30 instead of 09:00" {
 		t.Errorf("other slots are %q", got)
+	}
+	rules := func(rules ...*mapping.Rule) *mapping.App { return &mapping.App{Rules: rules} }
+	waits := &bridge.State{Digests: []*bridge.Digest{{Items: []mapping.Item{{Rule: "moved"}, {Rule: "other"}}}}}
+	back := &mapping.Rule{Name: "back", Cancels: []string{"moved"}}
+	got := ruleChanges(rules(&mapping.Rule{Name: "moved"}, back), rules(&mapping.Rule{Name: "shifted"}, &mapping.Rule{Name: "back", Cancels: []string{"shifted"}}), waits)
+	want := []string{"rule back: cancels shifted instead of moved", "rule shifted: new", "rule moved: gone; what it has gathered stays, and nothing cancels it any more: 1 item"}
+	if !slices.Equal(got, want) {
+		t.Errorf("a rule under another name is %q, want %q", got, want)
 	}
 }

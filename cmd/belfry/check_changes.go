@@ -36,13 +36,16 @@ func quotaChanges(app *mapping.App, l live) []string {
 
 // ruleChanges lists what differs for events to come. Items that wait keep the
 // window and the expiry that they arrived with.
-func ruleChanges(old, app *mapping.App) []string {
+func ruleChanges(old, app *mapping.App, s *bridge.State) []string {
 	if old == nil {
 		return nil
 	}
 	var out []string
 	if old.Quota.Policy != app.Quota.Policy {
 		out = append(out, fmt.Sprintf("policy: %s instead of %s", app.Quota.Policy, old.Quota.Policy))
+	}
+	if old.Sender != app.Sender {
+		out = append(out, fmt.Sprintf("sender: %s instead of %s", app.Sender, old.Sender))
 	}
 	if !slices.Equal(old.Quota.Slots, app.Quota.Slots) {
 		out = append(out, fmt.Sprintf("slots: %s instead of %s", slotsOf(app), slotsOf(old)))
@@ -62,10 +65,30 @@ func ruleChanges(old, app *mapping.App) []string {
 	}
 	for _, name := range sortedKeys(ruleNames(old)) {
 		if ruleNames(app)[name] == nil {
-			out = append(out, "rule "+name+": gone; what it has gathered stays")
+			out = append(out, "rule "+name+": gone; what it has gathered stays"+uncancelled(s, old, name))
 		}
 	}
 	return out
+}
+
+// uncancelled says how many items wait that nothing can cancel any more: a rule
+// is known to those that cancel by its name.
+func uncancelled(s *bridge.State, old *mapping.App, rule string) string {
+	if s == nil || !slices.ContainsFunc(old.Rules, func(r *mapping.Rule) bool { return slices.Contains(r.Cancels, rule) }) {
+		return ""
+	}
+	n := 0
+	for _, d := range s.Digests {
+		for i := range d.Items {
+			if d.Items[i].Rule == rule {
+				n++
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and nothing cancels it any more: %s", plural(n, "item", "items"))
 }
 
 func ruleNames(a *mapping.App) map[string]*mapping.Rule {
@@ -81,6 +104,8 @@ func ruleChange(was, will *mapping.Rule) (out []string) {
 		what      string
 		was, will any
 	}{
+		{"when", cmp.Or(was.When, "always"), cmp.Or(will.When, "always")}, {"key", cmp.Or(was.Key, "event.id"), cmp.Or(will.Key, "event.id")},
+		{"item", was.Item, will.Item}, {"cancels", strings.Join(was.Cancels, ", "), strings.Join(will.Cancels, ", ")},
 		{"audience", was.Audience, will.Audience}, {"template", was.Template, will.Template},
 		{"priority", was.Priority, will.Priority}, {"gather idle", was.Gather.Idle, will.Gather.Idle},
 		{"gather at_most", was.Gather.AtMost, will.Gather.AtMost}, {"gather max_items", was.Gather.MaxItems, will.Gather.MaxItems},
@@ -150,10 +175,7 @@ func printImpacts(w io.Writer, impacts []impact) {
 		fmt.Fprintf(w, "\napp %s: %s\n", i.App, i.Change)
 		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, d := range i.Digests {
-			name := d.Audience + " / " + d.Template
-			if d.Group != "" {
-				name += " / " + d.Group
-			}
+			name := bridge.Explanation{Audience: d.Audience, Template: d.Template, Group: d.Group}.Name()
 			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, name, plural(d.Items, "item", "items"), d.when())
 			for _, why := range d.Why {
 				fmt.Fprintf(tab, "  \t  %s\t\t\n", why)

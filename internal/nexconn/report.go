@@ -82,12 +82,25 @@ func (r *report) quote(o *bridge.Outcome, t try) {
 	if t.answer.date.IsZero() {
 		return
 	}
-	// Date has whole seconds, so both sides are compared in whole seconds.
-	o.Skew, o.SkewKnown = t.answer.date.Sub(t.heard.Truncate(time.Second)), true
+	o.Skew, o.SkewKnown = skew(t), true
 	if o.Skew.Abs() >= skewAlarm {
 		r.client.cfg.Logger.Warn("our clock and the provider's differ: signatures may be refused, and windows end at another moment than we think",
 			"skew", o.Skew, "host", t.host.base)
 	}
+}
+
+// skew is how far the provider's Date lies outside the time between the request
+// and its answer, in whole seconds as Date has them. Inside, it proves nothing:
+// it is made before or after the provider's work, however long that takes.
+func skew(t try) time.Duration {
+	asked, heard := t.asked.Truncate(time.Second), t.heard.Truncate(time.Second)
+	switch date := t.answer.date; {
+	case date.Before(asked):
+		return date.Sub(asked)
+	case date.After(heard):
+		return date.Sub(heard)
+	}
+	return 0
 }
 
 // refuse is the outcome of a broadcast that cannot be put into a request.

@@ -24,8 +24,9 @@ type try struct {
 	host   host
 	at     time.Time
 	ending ending
-	err    error  // why there is no answer
-	answer answer // with answered
+	err    error     // why there is no answer
+	answer answer    // with answered
+	asked  time.Time // right before the first byte
 	heard  time.Time
 }
 
@@ -56,6 +57,7 @@ func (c *Client) try(ctx context.Context, h host, s bridge.Send) try {
 		return t
 	}
 	w.arm(permit)
+	t.asked = c.cfg.Clock()
 	_ = conn.SetDeadline(time.Now().Add(c.cfg.AnswerTimeout))
 	_, err = conn.Write(wireForm)
 	switch {
