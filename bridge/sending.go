@@ -108,26 +108,36 @@ func (t *tenure) settle(ctx context.Context, o Outcome) error {
 	}
 	t.state.Settle(t.rules.App, o, time.Now())
 	t.touch()
-	level := slog.LevelInfo
-	if o.Kind != Accepted && o.Kind != DryRun {
-		level = slog.LevelWarn
-	}
-	attrs := []any{"broadcast", b.ID, "digest", nameOf(b.Digest.Audience, b.Digest.Template, b.Digest.Group),
-		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID}
-	if slices.Contains(t.state.Held, b) {
-		attrs = append(attrs, "remedy", fmt.Sprintf("find out whether it was sent, then belfry resolve %s --sent, or --not-sent", b.ID))
-		if n := len(t.state.Held); n >= MaxInDoubt {
-			t.log.Error("too many broadcasts are in doubt: nothing more is sent until one is resolved", "in_doubt", n)
-		}
-	}
-	if w := t.state.Backoff; w != nil && (o.Kind == NotSent || o.Kind == Throttled) {
-		attrs = append(attrs, "again", w.Until.UTC().Format(time.RFC3339), "remedy", w.Remedy())
-	}
-	t.log.Log(ctx, level, "broadcast "+string(o.Kind), attrs...)
+	t.logOutcome(ctx, b, o)
 	err := t.commit(ctx)
 	if err != nil {
 		t.log.Error("the outcome of a broadcast could not be stored; its next owner will hold it in doubt",
 			"broadcast", b.ID, "outcome", o.Kind, "message", o.Message, "provider_id", o.ProviderID)
 	}
 	return err
+}
+
+// logOutcome says what a send came to, and what an operator can do about it.
+func (t *tenure) logOutcome(ctx context.Context, b *Broadcast, o Outcome) {
+	attrs := []any{"broadcast", b.ID, "digest", nameOf(b.Digest.Audience, b.Digest.Template, b.Digest.Group),
+		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID}
+	level := slog.LevelWarn
+	switch o.Kind {
+	case Accepted, DryRun:
+		level = slog.LevelInfo
+	case NotSent, Throttled:
+		if w := t.state.Backoff; w != nil {
+			attrs = append(attrs, "again", w.Until.UTC().Format(time.RFC3339), "remedy", w.Remedy())
+		}
+	case Doubtful:
+		if !slices.Contains(t.state.Held, b) {
+			attrs = append(attrs, "counts_as", "sent: when_in_doubt is assume_sent")
+			break
+		}
+		attrs = append(attrs, "remedy", fmt.Sprintf("find out whether it was sent, then belfry resolve %s --sent, or --not-sent", b.ID))
+	}
+	t.log.Log(ctx, level, "broadcast "+string(o.Kind), attrs...)
+	if n := len(t.state.Held); o.Kind == Doubtful && n >= MaxInDoubt {
+		t.log.Error("too many broadcasts are in doubt: nothing more is sent until one is resolved", "in_doubt", n)
+	}
 }

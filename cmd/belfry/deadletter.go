@@ -12,7 +12,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,6 +19,9 @@ import (
 	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
+
+// noLetters is said where none is meant.
+const noLetters = "no dead letters"
 
 const (
 	replayedSubject = stream.DeadLetterSubjects + "replayed" // the notes on what was replayed
@@ -99,6 +101,14 @@ func (c *choice) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.rule, "rule", "", "only those of this rule")
 	f.StringVar(&c.app, "app", "", "only those of this app")
 	f.Var((*spanFlag)(&c.since), "since", "only events that were stored so long ago at most, such as 2h or 7d")
+}
+
+// valid refuses a length of time that is none: it would choose everything.
+func (c *choice) valid(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("since") && c.since <= 0 {
+		return usageError{errors.New("cannot use --since 0s: want a length of time such as 2h or 7d")}
+	}
+	return nil
 }
 
 func (c *choice) empty() bool {
@@ -192,6 +202,9 @@ func newDeadLetterList(std stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List dead letters", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := c.valid(cmd); err != nil {
+				return err
+			}
 			return p.withLetters(cmd.Context(), c, func(_ context.Context, _ jetstream.JetStream, letters []deadLetter) error {
 				if p.json {
 					return printJSON(std.out, letters)
@@ -209,7 +222,7 @@ func newDeadLetterList(std stdio) *cobra.Command {
 
 func printLetters(w io.Writer, letters []deadLetter) {
 	if len(letters) == 0 {
-		fmt.Fprintln(w, "no dead letters")
+		fmt.Fprintln(w, noLetters)
 		return
 	}
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -287,121 +300,4 @@ func printLetter(w io.Writer, d *deadLetter) {
 		return
 	}
 	fmt.Fprintf(w, "\n%s\n", d.Data)
-}
-
-func newDeadLetterReplay(std stdio) *cobra.Command {
-	var (
-		p          publications
-		c          choice
-		all, again bool
-	)
-	cmd := &cobra.Command{
-		Use:   "replay [ID …]",
-		Short: "Put dead letters back on their subjects, as new events",
-		Long: `Publishes the original bytes and headers of dead letters to the original subjects again, as new events
-with an id of their own and the header ` + replayHeader + `. Every rule sees them anew, in every app: one that had
-matched the event before gets its item again, which replaces the older one with the same key.
-
-An event is replayed once, however many rules or apps made a dead letter of it; --again does it once more.
-The dead letter of a replay is a new one, which says what it is a replay of, and can be replayed in turn.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c.ids = args
-			if c.empty() && !all {
-				return usageError{errors.New("cannot replay: name dead letters, or some with --reason, --rule, --app or --since, or --all")}
-			}
-			if all && !c.empty() {
-				return usageError{errors.New("cannot replay --all and some: leave out --all, or what chooses")}
-			}
-			return p.withLetters(cmd.Context(), c, func(ctx context.Context, js jetstream.JetStream, letters []deadLetter) error {
-				return p.replay(ctx, std, js, letters, again)
-			})
-		},
-	}
-	p.flags(cmd)
-	p.flag(cmd.Flags())
-	c.flags(cmd.Flags())
-	cmd.Flags().BoolVar(&all, "all", false, "all dead letters")
-	cmd.Flags().BoolVar(&again, "again", false, "also those that were replayed before")
-	return cmd
-}
-
-// replayed is what became of one dead letter.
-type replayed struct {
-	ID  string `json:"id"`
-	As  string `json:"as,omitempty"`  // the new event's id
-	Why string `json:"why,omitempty"` // it was not replayed
-
-	Earlier int `json:"earlier,omitempty"` // replays before this one
-}
-
-func (p *publications) replay(ctx context.Context, std stdio, js jetstream.JetStream, letters []deadLetter, again bool) error {
-	out, done := []replayed{}, map[string]bool{}
-	var failed error
-	for i := range letters {
-		d := &letters[i]
-		r := replayed{ID: d.ID, Earlier: d.earlier}
-		switch {
-		case done[d.event()]:
-			r.Why = "another dead letter of the same event is replayed"
-		case d.Gone:
-			r.Why = "its bytes are not there: " + d.GoneWhy
-		case d.Replayed > 0 && !again:
-			r.Why = "it was replayed before (" + plural(d.Replayed, "time", "times") + "); --again does it once more"
-		default:
-			as, err := p.replayOne(ctx, js, d)
-			if r.As = as; err != nil {
-				failed = err
-			}
-			done[d.event()] = true
-		}
-		out = append(out, r)
-		if failed != nil {
-			break
-		}
-	}
-	if p.json {
-		return errors.Join(failed, printJSON(std.out, out))
-	}
-	printReplayed(std.out, out)
-	return failed
-}
-
-func printReplayed(w io.Writer, all []replayed) {
-	sent, again, left := 0, 0, 0
-	for _, r := range all {
-		switch {
-		case r.As != "" && r.Earlier > 0:
-			fmt.Fprintf(w, "%s  replayed as %s, after %s before\n", r.ID, r.As, plural(r.Earlier, "replay", "replays"))
-			sent, again = sent+1, again+1
-		case r.As != "":
-			fmt.Fprintf(w, "%s  replayed as %s\n", r.ID, r.As)
-			sent++
-		case r.Why != "":
-			fmt.Fprintf(w, "%s  left alone: %s\n", r.ID, r.Why)
-			left++
-		}
-	}
-	if again > 0 {
-		fmt.Fprintf(w, "%d replayed, %d of them not for the first time; %d left alone\n", sent, again, left)
-	}
-}
-
-// replayOne publishes the event, then the note that it was. Dying in between
-// leaves no note, but the next try has the same id, which the stream drops
-// within its duplicate window.
-func (p *publications) replayOne(ctx context.Context, js jetstream.JetStream, d *deadLetter) (as string, err error) {
-	as = fmt.Sprintf("%s.replay.%d", d.ID, d.Replayed+1)
-	event := &nats.Msg{Subject: d.Subject, Header: nats.Header(maps.Clone(d.Header)), Data: d.Data}
-	event.Header[replayHeader] = []string{d.ID}
-	if _, err := js.PublishMsg(ctx, event, jetstream.WithMsgID(as)); err != nil {
-		return "", fmt.Errorf("cannot replay %s to %s: %w", d.ID, d.Subject, err)
-	}
-	note := &nats.Msg{Subject: replayedSubject, Header: nats.Header{
-		replayHeader: {d.ID}, "Belfry-App": {d.App}, "Belfry-Stream": {d.Stream}, "Belfry-Sequence": {d.Sequence},
-		"Belfry-Time": {d.Stored}, "Belfry-Subject": {d.Subject},
-	}}
-	if _, err := js.PublishMsg(ctx, note, jetstream.WithMsgID(as+".note"), jetstream.WithExpectStream(p.stream)); err != nil {
-		return as, fmt.Errorf("replayed %s, but cannot note that it was: %w", d.ID, err)
-	}
-	return as, nil
 }

@@ -136,6 +136,9 @@ func TestDeadLettersAreListedShownAndReplayedOnce(t *testing.T) {
 		}
 		return out
 	}
+	if out := replay("--rule", "nosuch"); !strings.Contains(out, "no dead letters of that choice") {
+		t.Errorf("replay of none says %q", out)
+	}
 	if out := replay(d.ID); !strings.Contains(out, "replayed as "+d.ID+".replay.1") {
 		t.Errorf("replay says %s", out)
 	}

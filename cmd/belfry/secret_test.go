@@ -94,7 +94,7 @@ func TestTheSecretShowsNowhereWhateverBecomesOfABroadcast(t *testing.T) {
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	_, js := connect(t, natsURL)
 	createSchool(t, js)
-	rules := strings.Replace(e2eRules, "quota: {policy: asap}", "quota: {policy: asap, per_hour: 100, per_day: 5}", 1)
+	rules := strings.Replace(e2eRules, "quota: {policy: asap}", "quota: {policy: asap, per_hour: 100, per_day: 4}", 1)
 	daemon, page := startBelfry(t, provider, natsURL, writeFile(t, "rules.yaml", rules))
 	next := func(id int, what string, holds func() bool) {
 		t.Helper()
