@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
@@ -25,6 +24,7 @@ func (c *compiler) lint() {
 		for _, r := range app.matcher.rules {
 			if len(r.Cancels) == 0 {
 				c.patience(r, &a.Value)
+				c.silent(r)
 			}
 			c.never(r)
 		}
@@ -264,8 +264,20 @@ func (c *compiler) rendered(app *App, r *compiledRule, view View) {
 		}
 		c.warnf(at, "it would be cut", "with the examples of %q the %s has %d %s: the limit is %d", r.Name, cut.Field, cut.Was, unit, cut.Limit)
 	}
-	if alert, ok := out.Request.Notification["alert"].(string); ok && strings.TrimSpace(alert) == "" && utf8.RuneCountInString(alert) < 1 {
-		c.warnf(at, "", "with the examples of %q the alert is empty", r.Name)
+}
+
+// silent finds rules whose items have no text in a template whose alert is
+// nothing but text of items.
+func (c *compiler) silent(r *compiledRule) {
+	t := c.templates[r.Template]
+	if r.item != nil || t == nil || t.alert == nil {
+		return
+	}
+	it := Item{Key: "key"}
+	view := View{ID: "example", Audience: r.Audience, Template: r.Template, Count: 1, Items: []Item{it}, First: it, Last: it}
+	if alert, _, err := t.alert.run(digestDot(view), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
+		c.warnf(r.doc.Name.at, "give the rule an item, or the alert of the template something else to say",
+			"the rule %q has no item, so that the alert of %q is empty: the title stands in for it, and without one nothing is sent", r.Name, r.Template)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -49,20 +50,31 @@ func (a *App) Render(v View) (Rendered, error) {
 	case len(v.Users) > MaxUsers:
 		return Rendered{}, fmt.Errorf("cannot render digest %s: %d users are more than %d", v.ID, len(v.Users), MaxUsers)
 	}
-	r := renderer{dot: digestDot(v), zone: audience.Location}
-	r.out.Request = Request{
-		Platform: audience.Platforms, FromUserID: a.Sender, Audience: audience.request(v.Users),
-		Message: RequestMessage{MessageType: template.messageType, DisableUpdateLastMsg: template.disableUpdate},
+	for setting := MaxSetting; ; setting /= 2 {
+		r := renderer{dot: digestDot(v), zone: audience.Location, maxSetting: setting}
+		r.out.Request = Request{
+			Platform: audience.Platforms, FromUserID: a.Sender, Audience: audience.request(v.Users),
+			Message: RequestMessage{MessageType: template.messageType, DisableUpdateLastMsg: template.disableUpdate},
+		}
+		err := r.notification(template, audience.Platforms)
+		if err == nil {
+			err = r.content(template, a.matcher.maxBody)
+		}
+		switch {
+		case err == nil:
+			return r.out, nil
+		case !errors.Is(err, errTooLong) || setting < leastSetting:
+			return Rendered{}, fmt.Errorf("cannot render digest %s with template %q: %w", v.ID, v.Template, err)
+		}
 	}
-	err := r.notification(template, audience.Platforms)
-	if err == nil {
-		err = r.content(template, a.matcher.maxBody)
-	}
-	if err != nil {
-		return Rendered{}, fmt.Errorf("cannot render digest %s with template %q: %w", v.ID, v.Template, err)
-	}
-	return r.out, nil
 }
+
+// leastSetting is what is left at least of texts that are cut for a small
+// max_body_bytes.
+const leastSetting = 100
+
+// errTooLong: cutting message.content alone does not help.
+var errTooLong = errors.New("the request is too long even with its content cut")
 
 func (a *Audience) request(users []string) RequestAudience {
 	if a.HasUsers {
@@ -75,6 +87,8 @@ type renderer struct {
 	dot  any
 	zone *time.Location
 	out  Rendered
+
+	maxSetting int
 }
 
 func (r *renderer) cut(field string, was, limit int) {
@@ -105,7 +119,41 @@ func (r *renderer) notification(t *compiledTemplate, platforms []string) error {
 		}
 		n[p] = own
 	}
-	return r.common(n, t)
+	if err := r.common(n, t); err != nil {
+		return err
+	}
+	return alerted(n, platforms)
+}
+
+var errNoAlert = errors.New("alert: it comes out empty, and so does the title: the provider refuses that")
+
+// alerted gives every platform an alert: the provider refuses the whole
+// broadcast without, and with it the items that have one. The title stands in.
+func alerted(n map[string]any, platforms []string) error {
+	if blank(n["alert"]) {
+		delete(n, "alert")
+	}
+	lacks := false
+	for _, p := range platforms {
+		own, _ := n[p].(map[string]any)
+		if blank(own["alert"]) {
+			delete(own, "alert")
+			lacks = true
+		}
+	}
+	switch {
+	case !lacks || n["alert"] != nil:
+		return nil
+	case blank(n["title"]):
+		return errNoAlert
+	}
+	n["alert"] = n["title"]
+	return nil
+}
+
+func blank(v any) bool {
+	s, _ := v.(string)
+	return strings.TrimSpace(s) == ""
 }
 
 func (r *renderer) common(n map[string]any, t *compiledTemplate) error {
@@ -162,9 +210,9 @@ func (r *renderer) title(s, field string) string {
 }
 
 func (r *renderer) setting(s, field string) string {
-	if len(s) > MaxSetting {
-		r.cut(field, len(s), MaxSetting)
-		return cutBytes(s, MaxSetting)
+	if len(s) > r.maxSetting {
+		r.cut(field, len(s), r.maxSetting)
+		return cutBytes(s, r.maxSetting)
 	}
 	return s
 }
@@ -200,7 +248,7 @@ func (r *renderer) fit(l *leaf, maxBody int) (limit int, err error) {
 			return limit, err
 		}
 		if limit = min(limit, len(content)); limit == 0 {
-			return 0, fmt.Errorf("cannot fit the request into %d bytes even with its content cut", maxBody)
+			return 0, fmt.Errorf("%w: it has no room in %d bytes", errTooLong, maxBody)
 		}
 		limit -= min(limit, max(1, excess*limit/len(body)))
 	}

@@ -217,3 +217,57 @@ func TestWhatWouldAddressNobodyInParticularIsNotRendered(t *testing.T) {
 		t.Errorf("rendered, or refused with %v", err)
 	}
 }
+
+func TestTheTitleStandsInForAnAlertThatComesOutEmpty(t *testing.T) {
+	for _, c := range []struct{ name, notification, alert string }{
+		{"of all platforms", `{title: T, alert: "{{ .Last.Text }}"}`, "T"},
+		{"of one platform, which has the common one", `{alert: A, ios: {alert: "{{ .Last.Text }}"}}`, "A"},
+		{"of one platform, without a common one", `{title: T, ios: {alert: "{{ .Last.Text }}"}, android: {alert: A}}`, "T"},
+		{"of none", `{title: T, ios: {alert: A}, android: {alert: A}}`, ""},
+		{"without a title", `{alert: "{{ .Last.Text }} "}`, "cannot"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := school{}.with("{alert: news}", c.notification).compile(t).Render(viewOf("some", ""))
+			if c.alert == "cannot" {
+				if err == nil || !strings.Contains(err.Error(), "it comes out empty, and so does the title") {
+					t.Errorf("rendered with %v, or refused with %v", got.Request.Notification, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := got.Request.Notification
+			if alert, _ := n["alert"].(string); alert != c.alert {
+				t.Errorf("alert %q, want %q", alert, c.alert)
+			}
+			if own, _ := n["ios"].(map[string]any); c.alert != "" && own["alert"] != nil {
+				t.Errorf("an empty alert is left: %v", n)
+			}
+		})
+	}
+}
+
+func TestARuleWithoutItemsTextIsWarnedOf(t *testing.T) {
+	for alert, want := range map[string]bool{"{{ .Last.Text }}": true, "{{ .Count }} {{ .Last.Text }}": false, "{{ .Last.Data.x }}": false} {
+		_, problems := mapping.Compile("rules.yaml", []byte(school{}.withAlert(alert).src), mapping.Options{LookupEnv: campusEnv()})
+		if got := strings.Contains(problems.Text(), `so that the alert of "changes" is empty`); got != want {
+			t.Errorf("alert %s: warned %v, want %v: %s", alert, got, want, problems.Text())
+		}
+	}
+}
+
+func TestASmallRequestCutsMoreThanItsContent(t *testing.T) {
+	app := school{app: "max_body_bytes: 1500"}.withAlert("{{ .Last.Text }}").compile(t)
+	got, err := app.Render(viewOf(strings.Repeat("long ", 2000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := got.Request.Body()
+	if err != nil || len(body) > 1500 {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
+	if alert, _ := got.Request.Notification["alert"].(string); len(alert) < 100 || !strings.HasSuffix(alert, "…") || len(got.Cuts) == 0 {
+		t.Errorf("alert of %d bytes, cuts %v", len(alert), got.Cuts)
+	}
+}

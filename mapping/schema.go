@@ -111,19 +111,21 @@ func (*code) schema(tag reflect.StructTag) schema {
 
 func (*integer) schema(tag reflect.StructTag) schema {
 	if enum := tag.Get("enum"); enum != "" {
-		return schema{"const": json.Number(enum)}
+		return anyOf(schema{"const": json.Number(enum)}, schema{"const": enum}, later())
 	}
-	return anyOf(schema{"type": "integer", "minimum": 0}, later())
+	return anyOf(schema{"type": "integer", "minimum": 0}, schema{"type": "string", "pattern": `^[0-9_]+$|\$\{`})
 }
 
 func (*decimal) schema(reflect.StructTag) schema {
-	return schema{"type": "number", "minimum": 0}
+	return anyOf(schema{"type": "number", "minimum": 0}, schema{"type": "string", "pattern": `^[0-9.eE+]+$`})
 }
 
-func (*flag) schema(reflect.StructTag) schema { return anyOf(schema{"type": "boolean"}, later()) }
+func (*flag) schema(reflect.StructTag) schema {
+	return anyOf(schema{"enum": []any{true, false, "true", "false"}}, later())
+}
 
 func (*span) schema(reflect.StructTag) schema {
-	return schema{"type": "string", "pattern": `^([0-9.]+(ns|us|µs|ms|s|m|h|d))+$|\$\{`}
+	return schema{"type": "string", "pattern": `^([0-9.]+(ns|us|µs|μs|ms|s|m|h|d))+$|\$\{`}
 }
 
 func (*tree) schema(tag reflect.StructTag) schema {

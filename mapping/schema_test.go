@@ -103,3 +103,34 @@ func TestTheSchemaRefusesWrongKeysAndValues(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What the parser takes, an editor must not underline.
+func TestTheSchemaTakesWhatTheParserTakes(t *testing.T) {
+	s := compiledSchema(t)
+	for old, list := range map[string][]string{
+		"version: 1": {`version: "1"`, "version: ${V:-1}"},
+		"    packages: [com.example.student]": {
+			`    packages: [com.example.student]
+    quota: {per_hour: "2", per_day: 3, worth: {low: "1.5"}, urgent_at_once: "true", count_rejected: false}`,
+		},
+		"{alert: news}": {`{alert: news, force_show: "false"}`},
+	} {
+		for _, text := range list {
+			src := school{}.with(old, text).src
+			if src == (school{}).source() {
+				t.Fatalf("the rules have no %q", old)
+			}
+			if _, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()}); problems.HasErrors() {
+				t.Errorf("the parser refuses %s: %s", text, problems.Text())
+			}
+			if err := validate(s, []byte(src)); err != nil {
+				t.Errorf("the schema refuses %s: %v", text, err)
+			}
+		}
+	}
+	for _, span := range []string{"+5m", "-5m", "1d-23h"} {
+		if _, err := mapping.ParseSpan(span); err == nil {
+			t.Errorf("%s is taken as a length of time", span)
+		}
+	}
+}

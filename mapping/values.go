@@ -211,6 +211,9 @@ func (v *span) decode(d *decoder, n *node, name string) {
 // ParseSpan reads a duration as rules files write it: time.ParseDuration, and
 // days, of 24 hours each: "2d", "1d12h".
 func ParseSpan(s string) (time.Duration, error) {
+	if strings.ContainsAny(s, "+-") {
+		return 0, fmt.Errorf("cannot use %q as a length of time: it has a sign", s)
+	}
 	days, rest, ok := strings.Cut(s, "d")
 	if !ok {
 		return time.ParseDuration(s)
