@@ -129,7 +129,7 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 	if err != nil {
 		return nil, fmt.Errorf("cannot use JetStream: %w", err)
 	}
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: subjects}
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: stream.Filters(subjects)}
 	if !from.IsZero() {
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
 	}

@@ -99,21 +99,26 @@ func someOf(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// open loads the rules, and the history as far as they ask for it.
-func (o *simulateOptions) open(ctx context.Context, std stdio) (*mapping.RuleSet, func() simulate.History, error) {
+// open loads rules files, and the history as far as they ask for it.
+func (o *simulateOptions) open(ctx context.Context, std stdio, files ...string) ([]*mapping.RuleSet, func() simulate.History, error) {
 	if o.learn < 0 {
 		return nil, nil, usageError{fmt.Errorf("cannot use --learn %d: want 0 days or more", o.learn)}
 	}
-	rs, err := o.compiled(o.rules, std)
-	if err != nil {
-		return nil, nil, err
-	}
-	subjects, err := o.subjects(rs)
-	if err != nil {
-		return nil, nil, err
+	var all []*mapping.RuleSet
+	var subjects []string
+	for _, file := range files {
+		rs, err := o.compiled(file, std)
+		if err != nil {
+			return nil, nil, err
+		}
+		asked, err := o.subjects(rs)
+		if err != nil {
+			return nil, nil, err
+		}
+		all, subjects = append(all, rs), append(subjects, asked...)
 	}
 	history, err := o.history.open(ctx, std, subjects)
-	return rs, history, err
+	return all, history, err
 }
 
 func newSimulate(std stdio) *cobra.Command {
@@ -133,11 +138,15 @@ A history is a file of JSON lines with "at", "subject" and "data", or a stream.`
 			if err != nil {
 				return err
 			}
-			rs, history, err := o.open(cmd.Context(), std)
+			files := []string{o.rules}
+			if compare != "" {
+				files = append(files, compare)
+			}
+			rules, history, err := o.open(cmd.Context(), std, files...)
 			if err != nil {
 				return err
 			}
-			cfg := simulate.Config{Rules: rs, App: o.app, Policy: p, Learn: o.learn, SkipBound: noBound}
+			cfg := simulate.Config{Rules: rules[0], App: o.app, Policy: p, Learn: o.learn, SkipBound: noBound}
 			report, err := simulate.Run(cmd.Context(), cfg, history())
 			if err != nil {
 				return err
@@ -145,9 +154,7 @@ A history is a file of JSON lines with "at", "subject" and "data", or a stream.`
 			if compare == "" {
 				return o.show(std, html, &report)
 			}
-			if cfg.Rules, err = o.compiled(compare, std); err != nil {
-				return err
-			}
+			cfg.Rules = rules[1]
 			other, err := simulate.Run(cmd.Context(), cfg, history())
 			if err != nil {
 				return err
@@ -214,10 +221,11 @@ func newTune(std stdio) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rs, history, err := o.open(cmd.Context(), std)
+			rules, history, err := o.open(cmd.Context(), std, o.rules)
 			if err != nil {
 				return err
 			}
+			rs := rules[0]
 			perDay := rs.Apps[o.app].Quota.PerDay
 			for i, r := range tuning.Reserves {
 				sum := 0

@@ -26,6 +26,11 @@ func TestAStreamsHistoryIsSimulatedAsFarAsTheRulesAsk(t *testing.T) {
 	if code, out, errs := cli(t, append(args, "--from", later)...); code != exitFailed || !strings.Contains(errs, "a history without events") {
 		t.Errorf("from later on, exit %d:\n%s%s", code, out, errs)
 	}
+	other := writeFile(t, "other.yaml", strings.NewReplacer("on: school.lesson.cancelled", "on: school.other", "    when: event.data.notice_minutes < 120\n", "",
+		"    key: event.data.lesson_id\n", "", "    item: \"{{ .data.course }}\"\n", "").Replace(e2eRules))
+	if code, out, errs := cli(t, append(args, "--compare", other)...); code != exitOK || !strings.Contains(out, "1 of 1") {
+		t.Errorf("beside rules on other subjects, exit %d:\n%s%s", code, out, errs)
+	}
 	if code, _, errs := cli(t, append(args, "--stream", "NOWHERE")...); code != exitFailed || !strings.Contains(errs, "cannot read the stream NOWHERE") {
 		t.Errorf("another stream, exit %d: %s", code, errs)
 	}

@@ -2,7 +2,9 @@ package simulate
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -29,22 +31,41 @@ func ReadLines(r io.Reader, stream string) History {
 	return func(yield func(mapping.Message, error) bool) {
 		in := bufio.NewScanner(r)
 		in.Buffer(make([]byte, 64<<10), maxLine)
-		for n := uint64(1); in.Scan(); n++ {
-			if len(in.Bytes()) == 0 {
+		n, last, lastLine := uint64(1), time.Time{}, uint64(0)
+		for ; in.Scan(); n++ {
+			text := in.Bytes()
+			if n == 1 {
+				text = bytes.TrimPrefix(text, []byte("\uFEFF"))
+			}
+			if len(bytes.TrimSpace(text)) == 0 {
 				continue
 			}
-			m, err := message(in.Bytes(), stream, n)
+			m, err := message(text, stream, n)
+			if err == nil && m.Time.Before(last) {
+				err = fmt.Errorf("cannot use line %d of the history: it is at %s, and line %d at %s already; events must be in order of time: sort them by \"at\"",
+					n, m.Time.Format(time.RFC3339), lastLine, last.Format(time.RFC3339))
+			}
 			if !yield(m, err) || err != nil {
 				return
 			}
+			last, lastLine = m.Time, n
 		}
-		if err := in.Err(); err != nil {
+		switch err := in.Err(); {
+		case errors.Is(err, bufio.ErrTooLong):
+			yield(mapping.Message{}, fmt.Errorf("cannot read line %d of the history: it is longer than %d MiB", n, maxLine>>20))
+		case err != nil:
 			yield(mapping.Message{}, fmt.Errorf("cannot read the history: %w", err))
 		}
 	}
 }
 
+// zipped is how files begin that gzip has made.
+var zipped = []byte{0x1f, 0x8b}
+
 func message(b []byte, stream string, n uint64) (mapping.Message, error) {
+	if n == 1 && bytes.HasPrefix(b, zipped) {
+		return mapping.Message{}, errors.New("cannot read the history: it is compressed; gunzip -c FILE | belfry simulate --events -")
+	}
 	var l line
 	if err := json.Unmarshal(b, &l); err != nil {
 		return mapping.Message{}, fmt.Errorf("cannot read line %d of the history: %w", n, err)

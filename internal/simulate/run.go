@@ -30,6 +30,7 @@ type Config struct {
 }
 
 const (
+	longest       = 3 * 366 * 24 * time.Hour // of a history: the bound takes memory by its length
 	keepEvents    = 10_000
 	progressEvery = 1000
 )
@@ -111,6 +112,10 @@ func (c *Config) watched(r *Report, history History) History {
 		for m, err := range history {
 			if n == 0 && err == nil {
 				r.From = m.Time
+			}
+			if err == nil && m.Time.Sub(r.From) > longest {
+				err = fmt.Errorf("cannot simulate the event at %s: the first one is at %s, and a history may be three years long; is a year wrong?",
+					m.Time.Format(time.RFC3339), r.From.Format(time.RFC3339))
 			}
 			if n++; c.Progress != nil && n%progressEvery == 0 {
 				c.Progress(n, m.Time)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -131,7 +133,10 @@ func TestAHistoryThatCannotBeReadNamesTheLine(t *testing.T) {
 	tests := []struct{ name, lines, want string }{
 		{"not JSON", "{\n", "line 1"},
 		{"no time", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"subject":"a"}`, "line 2"},
-		{"out of order", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"at":"2026-03-02T08:00:00Z","subject":"a"}`, "order of time"},
+		{"out of order", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"at":"2026-03-02T08:00:00Z","subject":"a"}`, "line 2 of the history: it is at 2026-03-02T08:00:00Z, and line 1"},
+		{"a line too long", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"at":"` + strings.Repeat("x", maxLine), "line 2 of the history: it is longer than 8 MiB"},
+		{"compressed", "\x1f\x8b\x08\x00", "gunzip -c"},
+		{"a wrong year", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"at":"2062-03-02T09:00:00Z","subject":"a"}`, "is a year wrong?"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -140,6 +145,41 @@ func TestAHistoryThatCannotBeReadNamesTheLine(t *testing.T) {
 				t.Errorf("got %v, want a word on %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestAnEventForManyUsersIsShownInEachOfItsBroadcasts(t *testing.T) {
+	src := strings.Replace(smallRules, "package: com.example.town, platforms: [ios], tags: {all: [all]}", "users: event.data.users, platforms: [ios]", 1)
+	if src == smallRules {
+		t.Fatal("the rules have no such audience")
+	}
+	rules, problems := mapping.Compile("small.yaml", []byte(src), mapping.Options{})
+	if rules == nil {
+		t.Fatal(problems)
+	}
+	users := make([]string, 1001)
+	for i := range users {
+		users[i] = strconv.Quote(fmt.Sprint("u", i))
+	}
+	history := `{"at":"2026-03-02T09:00:00Z","subject":"town.news","id":"e1","data":{"id":1,"text":"one","users":[` + strings.Join(users, ",") + `]}}`
+	r, err := Run(context.Background(), Config{Rules: rules}, ReadLines(strings.NewReader(history), "TOWN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Broadcasts) != 2 {
+		t.Fatalf("%d broadcasts, want 2", len(r.Broadcasts))
+	}
+	for _, b := range r.Broadcasts {
+		if b.Items != 1 || !slices.Equal(b.EventIDs, []string{"e1"}) {
+			t.Errorf("a broadcast of %d items, %v", b.Items, b.EventIDs)
+		}
+	}
+}
+
+func TestABlankLineAndAByteOrderMarkArePassedOver(t *testing.T) {
+	history := "\uFEFF" + strings.Replace(smallHistory, "\n", "\n \n", 1)
+	if _, err := Run(context.Background(), Config{Rules: small(t)}, ReadLines(strings.NewReader(history), "TOWN")); err != nil {
+		t.Error(err)
 	}
 }
 

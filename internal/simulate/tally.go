@@ -111,8 +111,8 @@ func (t *tally) delivered(b *bridge.Broadcast) {
 	d := b.Digest
 	carried := func(*tracked) bool { return true }
 	p := place{d.Audience, d.Template, d.Group}
+	ids := d.EventIDs(1 << 20)
 	if len(d.Users) > 0 {
-		ids := d.EventIDs(1 << 20)
 		carried = func(o *tracked) bool { return slices.Contains(ids, o.event) }
 	}
 	t.expire(p, b.Started)
@@ -130,6 +130,9 @@ func (t *tally) delivered(b *bridge.Broadcast) {
 		if t.counts(o) {
 			out.Worth += t.worth[o.priority] * bridge.Usefulness(o.ready, o.expires, b.Started)
 		}
+	}
+	if len(d.Users) > 0 { // its items may have been delivered to other users before
+		out.Items, out.EventIDs = d.Count(), ids
 	}
 	t.sent = append(t.sent, out)
 }

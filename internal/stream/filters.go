@@ -68,6 +68,10 @@ func widen(a, b string) string {
 // than a microsecond.
 const maxFilters = 8
 
+// Filters are what a consumer is asked for to get all of the subjects: it may
+// get others as well.
+func Filters(subjects []string) []string { return few(subjects, maxFilters) }
+
 // few returns at most limit disjoint filters that cover all of the given ones.
 func few(filters []string, limit int) []string {
 	filters = disjoint(filters)
