@@ -796,14 +796,19 @@ func TestAStateThatCannotBeStoredIsNamedUntilItCan(t *testing.T) {
 func TestRulesThatTheProvidersClientCannotUseAreNamed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.end()
-		var refusal error
+		var refused atomic.Bool
 		begin := func() {
 			w.startWith(func(c *bridge.Config) {
-				c.Provider = func(*mapping.App) (bridge.Provider, error) { return w.provider, refusal }
+				c.Provider = func(*mapping.App) (bridge.Provider, error) {
+					if refused.Load() {
+						return nil, errors.New("a proxy that is none")
+					}
+					return w.provider, nil
+				}
 			})
 		}
 		begin()
-		refusal = errors.New("a proxy that is none")
+		refused.Store(true)
 		w.bridge.Reload(w.rules)
 		w.settle()
 		if got := w.trouble("provider.unusable"); !strings.Contains(got, "the old ones go on") || !strings.Contains(got, "a proxy that is none") {
@@ -814,7 +819,7 @@ func TestRulesThatTheProvidersClientCannotUseAreNamed(t *testing.T) {
 		if got := w.trouble("provider.unusable"); !strings.Contains(got, "cannot set up the provider of campus: a proxy") {
 			t.Errorf("after a start it says %q", got)
 		}
-		refusal = nil
+		refused.Store(false)
 		w.pass(15 * time.Second)
 		if got := w.trouble("provider.unusable"); got != "" || w.bridge.Status().Role != bridge.RoleOwner {
 			t.Errorf("it is over, and still said: %s", got)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -55,5 +56,31 @@ func TestAStopWaitsForTheAnswerUnderWayUnlessToldTwice(t *testing.T) {
 				t.Errorf("the provider has %d broadcasts, want 1", n)
 			}
 		})
+	}
+}
+
+func TestAnOrderThatComesDuringAHandoverReachesTheNextOwner(t *testing.T) {
+	t.Parallel()
+	provider := startSandbox(t, sandbox.Config{})
+	provider.Script(sandbox.Step{Delay: sandbox.Duration(4 * time.Second)})
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, natsURL)
+	createSchool(t, js)
+	rules := writeFile(t, "rules.yaml", e2eRules)
+	first, page := startBelfry(t, provider, natsURL, rules)
+	eventually(t, "the first owns the app", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
+	_, next := startBelfry(t, provider, natsURL, rules)
+	lesson(t, js, 7, "Maths", 30)
+	eventually(t, "the send is under way", func() bool { return overviewOf(t, page).Sending != nil })
+	first.signal(syscall.SIGTERM)
+	eventually(t, "it drains", func() bool { return overviewOf(t, page).Role == bridge.RoleDraining })
+	if code, out, _ := cli(t, "status", "--nats", natsURL); code != exitOK || !strings.Contains(out, "is being handed over, once the broadcast ") {
+		t.Errorf("status, exit %d:\n%s", code, out)
+	}
+	if code, _, errs := cli(t, "pause", "--why", "stop it", "--nats", natsURL); code != exitOK {
+		t.Errorf("the order: exit %d, %s", code, errs)
+	}
+	if s := overviewOf(t, next); s.Role != bridge.RoleOwner || s.Paused == nil || s.Counts.Sent != 1 {
+		t.Errorf("the next owner is %s, paused %v, with %d sent", s.Role, s.Paused, s.Counts.Sent)
 	}
 }

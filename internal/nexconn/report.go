@@ -70,7 +70,7 @@ func (r *report) quote(o *bridge.Outcome, t try) {
 	if t.answer.code != nil {
 		o.Code = *t.answer.code
 	}
-	if t.answer.message != "" {
+	if t.answer.message != "" && !strings.Contains(o.Message, t.answer.message) {
 		o.Message += ": " + t.answer.message
 	}
 	if o.Kind == bridge.Accepted {
