@@ -186,5 +186,5 @@ func keepOf(app *mapping.App, template string) int {
 	if t := app.Templates[template]; t != nil {
 		return max(1, t.Keep)
 	}
-	return 1
+	return 1000 // the template may come back: what its items say is not to be lost meanwhile
 }

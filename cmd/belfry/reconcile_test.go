@@ -201,3 +201,29 @@ func purge(t testing.TB, js jetstream.JetStream, stream string, before uint64) e
 	}
 	return s.Purge(t.Context(), jetstream.WithPurgeSequence(before))
 }
+
+func TestResultsOfAStateThatWasLostAreNotCountedAgainstTheNextOne(t *testing.T) {
+	t.Parallel()
+	s := &bridge.Status{App: "campus", Born: "newone", Counts: bridge.Counts{Sent: 2, Broadcasts: 1, DeadLetters: 1}}
+	told := published{
+		complete: true, deadLetters: map[string]bool{"dl-1": true, "dl-2": true},
+		results: map[string]bridge.Result{
+			"oldone-3.sent": {State: bridge.ResultSent, Broadcast: "oldone-3", Events: 40},
+			"newone-4.sent": {State: bridge.ResultSent, Broadcast: "newone-4", Events: 2},
+		},
+	}
+	for _, f := range publishedFindings(s, told) {
+		switch {
+		case f.What == deadLettersFound && f.Verdict != unprovable:
+			t.Errorf("dead letters, of which some may be older: %+v", f)
+		case f.Verdict == differs:
+			t.Errorf("%+v", f)
+		}
+	}
+	delete(told.results, "oldone-3.sent")
+	for _, f := range publishedFindings(s, told) {
+		if f.What == deadLettersFound && f.Verdict != differs {
+			t.Errorf("one dead letter too many: %+v", f)
+		}
+	}
+}
