@@ -141,7 +141,7 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 		}
 	})
 	for _, b := range s.underWay() {
-		if i := b.Digest.kept(it.Key); i >= 0 && b.Digest.key() == k {
+		if i := b.Digest.kept(it.Key); i >= 0 && b.Digest.key() == k && reachAll(users, b.Digest.Users) {
 			b.Digest.Items[i].Replaced = true
 		}
 	}

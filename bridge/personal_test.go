@@ -1,8 +1,10 @@
 package bridge_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,4 +85,41 @@ func TestAnEventForMoreUsersThanABroadcastTakesReachesThemAll(t *testing.T) {
 			t.Errorf("%d of %d users are reached", len(reached), len(ids))
 		}
 	})
+}
+
+func TestUsersWhomNewerNewsDoNotReachAreNotForgotten(t *testing.T) {
+	for _, tt := range []struct{ users, want string }{{`"ann","bob"`, "ann bob"}, {`"bob"`, "ann bob"}} {
+		inWorld(t, func(w *world) {
+			w.end()
+			w.rules = compile(t, strings.Replace(scenarioRules, `package: com.example.student, platforms`, `users: event.data.users, platforms`, 1))
+			w.start()
+			fail := make(chan struct{})
+			w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
+				if n > 1 {
+					return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+				}
+				<-fail
+				return bridge.Outcome{Kind: bridge.NotSent, Message: "connection refused", At: time.Now()}
+			}
+			tell := func(users string) {
+				w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"maths","users":[` + users + `]}`)})
+				w.settle()
+			}
+			tell(`"ann"`)
+			w.pass(3 * time.Minute)
+			w.wantSends(1)
+			tell(tt.users)
+			close(fail)
+			w.pass(10 * time.Minute)
+			w.wantSends(2)
+			var body mapping.Request
+			if err := json.Unmarshal(w.provider.Sends()[1].Body, &body); err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(body.Audience.UserID)
+			if got := strings.Join(body.Audience.UserID, " "); got != tt.want {
+				t.Errorf("newer news for %s: sent to %s, want %s", tt.users, got, tt.want)
+			}
+		})
+	}
 }

@@ -1,5 +1,7 @@
 package bridge
 
+import "slices"
+
 // splitUsers says which of the users have a place beside those that the
 // digest has already. A nil digest has none yet.
 func (d *Digest) splitUsers(users []string) (fits, rest []string) {
@@ -47,4 +49,10 @@ func (d *Digest) userSet() map[string]bool {
 		}
 	}
 	return d.users
+}
+
+// reachAll reports whether all of some users are among those that newer news
+// go to: who is not has read nothing that replaces what there was.
+func reachAll(users, of []string) bool {
+	return !slices.ContainsFunc(of, func(u string) bool { return !slices.Contains(users, u) })
 }
