@@ -171,7 +171,7 @@ func publishedFindings(s *bridge.Status, told published) []finding {
 	events, ends, broadcasts := map[bridge.ResultState]uint64{}, map[string]int{}, uint64(0)
 	earlier := 0 // of a state that was lost: it had counts of its own
 	for id, r := range told.results {
-		if s.Born != "" && !strings.HasPrefix(id, s.Born) {
+		if i := strings.IndexAny(id, "-."); s.Born != "" && i > 0 && id[:i] != s.Born {
 			earlier++
 			continue
 		}

@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -70,4 +71,13 @@ func TestAskingEvensTheLoadOutWhateverItWas(t *testing.T) {
 			t.Fatalf("uneven: %v", owners)
 		}
 	})
+}
+
+func TestAPromiseIsOverOnceSomebodyElseHasTheApp(t *testing.T) {
+	for owner, want := range map[string]bool{"one": true, "": true, "me": false, "three": false} {
+		l := &Leases{js: &JetStream{cfg: Config{Replica: "me"}}, promised: "c", by: "one", until: time.Now().Add(time.Hour)}
+		if got := l.expecting(map[string]string{"c": owner}); got != want {
+			t.Errorf("while %q owns it: expecting %v, want %v", owner, got, want)
+		}
+	}
 }

@@ -27,6 +27,7 @@ type Leases struct {
 	mu       sync.Mutex // guards what follows
 	leases   map[string]*Lease
 	promised string // the app that an owner is about to hand over to us
+	by       string // that owner
 	until    time.Time
 }
 
@@ -130,7 +131,7 @@ func (l *Leases) balance(ctx context.Context) {
 	}
 	if granted {
 		l.mu.Lock()
-		l.promised, l.until = app, time.Now().Add(productionTimes().grace)
+		l.promised, l.by, l.until = app, owners[app], time.Now().Add(productionTimes().grace)
 		l.mu.Unlock()
 	}
 }
@@ -156,11 +157,12 @@ func (l *Leases) waiting() map[string]bool {
 	return ready
 }
 
-// expecting reports whether an app was promised and has not come yet.
+// expecting reports whether an app was promised and has not come yet. It may
+// have come, and been handed on, since the last look.
 func (l *Leases) expecting(owners map[string]string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.promised != "" && (owners[l.promised] == l.js.cfg.Replica || time.Now().After(l.until)) {
+	if owner := owners[l.promised]; owner != "" && owner != l.by || time.Now().After(l.until) {
 		l.promised = ""
 	}
 	return l.promised != ""
