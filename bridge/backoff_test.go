@@ -73,3 +73,10 @@ func TestUrgentNewsDoNotWaitForTheEchoOfWhatWasRejected(t *testing.T) {
 		t.Errorf("after a rejected one: %s", e.Why)
 	}
 }
+
+func TestARetryAfterThatIsOverIsStillTheProvidersWord(t *testing.T) {
+	s, now := NewState("town", "b0rn"), planStart
+	if b := fails(s, now, Outcome{Kind: Throttled, RetryAfter: now.Add(-time.Millisecond)}); b.Until.Sub(now) != time.Minute {
+		t.Errorf("it waits %s, want a minute", b.Until.Sub(now))
+	}
+}

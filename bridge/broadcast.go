@@ -71,12 +71,23 @@ func (b *Broadcast) Fates(now time.Time) Fates {
 			f.Again++
 		}
 	}
+	if it := b.Digest.Last; it != nil && b.Digest.restCount() > 0 { // one of those below
+		switch {
+		case it.Replaced:
+			f.Replaced, f.Again = f.Replaced+1, f.Again-1
+		case it.Cancelled:
+			f.Cancelled, f.Again = f.Cancelled+1, f.Again-1
+		}
+	}
 	for i := range b.Digest.Rest {
 		if r := &b.Digest.Rest[i]; r.ends().After(now) {
 			f.Again += r.Count
 		} else {
 			f.Expired += r.Count
 		}
+	}
+	if f.Again < 0 { // it has expired, too
+		f.Again, f.Expired = 0, f.Expired-1
 	}
 	return f
 }

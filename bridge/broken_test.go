@@ -48,3 +48,45 @@ func TestADigestThatCouldNotBeRenderedIsTriedAgainWhenItHasChanged(t *testing.T)
 		})
 	}
 }
+
+func unrenderable(w *world) {
+	w.end()
+	w.rules = compile(w.t, strings.Replace(scenarioRules, `alert: "x"`, `alert: "{{ range .Items }}{{ index .Data.list 0 }}{{ end }}"`, 1))
+	w.start()
+}
+
+func TestADigestThatWasMendedIsNoTroubleWhileItWaits(t *testing.T) {
+	inWorld(t, func(w *world) {
+		unrenderable(w)
+		event := func(subject, data string) {
+			w.source.Append(time.Now(), mapping.Message{Subject: subject, Data: []byte(data)})
+			w.pass(3 * time.Minute)
+		}
+		event("lesson.cancelled", `{"id":"a","list":[]}`)
+		event("lesson.cancelled", `{"id":"b","list":["fine"]}`)
+		w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
+			s.Paused = &bridge.Pause{Since: now, Why: "exams"}
+			return nil
+		})
+		if w.trouble("digest.unsendable") == "" {
+			t.Fatal("it is not told")
+		}
+		event("lesson.restored", `{"id":"a"}`)
+		if got := w.trouble("digest.unsendable"); got != "" || w.bridge.Status().Digests[0].State == bridge.StateBroken {
+			t.Errorf("it is mended, and still said: %s", got)
+		}
+	})
+}
+
+// Two streams need not agree on the time.
+func TestACorrectionWithAnEarlierTimeIsTried(t *testing.T) {
+	inWorld(t, func(w *world) {
+		unrenderable(w)
+		at := time.Now()
+		w.source.Append(at, mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"a","list":[]}`)})
+		w.pass(3 * time.Minute)
+		w.source.Append(at.Add(-time.Second), mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{"id":"a","list":["mended"]}`)})
+		w.pass(time.Minute)
+		w.wantSends(1)
+	})
+}

@@ -33,6 +33,13 @@ func (b *Bucket) ends() time.Time {
 	return b.Last
 }
 
+// date gives a bucket of an old state its latest expiry: as late as it can be.
+func (b *Bucket) date() {
+	if b.Count > 0 {
+		b.Last = b.ends()
+	}
+}
+
 // countOnly puts an item into Rest. Its expiry is rounded up, never down.
 func (d *Digest) countOnly(it mapping.Item) {
 	grain := max(time.Minute, it.Expires.Sub(it.Arrived)/bucketsPerLife)
@@ -56,6 +63,7 @@ func compareBuckets(a, b Bucket) int {
 }
 
 func (b *Bucket) add(it *mapping.Item, idRoom int) {
+	b.date()
 	b.Count++
 	b.ReadyBy, b.Last = later(b.ReadyBy, it.ReadyBy), later(b.Last, it.Expires)
 	if idRoom > 0 && it.EventID != "" {

@@ -23,3 +23,12 @@ func TestADigestDoesNotOutliveTheLastOfItsItems(t *testing.T) {
 		t.Errorf("%d have expired, %d are left", n, d.Count())
 	}
 }
+
+func TestWhatAnOldStateHasCountedDoesNotEndEarly(t *testing.T) {
+	old := time.Date(2026, 11, 2, 15, 45, 0, 0, time.UTC)
+	d := &Digest{Rest: []Bucket{{Priority: mapping.Normal, Expires: old, Count: 1}}}
+	d.bucket(mapping.Normal, old).add(&mapping.Item{Expires: old.Add(-40 * time.Minute)}, 0)
+	if got := d.Expires(); !got.Equal(old) {
+		t.Errorf("it ends at %s, want %s", got, old)
+	}
+}

@@ -241,6 +241,17 @@ func (d *Digest) kept(key string) int {
 	return slices.IndexFunc(d.Items, func(it mapping.Item) bool { return it.Key == key })
 }
 
+// find returns the item with a key, if it is one whose text is known.
+func (d *Digest) find(key string) *mapping.Item {
+	if i := d.kept(key); i >= 0 {
+		return &d.Items[i]
+	}
+	if d.Last != nil && d.Last.Key == key {
+		return d.Last
+	}
+	return nil
+}
+
 // expire removes what has expired and says how many events that were.
 func (d *Digest) expire(now time.Time) (events int, ids []string) {
 	for _, it := range d.Items {
@@ -301,6 +312,7 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 	}
 	for _, b := range old.Rest {
 		into := d.bucket(b.Priority, b.Expires)
+		into.date()
 		into.Count += b.Count
 		into.ReadyBy, into.Last = later(into.ReadyBy, b.ReadyBy), later(into.Last, b.ends())
 		into.IDs = append(into.IDs, b.IDs[:max(0, min(len(b.IDs), d.idRoom()))]...)

@@ -150,7 +150,7 @@ func TestNothingIsTakenAsNotSentWhileItsRequestMayBeOnItsWay(t *testing.T) {
 					}
 					return
 				}
-				if err := resolve(); err == nil || !strings.Contains(err.Error(), "not sent before 00:02:45 UTC") {
+				if err := resolve(); err == nil || !strings.Contains(err.Error(), "not sent before 1 Jan 00:02:45 UTC") {
 					t.Errorf("at once: %v", err)
 				}
 				w.pass(time.Until(b.Arrived))
@@ -160,4 +160,59 @@ func TestNothingIsTakenAsNotSentWhileItsRequestMayBeOnItsWay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The latest item may be counted only, and its text known for all that.
+func TestTheLatestItemInDoubtIsReplacedAndCancelledToo(t *testing.T) {
+	for name, over := range map[string]func(*world){
+		"replaced":  func(w *world) { w.tell("gate", "all day") },
+		"cancelled": func(w *world) { w.restored("gate") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.doubtful(1)
+				w.end()
+				w.rules = compile(t, strings.NewReplacer("{{ .data.id }}", "{{ .data.text }}", "keep: 5", "keep: 1", `alert: "x"`, `alert: "{{ .Last.Text }}"`).Replace(scenarioRules))
+				w.start()
+				w.tell("door", "open")
+				w.tell("gate", "until ten")
+				w.pass(3 * time.Minute)
+				over(w)
+				w.pass(10 * time.Minute)
+				b := w.bridge.Status().InDoubt[0]
+				if b.Fates.Again != 1 || b.Fates.Replaced+b.Fates.Cancelled != 1 {
+					t.Errorf("fates %+v", b.Fates)
+				}
+				w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
+					return s.Resolve(app, b.ID, false, "by ops", now)
+				})
+				w.pass(3 * time.Hour)
+				for i, s := range w.provider.Sends()[1:] {
+					if strings.Contains(string(s.Body), "until ten") {
+						t.Errorf("send %d has %s", i+2, s.Body)
+					}
+				}
+				if c := w.bridge.Status().Counts; c.Replaced+c.Cancelled != 1 || w.bridge.Status().Waiting != 0 {
+					t.Errorf("counts %+v", c)
+				}
+			})
+		})
+	}
+}
+
+func TestTrustInAClockHoldsForDoubtsToo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.doubtful(1)
+		w.tell("gate", "until ten")
+		w.pass(3 * time.Minute)
+		w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
+			s.Held[0].Deadline, s.Held[0].Outcome.At = now.AddDate(1, 0, 0), now.AddDate(1, 0, 0)
+			s.TrustClock(now)
+			return nil
+		})
+		w.pass(time.Minute)
+		w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
+			return s.Resolve(app, s.Held[0].ID, false, "by ops", now)
+		})
+	})
 }

@@ -141,8 +141,12 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 		}
 	})
 	for _, b := range s.underWay() {
-		if i := b.Digest.kept(it.Key); i >= 0 && b.Digest.key() == k && reachAll(users, b.Digest.Users) {
-			b.Digest.Items[i].Replaced = true
+		old := b.Digest.key()
+		if old.part = k.part; old != k || !reachAll(users, b.Digest.Users) {
+			continue
+		}
+		if old := b.Digest.find(it.Key); old != nil {
+			old.Replaced = true
 		}
 	}
 }
@@ -178,8 +182,8 @@ func (s *State) cancelUnderWay(match *mapping.Match) {
 		if b.Digest.Audience != match.Audience && match.Audience != "" {
 			continue
 		}
-		if i := b.Digest.kept(match.Item.Key); i >= 0 && slices.Contains(match.Cancels, b.Digest.Items[i].Rule) {
-			b.Digest.Items[i].Cancelled = true
+		if it := b.Digest.find(match.Item.Key); it != nil && slices.Contains(match.Cancels, it.Rule) {
+			it.Cancelled = true
 		}
 	}
 }

@@ -123,3 +123,45 @@ func TestUsersWhomNewerNewsDoNotReachAreNotForgotten(t *testing.T) {
 		})
 	}
 }
+
+// In which part of an audience newer news are does not matter.
+func TestNewerNewsInAnotherPartReplaceWhatIsInDoubt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.rules = compile(t, strings.NewReplacer(`package: com.example.student, platforms`, `users: event.data.users, platforms`,
+			"{{ .data.id }}", "{{ .data.text }}", "quota: {policy: asap}", "quota: {policy: asap, per_hour: 20, per_day: 20}").Replace(scenarioRules))
+		w.provider.Answer = func(_ context.Context, n int, s bridge.Send) bridge.Outcome {
+			if n <= 2 && !strings.Contains(string(s.Body), "other") {
+				return bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer", At: time.Now()}
+			}
+			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+		}
+		w.start()
+		tell := func(id, text string, users ...string) {
+			data, err := json.Marshal(map[string]any{"id": id, "text": text, "users": users})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: data})
+			w.settle()
+		}
+		many := make([]string, 1000)
+		for i := range many {
+			many[i] = fmt.Sprint(i)
+		}
+		tell("other", "other", many...)
+		tell("gate", "until ten", "ann") // into the second part
+		w.pass(3 * time.Minute)
+		tell("gate", "all day", "ann") // into the first
+		w.pass(3 * time.Minute)
+		b := w.bridge.Status().InDoubt[0]
+		if b.Fates.Replaced != 1 {
+			t.Errorf("fates %+v", b.Fates)
+		}
+		w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
+			return s.Resolve(app, b.ID, false, "by ops", now)
+		})
+		w.pass(2 * time.Hour)
+		w.wantSends(3)
+	})
+}

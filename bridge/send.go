@@ -132,6 +132,19 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 			s.drop(dropCancelled, old, 1, []string{it.EventID})
 		}
 	}
+	if it := old.Last; it != nil && (it.Replaced || it.Cancelled) { // one of those that are only counted
+		old.Last = nil
+		if old.restCount() > 0 {
+			old.uncountOldest()
+			old.forget(it.Key, 1)
+			if it.Replaced {
+				s.Counts.Replaced++
+			} else {
+				s.Counts.Cancelled++
+				s.drop(dropCancelled, old, 1, []string{it.EventID})
+			}
+		}
+	}
 	if old.Count() == 0 {
 		return
 	}
@@ -173,7 +186,7 @@ func (s *State) backOff(o Outcome, now time.Time) {
 	switch {
 	case o.CalledOff:
 		b.Until = now.Add(calledOffBackoff)
-	case b.Throttled && o.RetryAfter.After(now):
+	case b.Throttled && !o.RetryAfter.IsZero():
 		b.Times++
 		b.Until = later(o.RetryAfter, now.Add(firstBackoff))
 	default:
@@ -226,6 +239,14 @@ func (s *State) EndBackoff() {
 func (s *State) TrustClock(now time.Time) {
 	s.Ledger.Trust(now)
 	s.Backoff = nil
+	for _, b := range s.Held {
+		if b.Deadline.After(now) {
+			b.Deadline = now
+		}
+		if b.Outcome != nil && b.Outcome.At.After(now) {
+			b.Outcome.At = now
+		}
+	}
 }
 
 // ErrNotHeld is returned by Resolve for a broadcast that is not in doubt.
@@ -243,7 +264,7 @@ func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now t
 	b := s.Held[i]
 	if from := b.Arrived(); !sent && now.Before(from) {
 		return fmt.Errorf("cannot take %s as not sent before %s: its request may be on its way until then; look into the provider's record after that",
-			id, from.UTC().Format("15:04:05 MST"))
+			id, from.UTC().Format("2 Jan 15:04:05 MST"))
 	}
 	s.Held = slices.Delete(s.Held, i, i+1)
 	if sent {

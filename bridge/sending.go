@@ -23,7 +23,7 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 			t.log.Error("cannot send a digest; it is tried again when it has changed, or the rules have", "digest", nameOf(d.Audience, d.Template, d.Group), "err", err,
 				"remedy", "correct, replace or cancel the event, or mend the template")
 		}
-		t.broken[d.ID] = brokenDigest{err.Error(), d.Events, d.Latest}
+		t.broken[d.ID] = brokenDigest{err.Error(), d.Events, d.puts()}
 		t.noteBroken()
 		return nil
 	}
@@ -55,14 +55,22 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 type brokenDigest struct {
 	why    string
 	events int
-	latest time.Time
+	puts   int
+}
+
+// puts is how many events have gone into the digest, whatever became of them.
+func (d *Digest) puts() (n int) {
+	for _, events := range d.Rules {
+		n += events
+	}
+	return n
 }
 
 // stuck reports whether a digest is still as it was when it could not be
 // rendered: what broke it may have been corrected, replaced or cancelled.
 func (t *tenure) stuck(d *Digest) bool {
 	b, ok := t.broken[d.ID]
-	return ok && b.events == d.Events && b.latest.Equal(d.Latest)
+	return ok && b.events == d.Events && b.puts == d.puts()
 }
 
 // noteBroken tells of digests that can't be sent, as long as there are any.
@@ -74,13 +82,16 @@ func (t *tenure) noteBroken() {
 	why := ""
 	left := map[string]brokenDigest{}
 	for _, d := range t.state.Digests {
-		if b, ok := t.broken[d.ID]; ok {
+		b, ok := t.broken[d.ID]
+		if ok {
 			left[d.ID] = b
+		}
+		if t.stuck(d) {
 			names, why = append(names, nameOf(d.Audience, d.Template, d.Group)), b.why
 		}
 	}
 	t.broken = left
-	if len(left) == 0 {
+	if len(names) == 0 {
 		t.cfg.Note("digest.unsendable", nil)
 		return
 	}
@@ -122,6 +133,11 @@ func (t *tenure) logOutcome(ctx context.Context, b *Broadcast, o Outcome) {
 	attrs := []any{"broadcast", b.ID, "digest", nameOf(b.Digest.Audience, b.Digest.Template, b.Digest.Group),
 		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID}
 	level := slog.LevelWarn
+	switch {
+	case o.CalledOff:
+		t.log.Info("called a broadcast off before its first byte", "broadcast", b.ID, "why", o.Message)
+		return
+	}
 	switch o.Kind {
 	case Accepted, DryRun:
 		level = slog.LevelInfo

@@ -35,7 +35,7 @@ func (d *decoder) value(n *node, v reflect.Value, name string, tag reflect.Struc
 		before := len(d.problems)
 		c.decode(d, n, name)
 		if t, ok := c.(*text); ok && len(d.problems) == before && tag.Get("enum") == "" {
-			d.filled(n, t, name)
+			d.filled(n, t, name, tag)
 		}
 		d.enum(n, v, name, tag)
 		return
@@ -53,13 +53,13 @@ func (d *decoder) value(n *node, v reflect.Value, name string, tag reflect.Struc
 
 // filled refuses empty text: whoever wrote it meant something, and without it
 // an audience, for one, would be wider than that.
-func (d *decoder) filled(n *node, t *text, name string) {
+func (d *decoder) filled(n *node, t *text, name string, tag reflect.StructTag) {
 	switch {
 	case strings.TrimSpace(t.Value) != "":
 	case t.secret:
 		d.hintf(n.at, "what stands for ${…} has no text in it", "cannot leave %s empty", name)
 	default:
-		d.hintf(n.at, "remove it, or give it a value", "cannot leave %s empty", name)
+		d.hintf(n.at, remedy(tag), "cannot leave %s empty", name)
 	}
 }
 
@@ -87,8 +87,8 @@ func (d *decoder) enum(n *node, v reflect.Value, name string, tag reflect.Struct
 func (d *decoder) list(n *node, v reflect.Value, name string, tag reflect.StructTag) {
 	items := n.items
 	switch {
-	case n.kind == nullNode, n.kind == listNode && len(items) == 0 && tag.Get("need") == "true" && v.Type() == reflect.TypeFor[[]text]():
-		d.hintf(n.at, "remove the key, or give it a value", "cannot leave %s empty", name)
+	case n.kind == nullNode, n.kind == listNode && len(items) == 0 && v.Type() == reflect.TypeFor[[]text]():
+		d.hintf(n.at, remedy(tag), "cannot leave %s empty", name)
 	case n.kind != listNode && strings.HasSuffix(tag.Get("yaml"), ",one"):
 		items = []*node{n}
 	case n.kind != listNode:
@@ -102,6 +102,13 @@ func (d *decoder) list(n *node, v reflect.Value, name string, tag reflect.Struct
 		d.value(item, e, itemName(name, i, item), tag)
 		v.Set(reflect.Append(v, e))
 	}
+}
+
+func remedy(tag reflect.StructTag) string {
+	if tag.Get("need") == "true" {
+		return "give it a value"
+	}
+	return "remove the key, or give it a value"
 }
 
 // itemName is what messages call an item of a list: rule "lesson-cancelled", or rules[0].

@@ -135,7 +135,7 @@ func hidesAll(earlier, later *compiledRule) bool {
 		return false
 	}
 	for _, s := range earlier.On {
-		if !slices.ContainsFunc(later.On, func(l string) bool { return covers(l, s) }) {
+		if !slices.ContainsFunc(later.On, func(l string) bool { return Covers(l, s) }) {
 			return false
 		}
 	}
@@ -273,8 +273,9 @@ func (c *compiler) silent(r *compiledRule) {
 	if r.item != nil || t == nil || t.alert == nil {
 		return
 	}
-	it := Item{Key: "key"}
-	view := View{ID: "example", Audience: r.Audience, Template: r.Template, Count: 1, Items: []Item{it}, First: it, Last: it}
+	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	it := Item{Key: "key", Rule: r.Name, Type: "type", Time: at}
+	view := View{ID: "example", App: r.audience.App, Audience: r.Audience, Template: r.Template, Group: "group", Count: 1, Items: []Item{it}, First: it, Last: it, Now: at}
 	if alert, _, err := t.alert.run(digestDot(view), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
 		c.warnf(r.doc.Name.at, "give the rule an item, or the alert of the template something else to say",
 			"the rule %q has no item, so that the alert of %q is empty: the title stands in for it, and without one nothing is sent", r.Name, r.Template)

@@ -133,27 +133,29 @@ func alerted(n map[string]any, platforms []string) error {
 	if blank(n["alert"]) {
 		delete(n, "alert")
 	}
-	lacks := false
 	for _, p := range platforms {
 		own, _ := n[p].(map[string]any)
-		if blank(own["alert"]) {
-			delete(own, "alert")
-			lacks = true
+		if !blank(own["alert"]) {
+			continue
+		}
+		delete(own, "alert")
+		switch {
+		case n["alert"] != nil:
+		case !blank(own["title"]):
+			own["alert"] = own["title"]
+		case !blank(n["title"]):
+			n["alert"] = n["title"]
+		default:
+			return errNoAlert
 		}
 	}
-	switch {
-	case !lacks || n["alert"] != nil:
-		return nil
-	case blank(n["title"]):
-		return errNoAlert
-	}
-	n["alert"] = n["title"]
 	return nil
 }
 
+// blank reports whether there is nothing to read. A number is something.
 func blank(v any) bool {
-	s, _ := v.(string)
-	return strings.TrimSpace(s) == ""
+	s, isText := v.(string)
+	return v == nil || isText && strings.TrimSpace(s) == ""
 }
 
 func (r *renderer) common(n map[string]any, t *compiledTemplate) error {

@@ -225,6 +225,8 @@ func TestTheTitleStandsInForAnAlertThatComesOutEmpty(t *testing.T) {
 		{"of one platform, without a common one", `{title: T, ios: {alert: "{{ .Last.Text }}"}, android: {alert: A}}`, "T"},
 		{"of none", `{title: T, ios: {alert: A}, android: {alert: A}}`, ""},
 		{"without a title", `{alert: "{{ .Last.Text }} "}`, "cannot"},
+		{"with a title of the platforms' own", `{alert: "{{ .Last.Text }}", ios: {title: T}, android: {alert: A}}`, ""},
+		{"that are numbers", `{ios: {alert: 2026}, android: {alert: true}}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := school{}.with("{alert: news}", c.notification).compile(t).Render(viewOf("some", ""))
@@ -241,7 +243,11 @@ func TestTheTitleStandsInForAnAlertThatComesOutEmpty(t *testing.T) {
 			if alert, _ := n["alert"].(string); alert != c.alert {
 				t.Errorf("alert %q, want %q", alert, c.alert)
 			}
-			if own, _ := n["ios"].(map[string]any); c.alert != "" && own["alert"] != nil {
+			own, _ := n["ios"].(map[string]any)
+			if c.alert == "" && own["alert"] == nil {
+				t.Errorf("there is no alert for ios: %v", n)
+			}
+			if c.alert != "" && own["alert"] != nil {
 				t.Errorf("an empty alert is left: %v", n)
 			}
 		})
@@ -249,7 +255,7 @@ func TestTheTitleStandsInForAnAlertThatComesOutEmpty(t *testing.T) {
 }
 
 func TestARuleWithoutItemsTextIsWarnedOf(t *testing.T) {
-	for alert, want := range map[string]bool{"{{ .Last.Text }}": true, "{{ .Count }} {{ .Last.Text }}": false, "{{ .Last.Data.x }}": false} {
+	for alert, want := range map[string]bool{"{{ .Last.Text }}": true, "{{ .Count }} {{ .Last.Text }}": false, "{{ .Last.Data.x }}": false, "{{ .Group }}": false, "{{ .Last.Rule }}": false} {
 		_, problems := mapping.Compile("rules.yaml", []byte(school{}.withAlert(alert).src), mapping.Options{LookupEnv: campusEnv()})
 		if got := strings.Contains(problems.Text(), `so that the alert of "changes" is empty`); got != want {
 			t.Errorf("alert %s: warned %v, want %v: %s", alert, got, want, problems.Text())

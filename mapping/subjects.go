@@ -88,8 +88,8 @@ func checkSubject(s string) error {
 	return nil
 }
 
-// covers reports whether every subject that matches b matches a as well.
-func covers(a, b string) bool {
+// Covers reports whether every subject that matches b matches a as well.
+func Covers(a, b string) bool {
 	as, bs := strings.Split(a, "."), strings.Split(b, ".")
 	for i, t := range as {
 		switch {
@@ -116,6 +116,6 @@ func withoutCovered(subjects []string) []string {
 	}
 	slices.SortFunc(wide, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
 	return slices.DeleteFunc(subjects, func(s string) bool {
-		return slices.ContainsFunc(wide, func(w string) bool { return w != s && covers(w, s) })
+		return slices.ContainsFunc(wide, func(w string) bool { return w != s && Covers(w, s) })
 	})
 }

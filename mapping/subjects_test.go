@@ -72,7 +72,7 @@ func TestNothingIsLostByLeavingOutCoveredSubjects(t *testing.T) {
 		}
 		for i, a := range kept {
 			for j, b := range kept {
-				if i != j && covers(a, b) {
+				if i != j && Covers(a, b) {
 					t.Fatalf("%q kept beside %q", b, a)
 				}
 			}

@@ -87,14 +87,18 @@ func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview)
 		if err == nil {
 			app, err = choose(all)
 		}
-		if err != nil {
+		ownerless := slices.ContainsFunc(owned(all), func(s bridge.Status) bool { return s.Role != bridge.RoleOwner })
+		if err != nil && !ownerless { // the app in whose state it is, perhaps
 			return "", err
 		}
-		if slices.ContainsFunc(owned(all), func(s bridge.Status) bool { return s.App == app && s.Role == bridge.RoleOwner }) {
+		if err == nil && slices.ContainsFunc(owned(all), func(s bridge.Status) bool { return s.App == app && s.Role == bridge.RoleOwner }) {
 			return app, nil
 		}
 		select {
 		case <-ctx.Done():
+			if err != nil {
+				return "", err
+			}
 			return "", fmt.Errorf("cannot give the order: for %s nobody has owned the app %s, and nothing was changed (belfry status)", handoverTimeout, app)
 		case <-time.After(handoverLook):
 		}

@@ -239,13 +239,24 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 	if s := l.state(); s != nil && old != nil {
 		before = foresee(old, s, now)
 	}
+	users := map[string]int{} // a daemon of an earlier build does not tell
+	if s := l.state(); s != nil {
+		for _, d := range s.Digests {
+			users[d.ID] = len(d.Users)
+		}
+	}
 	for _, d := range l.status.Digests {
+		d.Users = max(d.Users, users[d.Digest])
 		i.Digests = append(i.Digests, impactOn(d, old, app, before, after))
 	}
 	for _, b := range l.status.InDoubt {
 		d := bridge.DigestStatus{Users: b.Users}
 		d.Audience, d.Template = b.Audience, b.Template
-		for _, why := range append(lost(d, app), moved(d, old, app)...) {
+		reasons := lost(d, app)
+		if len(reasons) == 0 {
+			reasons = moved(d, old, app)
+		}
+		for _, why := range reasons {
 			i.Changes = append(i.Changes, fmt.Sprintf("in doubt, %s (%s): if it was not sent, %s", b.ID, b.Name(), why))
 		}
 	}
@@ -337,6 +348,10 @@ func moved(d bridge.DigestStatus, old, app *mapping.App) (why []string) {
 	return why
 }
 
+func sortedList(words []string) string {
+	return strings.Join(slices.Sorted(slices.Values(words)), ", ")
+}
+
 // reachOf says in words whom an audience is.
 func reachOf(a *mapping.Audience) string {
 	out := "everyone"
@@ -349,12 +364,12 @@ func reachOf(a *mapping.Audience) string {
 		out = "the package " + a.Package
 	}
 	if len(a.TagsAll) > 0 {
-		out += " with all of the tags " + strings.Join(a.TagsAll, ", ")
+		out += " with all of the tags " + sortedList(a.TagsAll)
 	}
 	if len(a.TagsAny) > 0 {
-		out += " with any of the tags " + strings.Join(a.TagsAny, ", ")
+		out += " with any of the tags " + sortedList(a.TagsAny)
 	}
-	return out + " on " + strings.Join(a.Platforms, ", ")
+	return out + " on " + sortedList(a.Platforms)
 }
 
 // reKeyed says why events that would join the digest now will not any more.

@@ -83,7 +83,7 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 		{"a new group opens other digests", replace("key: event.data.lesson_id", "key: event.data.lesson_id\n    group_by: event.data.course"),
 			digestReKeyed, goesSame, "", "events are grouped by event.data.course now"},
 		{"other people", replace("package: com.example.student, platforms: [ios, android]", "package: com.example.student, platforms: [ios], tags: {all: [north]}"), digestKept, goesSame, "",
-			"it would go to the package com.example.student with all of the tags north on ios instead of the package com.example.student on ios, android"},
+			"it would go to the package com.example.student with all of the tags north on ios instead of the package com.example.student on android, ios"},
 		{"single users instead of a package", replace("package: com.example.student, platforms", "users: event.data.users, platforms"), digestOrphaned, goesNever, "",
 			`it is for all of the audience "students", which addresses single users now`},
 		{"another key", replace("key: event.data.lesson_id", "key: event.data.course"), digestKept, goesSame,

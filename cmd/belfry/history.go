@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -141,7 +142,7 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the stream %s: %w", name, err)
 	}
-	total := info.NumPending
+	total, read := info.NumPending, uint64(0)
 	var all []mapping.Message
 	if total == 0 {
 		return nil, nil
@@ -163,10 +164,13 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 		if !to.IsZero() && meta.Timestamp.After(to) {
 			break
 		}
-		all = append(all, mapping.Message{
-			Subject: m.Subject(), Stream: name, Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Header: m.Headers(), Data: m.Data(),
-		})
-		b.show(uint64(len(all)), total)
+		read++
+		if slices.ContainsFunc(subjects, func(s string) bool { return mapping.Covers(s, m.Subject()) }) { // what was asked for may be wider
+			all = append(all, mapping.Message{
+				Subject: m.Subject(), Stream: name, Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Header: m.Headers(), Data: m.Data(),
+			})
+		}
+		b.show(read, total)
 		if meta.NumPending == 0 {
 			break
 		}

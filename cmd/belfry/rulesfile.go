@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -30,7 +31,7 @@ type rulesFile struct {
 	env  func(string) (string, bool)
 
 	glance [sha256.Size]byte // of the content a second ago; zero: there was no file; watch's goroutine only
-	reads  []string          // files that the rules name; watch's goroutine only
+	reads  map[string][]byte // files that the rules name, as they were read; watch's goroutine only
 
 	mu     sync.Mutex // guards what follows
 	rules  *mapping.RuleSet
@@ -51,26 +52,31 @@ func openRulesFile(path string, env func(string) (string, bool)) (*rulesFile, ma
 	if f.rules, problems = f.compile(src); problems.HasErrors() {
 		return nil, problems, nil
 	}
-	f.latest = f.sum(src)
+	f.latest = f.sum(src, false)
 	f.glance = f.latest
 	return f, problems, nil
 }
 
 func (f *rulesFile) compile(src []byte) (*mapping.RuleSet, mapping.Problems) {
-	f.reads = nil
+	f.reads = map[string][]byte{}
 	return mapping.Compile(f.path, src, mapping.Options{LookupEnv: f.env, ReadFile: func(path string) ([]byte, error) {
-		f.reads = append(f.reads, path)
-		return os.ReadFile(path)
+		content, err := os.ReadFile(path)
+		f.reads[path] = content
+		return content, err
 	}})
 }
 
-// sum tells one content from another, with that of the files that it names: a
-// secret may be replaced while the rules stay as they are.
-func (f *rulesFile) sum(src []byte) (sum [sha256.Size]byte) {
+// sum tells one content from another, with that of the files that it names, as
+// they are now or as they were compiled: a secret may be replaced while the
+// rules stay as they are.
+func (f *rulesFile) sum(src []byte, fresh bool) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	h.Write(src)
-	for _, path := range f.reads {
-		content, _ := os.ReadFile(path) // whether it can be read is compile's to say
+	for _, path := range slices.Sorted(maps.Keys(f.reads)) {
+		content := f.reads[path]
+		if info, err := os.Stat(path); fresh && (err != nil || info.Mode().IsRegular()) { // a pipe can be read once
+			content, _ = os.ReadFile(path) // whether it can be read is compile's to say
+		}
 		fmt.Fprintf(h, "\x00%d\x00%s", len(content), content)
 	}
 	return [sha256.Size]byte(h.Sum(nil))
@@ -116,7 +122,7 @@ func (f *rulesFile) watch(ctx context.Context, hangup <-chan os.Signal, log *slo
 func (f *rulesFile) settled() bool {
 	var sum [sha256.Size]byte
 	if src, err := os.ReadFile(f.path); err == nil {
-		sum = f.sum(src)
+		sum = f.sum(src, true)
 	}
 	same := f.glance == sum
 	f.glance = sum
@@ -133,11 +139,11 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 		f.refuse([]string{fmt.Sprintf("cannot read the rules: %v", err)}, log)
 		return nil
 	}
-	if f.seen(f.sum(src)) && !forced && !f.retryDue() {
+	if f.seen(f.sum(src, true)) && !forced && !f.retryDue() {
 		return nil
 	}
 	rules, problems := f.compile(src)
-	f.seen(f.sum(src)) // it may name other files than before
+	f.seen(f.sum(src, false)) // it may name other files than before
 	if problems.HasErrors() {
 		f.refuse(lines(errorsOf(problems)), log)
 		return nil

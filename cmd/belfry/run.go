@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,13 +59,21 @@ func (o *natsOptions) again() string {
 		{"nats-ca", o.ca}, {"nats-cert", o.cert}, {"nats-key", o.key},
 	} {
 		if f.value != "" {
-			if strings.ContainsAny(f.value, " '\"$&;()") {
-				f.value = strconv.Quote(f.value)
-			}
-			out += " --" + f.name + " " + f.value
+			out += " --" + f.name + " " + quoted(f.value)
 		}
 	}
 	return out
+}
+
+// quoted is a word as a shell reads it back.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,@%+=", r)
+	}
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // withoutUser takes user and password out of NATS URLs.

@@ -110,6 +110,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 		return
 	}
 	fmt.Fprintf(w, "  epoch %d, commit %d\n", s.Epoch, s.Commit)
+	here := " --app " + s.App + where
 	printHalts(w, s, where)
 	fmt.Fprintf(w, "  sends     %d left now", s.Left)
 	for _, q := range s.Quota {
@@ -120,7 +121,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	}
 	fmt.Fprintln(w)
 	for _, sp := range s.External {
-		fmt.Fprintf(w, "            of which %s at %s, %s (belfry quota take-back %[1]s%[4]s)\n", sp.ID, stamp(sp.At), sp.Why, where)
+		fmt.Fprintf(w, "            of which %s at %s, %s (belfry quota take-back %[4]s%[5]s)\n", sp.ID, stamp(sp.At), sp.Why, quoted(sp.ID), here)
 	}
 	c := s.Counts
 	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %s\n", c.Read, c.Matched, c.Unmatched,
@@ -140,7 +141,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(s.Failed[rule], "event", "events"))
 	}
 	for _, m := range s.Mutes {
-		fmt.Fprintf(w, "  muted     %s: %s until %s, %s (belfry unmute %[1]s%[5]s)\n", m.ID, m.Scope(), stamp(m.Until), m.Why, where)
+		fmt.Fprintf(w, "  muted     %s: %s until %s, %s (belfry unmute %[1]s%[5]s)\n", m.ID, m.Scope(), stamp(m.Until), m.Why, here)
 	}
 	if s.Sending != nil {
 		fmt.Fprintf(w, "  sending   %s, %s, since %s\n", s.Sending.ID, s.Sending.Name(), stamp(s.Sending.Started))
@@ -151,7 +152,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 			fates = " (" + fates + ")"
 		}
 		if b.Arrived.After(s.At) {
-			from = ", from " + b.Arrived.Local().Format("15:04:05") + " on"
+			from = ", from " + stamp(b.Arrived) + " on"
 		}
 		fmt.Fprintf(w, "  IN DOUBT  %s, %s, %s, since %s: %s\n"+
 			"            if it was sent:     belfry resolve %[1]s --sent%[6]s\n            if it was not sent%[8]s: belfry resolve %[1]s --not-sent%[6]s%[7]s\n",

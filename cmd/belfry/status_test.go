@@ -35,7 +35,7 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 	loud := text()
 	for _, want := range []string{
 		"1 dead letter\n", "gaps      1: events were lost", "overflow  1 item found no room", "rule moved: an expression failed on 1 event\n",
-		"m7: audience parents until " + until.Local().Format("2006-01-02 15:04:05 MST") + ", by Ann: a move (belfry unmute m7 --nats nats://n1:4222)",
+		"m7: audience parents until " + until.Local().Format("2006-01-02 15:04:05 MST") + ", by Ann: a move (belfry unmute m7 --app campus --nats nats://n1:4222)",
 		"IN DOUBT  b3, parents / trips / north, 2 items, since ", "belfry resolve b3 --not-sent --nats nats://n1:4222\n",
 		"THROTTLED 2 times since " + until.Local().Format("2006-01-02 15:04:05 MST") + "; nothing is sent before ", "rate limit exceeded\n            somebody else sends with the same App Key",
 		"digests   2, 1 of them orphaned with 3 events: the rules no longer have its audience or template",
@@ -59,7 +59,7 @@ func TestAProposedCommandSaysWhereToAndKeepsPasswords(t *testing.T) {
 		"":                               {},
 		" --nats nats://n1:4222,n2:4222": {url: "nats://ann:s3cret@n1:4222, n2:4222"},
 		" --nats n1 --nats-user ann":     {url: "ann:s3cret@n1", user: "ann", password: "s3cret"},
-		` --nats-creds "my creds" --nats-password-file /run/p`: {creds: "my creds", passwordFile: "/run/p"},
+		" --nats-creds 'my creds' --nats-password-file /run/p": {creds: "my creds", passwordFile: "/run/p"},
 	} {
 		if got := o.again(); got != want {
 			t.Errorf("%q, want %q", got, want)

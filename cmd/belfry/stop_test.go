@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,5 +83,28 @@ func TestAnOrderThatComesDuringAHandoverReachesTheNextOwner(t *testing.T) {
 	}
 	if s := overviewOf(t, next); s.Role != bridge.RoleOwner || s.Paused == nil || s.Counts.Sent != 1 {
 		t.Errorf("the next owner is %s, paused %v, with %d sent", s.Role, s.Paused, s.Counts.Sent)
+	}
+}
+
+func TestADoubtIsResolvedAlsoWhileItsOwnerHasJustDied(t *testing.T) {
+	t.Parallel()
+	provider := startSandbox(t, sandbox.Config{})
+	provider.Script(sandbox.Step{Status: http.StatusGatewayTimeout, Code: 1050})
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, natsURL)
+	createSchool(t, js)
+	rules := writeFile(t, "rules.yaml", e2eRules)
+	first, page := startBelfry(t, provider, natsURL, rules)
+	eventually(t, "the first owns the app", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
+	startBelfry(t, provider, natsURL, rules)
+	lesson(t, js, 7, "Maths", 30)
+	eventually(t, "the broadcast is in doubt", func() bool { return len(overviewOf(t, page).InDoubt) == 1 })
+	id := overviewOf(t, page).InDoubt[0].ID
+	first.signal(syscall.SIGKILL)
+	if code := first.exit(10 * time.Second); code == exitOK {
+		t.Fatalf("it was to be killed, and exits with %d", code)
+	}
+	if code, out, errs := cli(t, "resolve", id, "--sent", "--nats", natsURL); code != exitOK || !strings.Contains(out, "counts as sent") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }

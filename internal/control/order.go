@@ -149,7 +149,7 @@ func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, 
 		o.ID = fmt.Sprintf("external-%d", o.At.UnixMilli())
 	}
 	if i := slices.IndexFunc(s.Ledger.Spends, func(sp quota.Spend) bool { return sp.ID == o.ID }); i >= 0 {
-		return Answer{Text: fmt.Sprintf("the send %s is recorded already, at %s; it is not counted twice (belfry quota take-back %[1]s)",
+		return Answer{Text: fmt.Sprintf("the send %s is recorded already, at %s; it is not counted twice (belfry quota take-back)",
 			o.ID, s.Ledger.Spends[i].At.UTC().Format(time.RFC3339))}, nil
 	}
 	s.Ledger.External(o.ID, o.At, "by "+o.By+": "+o.Why)
