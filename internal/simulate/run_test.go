@@ -243,6 +243,7 @@ func TestPriceEarnsMoreThanTheOtherPolicies(t *testing.T) {
 }
 
 func TestTuningPutsTheRulesAsTheyAreFirst(t *testing.T) {
+	months(t)
 	w := named(t, "steady shop")
 	tuning := Tuning{
 		Policies: []mapping.Policy{mapping.PolicyASAP}, Slots: [][]time.Duration{{9 * time.Hour, 18 * time.Hour}},
@@ -277,6 +278,7 @@ func TestTuningPutsTheRulesAsTheyAreFirst(t *testing.T) {
 }
 
 func TestTuningTriesWhatUrgencyCosts(t *testing.T) {
+	months(t)
 	for name, want := range map[string][]string{
 		"school bursts": {"as it is", "urgent_at_once: false"},
 		"steady shop":   {"as it is"}, // nothing is urgent there
@@ -298,6 +300,7 @@ func TestTuningTriesWhatUrgencyCosts(t *testing.T) {
 }
 
 func TestDaysOfLearningDoNotCount(t *testing.T) {
+	months(t)
 	w := named(t, "school bursts")
 	whole, later := scored(t, w, contenders()[4], 1, 15, 0, true), scored(t, w, contenders()[4], 1, 5, 10, true)
 	if want := later.From.AddDate(0, 0, 10).Truncate(24 * time.Hour); !later.Since.Equal(want) {

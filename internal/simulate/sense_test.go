@@ -184,6 +184,7 @@ func TestASendIsKeptForUrgentNewsThatPassQuietHours(t *testing.T) {
 }
 
 func TestAmongManyDigestsTheOneThatWaitsIsWeighed(t *testing.T) {
+	months(t)
 	t.Parallel()
 	late := kind{"late", "notes", "low", "15m", "2h", ""}
 	kinds := []kind{late}
