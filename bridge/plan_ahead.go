@@ -30,6 +30,7 @@ type ahead struct {
 	toll  []float64 // what a send at each instant costs, for coming back later under a rolling day
 	lanes []lane
 	paths []path
+	mean  path // what can be known beforehand; see Memo.average
 
 	cells   []float64 // room for the values of all lanes on all paths
 	scratch schedule
@@ -188,21 +189,24 @@ func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
 	into := float64(sinceMidnight(a.at.In(memo.from.Location()))%forecast.Slot) / float64(forecast.Slot)
 	a.paths = make([]path, len(memo.paths))
 	n := len(a.grid)
-	if need := 2 * n * len(a.lanes) * len(a.paths); cap(a.cells) < need {
+	if need := 2 * n * len(a.lanes) * (len(a.paths) + 1); cap(a.cells) < need {
 		a.cells = make([]float64, need)
 	}
 	cells := a.cells[:cap(a.cells)]
 	clear(cells)
-	for p := range a.paths {
-		out := &a.paths[p]
-		out.weight = memo.paths[p].weight
+	for p := range len(a.paths) + 1 {
+		out, from := &a.mean, &memo.mean
+		if p < len(a.paths) {
+			out, from = &a.paths[p], &memo.paths[p]
+		}
+		out.weight = from.weight
 		out.lanes, out.offers = make([]laneValues, len(a.lanes)), make([]offer, len(a.lanes))
 		for i := range a.lanes {
 			l := &a.lanes[i]
 			v := &out.lanes[i]
 			v.first, v.fresh, cells = cells[:n], cells[n:2*n], cells[2*n:]
-			v.later, v.share, v.base = memo.paths[p].values[l.key], l.share, a.base
-			v.open = l.opened(a, memo.paths[p].urgent[l.key])
+			v.later, v.share, v.base = from.values[l.key], l.share, a.base
+			v.open = l.opened(a, from.urgent[l.key])
 			for b := range n {
 				if v.later != nil && b > 0 {
 					whole, rest := v.later.at(a.base, a.base+b), v.later.at(a.base+1, a.base+b)

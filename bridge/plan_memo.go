@@ -22,8 +22,9 @@ type Memo struct {
 	lives    map[lifeKey]life
 	keys     []expectedKey
 	paths    []pathValues
-	price    float64 // of a send of the day to come; negative until it is asked for
-	mutes    []mute  // of the keys, when the price was worked out
+	mean     pathValues // of all paths: what can be known beforehand
+	price    float64    // of a send of the day to come; negative until it is asked for
+	mutes    []mute     // of the keys, when the price was worked out
 
 	cells []float64 // of the last plan, for the next
 }
@@ -128,6 +129,7 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 		}
 		m.paths = append(m.paths, p)
 	}
+	m.mean = m.average()
 	for key, weight := range expected {
 		audience, digest := digestOf(t.App, key)
 		m.keys = append(m.keys, expectedKey{key, audience, digest, weight})
@@ -135,6 +137,24 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 	slices.SortFunc(m.keys, func(a, b expectedKey) int {
 		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.key, b.key))
 	})
+}
+
+// average is a day of which every half hour is the mean of all paths. Nobody who
+// plans it knows more than that; who plans the paths one by one knows each of
+// them to its end.
+func (m *Memo) average() pathValues {
+	mean := pathValues{values: map[string]*sendValues{}}
+	for _, p := range m.paths {
+		for key, v := range p.values {
+			if mean.values[key] == nil {
+				mean.values[key] = m.newValues(key)
+			}
+			for i, worth := range v.v {
+				mean.values[key].v[i] += float32(p.weight) * worth
+			}
+		}
+	}
+	return mean
 }
 
 // newValues has room for as many slots as an item of the key can live.

@@ -101,8 +101,15 @@ func (a *ahead) hold(moments bool) outlook {
 			}
 		}
 	}
+	out.total = (1-known)*out.total + known*a.plan(&a.mean, -1).total
 	return out
 }
+
+// known is the weight of a plan for the mean of all days beside those that are
+// made with hindsight, a day at a time. Hindsight sees each day's best moments,
+// and holds out for them too long where many digests compete; the mean sees none,
+// and would not wait for a rare burst at all.
+const known = 0.3
 
 // moment is when a lane's first send is likeliest, what it then earns, and how
 // likely the lane is to be sent at all.
@@ -125,6 +132,7 @@ func (a *ahead) send(lane int) (now, rest float64) {
 	for p := range a.paths {
 		rest += a.paths[p].weight * a.plan(&a.paths[p], lane).total
 	}
+	rest = (1-known)*rest + known*a.plan(&a.mean, lane).total
 	return a.lanes[lane].pending[0], rest
 }
 

@@ -45,10 +45,11 @@ func (a *ahead) chargeTomorrow(begins time.Time, price float64) {
 
 // offer looks for each lane's best first send again, at the present tolls.
 func (a *ahead) offer() {
-	for p := range a.paths {
-		for i := range a.lanes {
+	for i := range a.lanes {
+		for p := range a.paths {
 			a.paths[p].offers[i] = a.paths[p].lanes[i].best(a)
 		}
+		a.mean.offers[i] = a.mean.lanes[i].best(a)
 	}
 }
 
