@@ -223,6 +223,10 @@ func printDigests(w io.Writer, s bridge.Status) {
 		fmt.Fprintf(w, "app %s: %s\n", s.App, ownerless(s))
 		return
 	}
+	if b := s.Sending; b != nil {
+		fmt.Fprintf(w, "%s  %s  being sent since %s\n", b.ID, b.Name(), stamp(b.Started))
+		printTexts(w, b.Texts)
+	}
 	for _, b := range s.InDoubt {
 		fmt.Fprintf(w, "%s  %s  IN DOUBT since %s: %s\n", b.ID, b.Name(), stamp(b.Started), b.Message)
 		if fates := b.Fates.String(); fates != "" {
@@ -238,7 +242,7 @@ func printDigests(w io.Writer, s bridge.Status) {
 		fmt.Fprintf(w, "%s  %s  %s%s, %s\n  %s\n", d.Digest, d.Name(), about, plural(d.Count, "item", "items"), d.Priority, d.Why)
 		printTexts(w, d.Texts)
 	}
-	if len(s.Digests)+len(s.InDoubt) == 0 {
+	if len(s.Digests)+len(s.InDoubt) == 0 && s.Sending == nil {
 		fmt.Fprintf(w, "app %s: no digests; nothing waits to be said\n", s.App)
 	}
 }

@@ -66,3 +66,19 @@ func TestAProposedCommandSaysWhereToAndKeepsPasswords(t *testing.T) {
 		}
 	}
 }
+
+func TestDigestsShowWhatIsOnItsWay(t *testing.T) {
+	s := bridge.Status{App: "campus", Role: bridge.RoleOwner}
+	text := func() string {
+		var out strings.Builder
+		printDigests(&out, s)
+		return out.String()
+	}
+	if got := text(); !strings.Contains(got, "no digests; nothing waits") {
+		t.Errorf("without any: %s", got)
+	}
+	s.Sending = &bridge.BroadcastStatus{ID: "b7", Audience: "parents", Template: "trips", Texts: []string{"Zoo"}}
+	if got := text(); !strings.Contains(got, "b7  parents / trips  being sent since") || !strings.Contains(got, "• Zoo") || strings.Contains(got, "nothing waits") {
+		t.Errorf("with one under way: %s", got)
+	}
+}
