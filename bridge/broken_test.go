@@ -64,10 +64,7 @@ func TestADigestThatWasMendedIsNoTroubleWhileItWaits(t *testing.T) {
 		}
 		event("lesson.cancelled", `{"id":"a","list":[]}`)
 		event("lesson.cancelled", `{"id":"b","list":["fine"]}`)
-		w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
-			s.Paused = &bridge.Pause{Since: now, Why: "exams"}
-			return nil
-		})
+		w.pauseFor("exams")
 		if w.trouble("digest.unsendable") == "" {
 			t.Fatal("it is not told")
 		}

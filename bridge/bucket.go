@@ -33,11 +33,12 @@ func (b *Bucket) ends() time.Time {
 	return b.Last
 }
 
-// date gives a bucket of an old state its latest expiry: as late as it can be.
-func (b *Bucket) date() {
+// reach extends the bucket to items that are about to be counted in.
+func (b *Bucket) reach(readyBy, expires time.Time) {
 	if b.Count > 0 {
-		b.Last = b.ends()
+		b.Last = b.ends() // an old state does not tell
 	}
+	b.ReadyBy, b.Last = later(b.ReadyBy, readyBy), later(b.Last, expires)
 }
 
 // countOnly puts an item into Rest. Its expiry is rounded up, never down.
@@ -63,9 +64,8 @@ func compareBuckets(a, b Bucket) int {
 }
 
 func (b *Bucket) add(it *mapping.Item, idRoom int) {
-	b.date()
+	b.reach(it.ReadyBy, it.Expires)
 	b.Count++
-	b.ReadyBy, b.Last = later(b.ReadyBy, it.ReadyBy), later(b.Last, it.Expires)
 	if idRoom > 0 && it.EventID != "" {
 		b.IDs = append(b.IDs, it.EventID)
 		b.idBytes += idSize(it.EventID)

@@ -99,13 +99,10 @@ func (d *Digest) EventIDs(limit int) []string {
 func (d *Digest) View(app string, now time.Time) mapping.View {
 	v := mapping.View{
 		ID: d.ID, App: app, Audience: d.Audience, Template: d.Template, Group: d.Group,
-		Count: d.Count(), Items: d.Items, Users: d.Users, Now: now,
+		Count: d.Count(), Items: d.Items, Last: d.latest(), Users: d.Users, Now: now,
 	}
 	if len(d.Items) > 0 {
-		v.First, v.Last = d.Items[0], d.Items[len(d.Items)-1]
-	}
-	if d.Last != nil {
-		v.Last = *d.Last
+		v.First = d.Items[0]
 	}
 	return v
 }
@@ -292,7 +289,10 @@ func (d *Digest) recountKeys() {
 // that are newer than some of the other's, where several were in doubt: of two
 // with the same key the newer stays. It returns how many events were replaced.
 func (d *Digest) merge(old *Digest, keep int) (replaced int) {
-	last := latest(d, old)
+	last := d.latest()
+	if it := old.latest(); it.Arrived.After(last.Arrived) {
+		last = it
+	}
 	d.Events += old.Events
 	items := slices.Concat(old.Items, d.Items)
 	slices.SortStableFunc(items, func(a, b mapping.Item) int { return a.Arrived.Compare(b.Arrived) })
@@ -312,9 +312,8 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 	}
 	for _, b := range old.Rest {
 		into := d.bucket(b.Priority, b.Expires)
-		into.date()
+		into.reach(b.ReadyBy, b.ends())
 		into.Count += b.Count
-		into.ReadyBy, into.Last = later(into.ReadyBy, b.ReadyBy), later(into.Last, b.ends())
 		into.IDs = append(into.IDs, b.IDs[:max(0, min(len(b.IDs), d.idRoom()))]...)
 		into.measure()
 	}
@@ -325,15 +324,6 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 	d.Seen = max(d.Keys.Count(), len(d.Items)) // an estimate, where the key sets were shrunk
 	d.inherit(old)
 	return replaced
-}
-
-// latest is the item of two digests that has arrived last.
-func latest(d, old *Digest) mapping.Item {
-	a, b := old.latest(), d.latest()
-	if a.Arrived.After(b.Arrived) {
-		return a
-	}
-	return b
 }
 
 // latest is the item that has arrived last, as far as it is known.

@@ -22,13 +22,23 @@ func (w *world) tell(id, text string) {
 func (w *world) doubtful(answers int) {
 	w.end()
 	w.rules = compile(w.t, strings.Replace(scenarioRules, "{{ .data.id }}", "{{ .data.text }}", 1))
-	w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
-		if n <= answers {
-			return bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer", At: time.Now()}
-		}
-		return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
-	}
+	w.answer(answers, bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer"})
 	w.start()
+}
+
+// always is more answers than any test asks for.
+const always = 1000
+
+// answer has the provider's first answers come to one outcome; the others accept.
+func (w *world) answer(first int, o bridge.Outcome) {
+	w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
+		if n > first {
+			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+		}
+		o := o
+		o.At = time.Now()
+		return o
+	}
 }
 
 func (w *world) order(do func(s *bridge.State, app *mapping.App, now time.Time) error) {
@@ -36,6 +46,29 @@ func (w *world) order(do func(s *bridge.State, app *mapping.App, now time.Time) 
 	if err := w.bridge.Do(w.t.Context(), do); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// resolve ends the doubt about a broadcast.
+func (w *world) resolve(id string, sent bool) error {
+	return w.bridge.Do(w.t.Context(), func(s *bridge.State, app *mapping.App, now time.Time) error {
+		return s.Resolve(app, id, sent, "by ops", now)
+	})
+}
+
+// notSent ends it with the word that nothing was sent.
+func (w *world) notSent(id string) {
+	w.t.Helper()
+	if err := w.resolve(id, false); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) pauseFor(why string) {
+	w.t.Helper()
+	w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
+		s.Paused = &bridge.Pause{Since: now, Why: why}
+		return nil
+	})
 }
 
 func TestNewerNewsStayInWhateverOrderDoubtsAreResolved(t *testing.T) {
@@ -57,14 +90,11 @@ func TestNewerNewsStayInWhateverOrderDoubtsAreResolved(t *testing.T) {
 				if reverse {
 					slices.Reverse(ids)
 				}
-				w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
-					for _, id := range ids {
-						if err := s.Resolve(app, id, false, "by ops", now); err != nil {
-							return err
-						}
-					}
-					return nil
-				})
+				w.pauseFor("sorting out the doubts")
+				for _, id := range ids {
+					w.notSent(id)
+				}
+				w.order(func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil })
 				w.pass(3 * time.Minute)
 				w.wantSends(3)
 				if got := w.said(3); got != "[open][closed][all day]+0" {
@@ -91,9 +121,10 @@ func TestWhatNewerNewsHaveReplacedIsNotSentAfterThem(t *testing.T) {
 		if got := b.Fates.String(); got != "1 item goes again; 1 was replaced by newer news" {
 			t.Errorf("it is said that %q", got)
 		}
-		w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
-			return s.Resolve(app, b.ID, false, "by ops", now)
-		})
+		w.end()
+		w.start() // the mark is durable
+		w.pass(time.Minute)
+		w.notSent(b.ID)
 		w.pass(2 * time.Hour)
 		w.wantSends(3)
 		if got := w.said(3); got != "[open]+0" {
@@ -133,28 +164,21 @@ func TestNothingIsTakenAsNotSentWhileItsRequestMayBeOnItsWay(t *testing.T) {
 	for name, code := range map[string]int{"no answer": 0, "an answer of the provider's": 1050} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
-					return bridge.Outcome{Kind: bridge.Doubtful, Code: code, At: time.Now()}
-				}
+				w.answer(always, bridge.Outcome{Kind: bridge.Doubtful, Code: code})
 				w.cancelled("maths")
 				w.pass(2*time.Minute + time.Second)
 				b := w.bridge.Status().InDoubt[0]
-				resolve := func() error {
-					return w.bridge.Do(w.t.Context(), func(s *bridge.State, app *mapping.App, now time.Time) error {
-						return s.Resolve(app, b.ID, false, "by ops", now)
-					})
-				}
 				if code != 0 {
-					if err := resolve(); err != nil || !b.Arrived.IsZero() {
+					if err := w.resolve(b.ID, false); err != nil || !b.Arrived.IsZero() {
 						t.Errorf("refused until %s: %v", b.Arrived, err)
 					}
 					return
 				}
-				if err := resolve(); err == nil || !strings.Contains(err.Error(), "not sent before 1 Jan 00:02:45 UTC") {
+				if err := w.resolve(b.ID, false); err == nil || !strings.Contains(err.Error(), "not sent before 1 Jan 00:02:45 UTC") {
 					t.Errorf("at once: %v", err)
 				}
 				w.pass(time.Until(b.Arrived))
-				if err := resolve(); err != nil {
+				if err := w.resolve(b.ID, false); err != nil {
 					t.Errorf("at %s: %v", b.Arrived, err)
 				}
 			})
@@ -183,9 +207,7 @@ func TestTheLatestItemInDoubtIsReplacedAndCancelledToo(t *testing.T) {
 				if b.Fates.Again != 1 || b.Fates.Replaced+b.Fates.Cancelled != 1 {
 					t.Errorf("fates %+v", b.Fates)
 				}
-				w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
-					return s.Resolve(app, b.ID, false, "by ops", now)
-				})
+				w.notSent(b.ID)
 				w.pass(3 * time.Hour)
 				for i, s := range w.provider.Sends()[1:] {
 					if strings.Contains(string(s.Body), "until ten") {
@@ -211,8 +233,6 @@ func TestTrustInAClockHoldsForDoubtsToo(t *testing.T) {
 			return nil
 		})
 		w.pass(time.Minute)
-		w.order(func(s *bridge.State, app *mapping.App, now time.Time) error {
-			return s.Resolve(app, s.Held[0].ID, false, "by ops", now)
-		})
+		w.notSent(w.bridge.Status().InDoubt[0].ID)
 	})
 }

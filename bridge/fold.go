@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"iter"
 	"regexp"
 	"slices"
 	"time"
@@ -140,15 +141,7 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 			d.Trace = traceParent(m.Header)
 		}
 	})
-	for _, b := range s.underWay() {
-		old := b.Digest.key()
-		if old.part = k.part; old != k || !reachAll(users, b.Digest.Users) {
-			continue
-		}
-		if old := b.Digest.find(it.Key); old != nil {
-			old.Replaced = true
-		}
-	}
+	s.replaceUnderWay(k, it.Key, users)
 }
 
 func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Message) {
@@ -167,18 +160,36 @@ func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Messag
 	s.cancelUnderWay(match)
 }
 
-// underWay lists the broadcasts that may be leaving, or may have left.
-func (s *State) underWay() []*Broadcast {
-	if s.Sending == nil {
-		return s.Held
+// underWay are the broadcasts that may be leaving, or may have left.
+func (s *State) underWay() iter.Seq[*Broadcast] {
+	return func(yield func(*Broadcast) bool) {
+		for _, b := range s.Held {
+			if !yield(b) {
+				return
+			}
+		}
+		if s.Sending != nil {
+			yield(s.Sending)
+		}
 	}
-	return append(slices.Clone(s.Held), s.Sending)
+}
+
+// replaceUnderWay marks, like cancelUnderWay, what newer news replace: those to
+// the same people, in whichever part of their audience they are.
+func (s *State) replaceUnderWay(k digestKey, key string, users []string) {
+	for b := range s.underWay() {
+		old := b.Digest.key()
+		old.part = k.part
+		if it := b.Digest.find(key); it != nil && old == k && reachAll(users, b.Digest.Users) {
+			it.Replaced = true
+		}
+	}
 }
 
 // cancelUnderWay marks what may be leaving at this moment, or may have left.
 // If it turns out that it did not, restore takes it out.
 func (s *State) cancelUnderWay(match *mapping.Match) {
-	for _, b := range s.underWay() {
+	for b := range s.underWay() {
 		if b.Digest.Audience != match.Audience && match.Audience != "" {
 			continue
 		}

@@ -10,16 +10,18 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
+func (w *world) mute(audience string) {
+	w.t.Helper()
+	w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
+		s.Mute(bridge.Mute{Audience: audience, Until: now.Add(time.Hour)})
+		return nil
+	})
+}
+
 func TestAPauseCallsOffWhatHasNotLeft(t *testing.T) {
-	for name, stop := range map[string]func(*bridge.State, *mapping.App, time.Time) error{
-		"pause": func(s *bridge.State, _ *mapping.App, now time.Time) error {
-			s.Paused = &bridge.Pause{Since: now, Why: "wrong text"}
-			return nil
-		},
-		"mute": func(s *bridge.State, _ *mapping.App, now time.Time) error {
-			s.Mute(bridge.Mute{Audience: "students", Until: now.Add(time.Hour)})
-			return nil
-		},
+	for name, stop := range map[string]func(*world){
+		"pause": func(w *world) { w.pauseFor("wrong text") },
+		"mute":  func(w *world) { w.mute("students") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -30,7 +32,7 @@ func TestAPauseCallsOffWhatHasNotLeft(t *testing.T) {
 				w.cancelled("maths")
 				w.pass(2*time.Minute + time.Second)
 				w.wantSends(1)
-				w.order(stop)
+				stop(w)
 				w.pass(30 * time.Minute)
 				w.wantSends(1)
 				w.wantResults("not_sent")
@@ -54,10 +56,7 @@ func TestAnotherOrderCallsNothingOff(t *testing.T) {
 		}
 		w.cancelled("maths")
 		w.pass(2*time.Minute + time.Second)
-		w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
-			s.Mute(bridge.Mute{Audience: "others", Until: now.Add(time.Hour)})
-			return nil
-		})
+		w.mute("others")
 		w.pass(time.Minute)
 		w.wantResults("sent")
 	})
@@ -65,16 +64,15 @@ func TestAnotherOrderCallsNothingOff(t *testing.T) {
 
 func TestAnOperatorsPauseIsNotForgottenWhenTheProviderBlocks(t *testing.T) {
 	inWorld(t, func(w *world) {
+		stuck := make(chan struct{})
 		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
-			time.Sleep(5 * time.Second)
+			<-stuck
 			return bridge.Outcome{Kind: bridge.Blocked, Code: 1001, Message: "no such key", At: time.Now()}
 		}
 		w.cancelled("maths")
 		w.pass(2*time.Minute + time.Second)
-		w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
-			s.Paused = &bridge.Pause{Since: now, Why: "exam week"}
-			return nil
-		})
+		w.pauseFor("exam week")
+		close(stuck)
 		w.pass(time.Minute)
 		p := w.bridge.Status().Paused
 		if p == nil || p.Code != 1001 || !strings.HasPrefix(p.Why, "exam week; and since ") || !strings.HasSuffix(p.Why, "no such key") {

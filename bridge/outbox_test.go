@@ -36,3 +36,29 @@ func TestReadingWaitsWhereTheIDsOfLostEventsAreMany(t *testing.T) {
 		t.Errorf("the ids of %d events have %d bytes, and reading goes on", s.Drops[0].Events, listSize(s.Drops[0].IDs))
 	}
 }
+
+// An owner that dies while sending has not warned: whether the send counts is
+// its next owner's to say.
+func TestTheQuotaIsWarnedOfByWhoSettlesTheSend(t *testing.T) {
+	app := planApp(mapping.PolicyASAP)
+	app.Quota.PerDay = 1
+	s := NewState("town", "b0rn")
+	s.Sending = &Broadcast{ID: "x", Digest: &Digest{Audience: "east", Template: "news", Events: 1, Rules: map[string]int{}}}
+	s.Ledger.Charge("x", planStart)
+	warnings := func() (n int) {
+		s.Seal(app, "replica", planStart)
+		for _, e := range s.Outbox {
+			if e.Result.State == ResultQuotaLow {
+				n++
+			}
+		}
+		return n
+	}
+	if n := warnings(); n != 0 {
+		t.Errorf("%d warnings while it is under way", n)
+	}
+	s.Recover(app, planStart)
+	if n := warnings(); n != 1 {
+		t.Errorf("%d warnings once it is in doubt, want one", n)
+	}
+}

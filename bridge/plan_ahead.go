@@ -100,14 +100,15 @@ func (t *table) ahead(at time.Time, priced []*row) *ahead {
 	}
 	a.caps, a.toll = t.caps(a.grid), make([]float64, len(a.grid))
 	t.layLanes(a, memo, priced)
+	if t.App.Quota.Location != nil {
+		memo.muted(t)
+		a.chargeTomorrow(t.dayEnds(at), memo.tomorrow(t))
+	}
 	a.cells = memo.cells
 	a.layPaths(memo, t.bursts(a, memo, at))
 	memo.cells = a.cells
 	if t.App.Quota.Location == nil {
 		a.charge()
-	} else {
-		memo.muted(t)
-		a.chargeTomorrow(t.dayEnds(at), memo.tomorrow(t))
 	}
 	return a
 }
@@ -186,39 +187,41 @@ func (l *lane) opened(a *ahead, urgent []bool) []bool {
 }
 
 func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
-	into := float64(sinceMidnight(a.at.In(memo.from.Location()))%forecast.Slot) / float64(forecast.Slot)
-	a.paths = make([]path, len(memo.paths))
-	n := len(a.grid)
-	if need := 2 * n * len(a.lanes) * (len(a.paths) + 1); cap(a.cells) < need {
+	n := 2 * len(a.grid) * len(a.lanes)
+	if need := n * (len(memo.paths) + 1); cap(a.cells) < need {
 		a.cells = make([]float64, need)
 	}
 	cells := a.cells[:cap(a.cells)]
 	clear(cells)
-	for p := range len(a.paths) + 1 {
-		out, from := &a.mean, &memo.mean
-		if p < len(a.paths) {
-			out, from = &a.paths[p], &memo.paths[p]
-		}
-		out.weight = from.weight
-		out.lanes, out.offers = make([]laneValues, len(a.lanes)), make([]offer, len(a.lanes))
-		for i := range a.lanes {
-			l := &a.lanes[i]
-			v := &out.lanes[i]
-			v.first, v.fresh, cells = cells[:n], cells[n:2*n], cells[2*n:]
-			v.later, v.share, v.base = from.values[l.key], l.share, a.base
-			v.open = l.opened(a, from.urgent[l.key])
-			for b := range n {
-				if v.later != nil && b > 0 {
-					whole, rest := v.later.at(a.base, a.base+b), v.later.at(a.base+1, a.base+b)
-					v.fresh[b] = l.share * (rest + (1-into)*(whole-rest))
-				}
-				if bursts[i] != nil {
-					v.fresh[b] += bursts[i][b]
-				}
-				v.first[b] = l.pending[b] + v.fresh[b]
+	a.paths = make([]path, len(memo.paths))
+	for p := range a.paths {
+		a.layPath(&a.paths[p], &memo.paths[p], memo, bursts, cells[p*n:])
+	}
+	a.layPath(&a.mean, &memo.mean, memo, bursts, cells[len(a.paths)*n:])
+}
+
+// layPath fills in what sends earn on a path, with room for it in cells.
+func (a *ahead) layPath(out *path, from *pathValues, memo *Memo, bursts [][]float64, cells []float64) {
+	into := float64(sinceMidnight(a.at.In(memo.from.Location()))%forecast.Slot) / float64(forecast.Slot)
+	n := len(a.grid)
+	out.weight = from.weight
+	out.lanes, out.offers = make([]laneValues, len(a.lanes)), make([]offer, len(a.lanes))
+	for i := range a.lanes {
+		l, v := &a.lanes[i], &out.lanes[i]
+		v.first, v.fresh, cells = cells[:n], cells[n:2*n], cells[2*n:]
+		v.later, v.share, v.base = from.values[l.key], l.share, a.base
+		v.open = l.opened(a, from.urgent[l.key])
+		for b := range n {
+			if v.later != nil && b > 0 {
+				whole, rest := v.later.at(a.base, a.base+b), v.later.at(a.base+1, a.base+b)
+				v.fresh[b] = l.share * (rest + (1-into)*(whole-rest))
 			}
-			out.offers[i] = v.best(a)
+			if bursts[i] != nil {
+				v.fresh[b] += bursts[i][b]
+			}
+			v.first[b] = l.pending[b] + v.fresh[b]
 		}
+		out.offers[i] = v.best(a)
 	}
 }
 

@@ -68,10 +68,10 @@ func zoneOf(loc *time.Location) *time.Location {
 }
 
 func locationOf(a *mapping.Audience) *time.Location {
-	if a == nil || a.Location == nil {
+	if a == nil {
 		return time.UTC
 	}
-	return a.Location
+	return zoneOf(a.Location)
 }
 
 // sinceMidnight is what the wall clock shows. On the two days a year on which

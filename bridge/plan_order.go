@@ -100,11 +100,7 @@ func (t *table) bySlots() {
 // slot says whether a slot is open, and when the next one begins.
 func (t *table) slot() (open bool, next time.Time) {
 	q := t.App.Quota
-	loc := q.SlotLocation
-	if loc == nil {
-		loc = time.UTC
-	}
-	local := t.Now.In(loc)
+	local := t.Now.In(zoneOf(q.SlotLocation))
 	for days := -1; days <= 1; days++ {
 		for _, clock := range q.Slots {
 			at := atClock(local, days, clock)

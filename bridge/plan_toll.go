@@ -28,28 +28,22 @@ func (a *ahead) charge() {
 	for b := range a.toll {
 		a.toll[b] = tollShare * sum / sends * a.ages[b] / longestDay.Hours()
 	}
-	a.offer()
+	for i := range a.lanes { // at the tolls, each has another best first send
+		for p := range a.paths {
+			a.paths[p].offers[i] = a.paths[p].lanes[i].best(a)
+		}
+		a.mean.offers[i] = a.mean.lanes[i].best(a)
+	}
 }
 
-// chargeTomorrow puts a toll on sends of the calendar day to come. The plan
-// does not look to that day's end, and would give its sends away for what is
-// left over tonight.
+// chargeTomorrow puts a toll on sends of the calendar day to come, before the
+// paths are laid. The plan does not look to that day's end, and would give its
+// sends away for what is left over tonight.
 func (a *ahead) chargeTomorrow(begins time.Time, price float64) {
 	for b, at := range a.grid {
 		if !at.Before(begins) {
 			a.toll[b] = price
 		}
-	}
-	a.offer()
-}
-
-// offer looks for each lane's best first send again, at the present tolls.
-func (a *ahead) offer() {
-	for i := range a.lanes {
-		for p := range a.paths {
-			a.paths[p].offers[i] = a.paths[p].lanes[i].best(a)
-		}
-		a.mean.offers[i] = a.mean.lanes[i].best(a)
 	}
 }
 

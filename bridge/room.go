@@ -54,11 +54,8 @@ func (b *Bucket) measure() {
 // spare is how many bytes of digests the state still has room for.
 func (s *State) spare() int {
 	n := roomTotal - s.used
-	for _, b := range s.Held {
+	for b := range s.underWay() {
 		n -= b.Digest.size()
-	}
-	if s.Sending != nil {
-		n -= s.Sending.Digest.size()
 	}
 	return n
 }
@@ -119,11 +116,8 @@ func (s *State) tighten() {
 // all lists every digest of the state, whatever has become of it.
 func (s *State) all() []*Digest {
 	list := slices.Clone(s.Digests)
-	for _, b := range s.Held {
+	for b := range s.underWay() {
 		list = append(list, b.Digest)
-	}
-	if s.Sending != nil {
-		list = append(list, s.Sending.Digest)
 	}
 	return list
 }

@@ -447,9 +447,7 @@ func TestWhatIsCancelledInDoubtIsNotSentAgain(t *testing.T) {
 			w.end()
 			w.start() // the mark is durable
 			w.pass(time.Minute)
-			if err := w.bridge.Do(w.t.Context(), func(s *bridge.State, app *mapping.App, now time.Time) error {
-				return s.Resolve(app, id, sent, "by ops", now)
-			}); err != nil {
+			if err := w.resolve(id, sent); err != nil {
 				w.t.Fatal(err)
 			}
 			w.pass(time.Hour)
@@ -964,9 +962,7 @@ func TestADigestThatWaitsForABackOffSaysSo(t *testing.T) {
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
-					return bridge.Outcome{Kind: kind, Message: "connection refused"}
-				}
+				w.answer(always, bridge.Outcome{Kind: kind, Message: "connection refused"})
 				w.cancelled("maths")
 				w.pass(2*time.Minute + time.Second)
 				w.wantSends(1)
@@ -984,12 +980,7 @@ func TestSubscribersAreWarnedOfTheQuotaOnceASendIsCertain(t *testing.T) {
 		w.end()
 		w.rules = compile(t, strings.Replace(scenarioRules, "policy: asap", "policy: asap, per_day: 1", 1))
 		w.start()
-		w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
-			if n == 1 {
-				return bridge.Outcome{Kind: bridge.NotSent, Message: "connection refused"}
-			}
-			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
-		}
+		w.answer(1, bridge.Outcome{Kind: bridge.NotSent, Message: "connection refused"})
 		w.cancelled("maths")
 		w.pass(2*time.Minute + time.Second)
 		w.wantResults("not_sent")
@@ -1004,9 +995,7 @@ func TestTheLogOfABroadcastNamesItsDigestAndTheRemedy(t *testing.T) {
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
-					return bridge.Outcome{Kind: kind, Message: "no answer"}
-				}
+				w.answer(always, bridge.Outcome{Kind: kind, Message: "no answer"})
 				w.cancelled("maths")
 				w.pass(2*time.Minute + time.Second)
 				lines := w.logged("broadcast " + string(kind))

@@ -120,29 +120,12 @@ func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, now 
 
 // restore puts a digest back, under the items that have come since.
 func (s *State) restore(app *mapping.App, old *Digest) {
-	for _, it := range slices.Clone(old.Items) {
-		switch {
-		case it.Replaced: // by what has been sent since, or waits
-			old.Items = slices.Delete(old.Items, old.kept(it.Key), old.kept(it.Key)+1)
-			old.forget(it.Key, 1)
-			s.Counts.Replaced++
-		case it.Cancelled:
-			old.cancel(it.Key, []string{it.Rule})
-			s.Counts.Cancelled++
-			s.drop(dropCancelled, old, 1, []string{it.EventID})
-		}
-	}
+	old.Items = slices.DeleteFunc(old.Items, func(it mapping.Item) bool { return s.leftOut(old, &it) })
 	if it := old.Last; it != nil && (it.Replaced || it.Cancelled) { // one of those that are only counted
 		old.Last = nil
 		if old.restCount() > 0 {
 			old.uncountOldest()
-			old.forget(it.Key, 1)
-			if it.Replaced {
-				s.Counts.Replaced++
-			} else {
-				s.Counts.Cancelled++
-				s.drop(dropCancelled, old, 1, []string{it.EventID})
-			}
+			s.leftOut(old, it)
 		}
 	}
 	if old.Count() == 0 {
@@ -164,6 +147,22 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 	}
 	d := s.Digests[i]
 	s.change(d, func() { s.Counts.Replaced += uint64(d.merge(old, keepOf(app, d.Template))) })
+}
+
+// leftOut counts out an item that was cancelled, or replaced by what has been
+// sent since or waits, while its broadcast was under way.
+func (s *State) leftOut(d *Digest, it *mapping.Item) bool {
+	switch {
+	case it.Replaced:
+		s.Counts.Replaced++
+	case it.Cancelled:
+		s.Counts.Cancelled++
+		s.drop(dropCancelled, d, 1, []string{it.EventID})
+	default:
+		return false
+	}
+	d.forget(it.Key, 1)
+	return true
 }
 
 const (

@@ -19,18 +19,19 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	b, body, err := t.state.Begin(t.rules.App, d, reason, now)
 	t.touch()
 	if err != nil {
-		if why := err.Error(); t.broken[d.ID].why != why {
-			t.log.Error("cannot send a digest; it is tried again when it has changed, or the rules have", "digest", nameOf(d.Audience, d.Template, d.Group), "err", err,
+		why := err.Error()
+		if t.broken[d.ID].why != why {
+			t.log.Error("cannot send a digest; it is tried again when it has changed, or the rules have", "digest", d.Name(), "err", err,
 				"remedy", "correct, replace or cancel the event, or mend the template")
 		}
-		t.broken[d.ID] = brokenDigest{err.Error(), d.Events, d.puts()}
+		t.broken[d.ID] = brokenDigest{why, d.Events, d.puts()}
 		t.noteBroken()
 		return nil
 	}
 	if err := t.commit(ctx); err != nil {
 		return err
 	}
-	t.log.Info("sends a broadcast", "broadcast", b.ID, "digest", nameOf(d.Audience, d.Template, d.Group), "items", d.Count(), "why", reason)
+	t.log.Info("sends a broadcast", "broadcast", b.ID, "digest", d.Name(), "items", d.Count(), "why", reason)
 	sendCtx, stop := context.WithCancel(ctx)
 	t.stopSend = stop
 	refused := false // written and read on the sending goroutine
@@ -87,7 +88,7 @@ func (t *tenure) noteBroken() {
 			left[d.ID] = b
 		}
 		if t.stuck(d) {
-			names, why = append(names, nameOf(d.Audience, d.Template, d.Group)), b.why
+			names, why = append(names, d.Name()), b.why
 		}
 	}
 	t.broken = left
@@ -130,14 +131,13 @@ func (t *tenure) settle(ctx context.Context, o Outcome) error {
 
 // logOutcome says what a send came to, and what an operator can do about it.
 func (t *tenure) logOutcome(ctx context.Context, b *Broadcast, o Outcome) {
-	attrs := []any{"broadcast", b.ID, "digest", nameOf(b.Digest.Audience, b.Digest.Template, b.Digest.Group),
-		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID}
-	level := slog.LevelWarn
-	switch {
-	case o.CalledOff:
+	if o.CalledOff {
 		t.log.Info("called a broadcast off before its first byte", "broadcast", b.ID, "why", o.Message)
 		return
 	}
+	attrs := []any{"broadcast", b.ID, "digest", b.Digest.Name(),
+		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID}
+	level := slog.LevelWarn
 	switch o.Kind {
 	case Accepted, DryRun:
 		level = slog.LevelInfo

@@ -83,6 +83,9 @@ type Backoff struct {
 	Why       string    `json:"why"`
 }
 
+// Holds reports whether it still stops all sending; nil never does.
+func (b *Backoff) Holds(at time.Time) bool { return b != nil && b.Until.After(at) }
+
 // Remedy is what an operator can do about it.
 func (b *Backoff) Remedy() string {
 	if b.Throttled {
@@ -173,11 +176,8 @@ func (s *State) Waiting() int {
 	for _, d := range s.Digests {
 		n += d.Events
 	}
-	for _, b := range s.Held {
+	for b := range s.underWay() {
 		n += b.Digest.Events
-	}
-	if s.Sending != nil {
-		n += s.Sending.Digest.Events
 	}
 	return n
 }

@@ -94,13 +94,17 @@ type BroadcastStatus struct {
 	Texts    []string       `json:"texts,omitempty"`
 }
 
-// Name says which digest it is, or was: audience, template and group.
-func (b BroadcastStatus) Name() string { return nameOf(b.Audience, b.Template, b.Group) }
+// Name is that of the digest that is, or was, sent; see DigestName.
+func (b BroadcastStatus) Name() string { return DigestName(b.Audience, b.Template, b.Group) }
 
-// Name says which digest it is: audience, template and group.
-func (e Explanation) Name() string { return nameOf(e.Audience, e.Template, e.Group) }
+// Name is that of the digest; see DigestName.
+func (e Explanation) Name() string { return DigestName(e.Audience, e.Template, e.Group) }
 
-func nameOf(audience, template, group string) string {
+// Name is for people; see DigestName.
+func (d *Digest) Name() string { return DigestName(d.Audience, d.Template, d.Group) }
+
+// DigestName is what people call a digest: its audience, template and group.
+func DigestName(audience, template, group string) string {
 	name := audience + " / " + template
 	if group != "" {
 		name += " / " + group
@@ -110,6 +114,9 @@ func nameOf(audience, template, group string) string {
 
 // StateBroken is the state of a digest that can't be rendered.
 const StateBroken = "broken"
+
+// TooManyInDoubt reports whether nothing more is sent until a doubt is resolved.
+func (s *Status) TooManyInDoubt() bool { return len(s.InDoubt) >= MaxInDoubt }
 
 // Status returns the latest copy. It never waits, whatever the app is doing.
 func (b *Bridge) Status() Status { return *b.status.Load() }

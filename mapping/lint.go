@@ -216,15 +216,17 @@ func pathOf(e ast.Expr) string {
 	return ""
 }
 
+// exampleTime is when examples happen.
+func exampleTime() time.Time { return time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC) }
+
 // examples tries a rule on the events that it says it is meant for.
 func (c *compiler) examples(app *App, r *compiledRule) {
 	if len(r.doc.Examples) == 0 || len(r.On) == 0 {
 		return
 	}
-	zero := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	view := View{ID: "example", App: app.Name, Audience: r.Audience, Template: r.Template, Now: zero}
+	view := View{ID: "example", App: app.Name, Audience: r.Audience, Template: r.Template, Now: exampleTime()}
 	for i, ex := range r.doc.Examples {
-		m := &Message{Subject: concrete(r.On[0]), Stream: "EXAMPLE", Sequence: uint64(i + 1), Time: zero, Data: treeJSON(nil, ex.node)}
+		m := &Message{Subject: concrete(r.On[0]), Stream: "EXAMPLE", Sequence: uint64(i + 1), Time: exampleTime(), Data: treeJSON(nil, ex.node)}
 		e := newEvaluation()
 		err := e.open(m)
 		part := "data"
@@ -273,9 +275,8 @@ func (c *compiler) silent(r *compiledRule) {
 	if r.item != nil || t == nil || t.alert == nil {
 		return
 	}
-	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	it := Item{Key: "key", Rule: r.Name, Type: "type", Time: at}
-	view := View{ID: "example", App: r.audience.App, Audience: r.Audience, Template: r.Template, Group: "group", Count: 1, Items: []Item{it}, First: it, Last: it, Now: at}
+	it := Item{Key: "key", Rule: r.Name, Type: "type", Time: exampleTime()}
+	view := View{ID: "example", App: r.audience.App, Audience: r.Audience, Template: r.Template, Group: "group", Count: 1, Items: []Item{it}, First: it, Last: it, Now: exampleTime()}
 	if alert, _, err := t.alert.run(digestDot(view), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
 		c.warnf(r.doc.Name.at, "give the rule an item, or the alert of the template something else to say",
 			"the rule %q has no item, so that the alert of %q is empty: the title stands in for it, and without one nothing is sent", r.Name, r.Template)

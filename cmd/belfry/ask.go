@@ -87,12 +87,12 @@ func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview)
 		if err == nil {
 			app, err = choose(all)
 		}
-		ownerless := slices.ContainsFunc(owned(all), func(s bridge.Status) bool { return s.Role != bridge.RoleOwner })
-		if err != nil && !ownerless { // the app in whose state it is, perhaps
-			return "", err
-		}
-		if err == nil && slices.ContainsFunc(owned(all), func(s bridge.Status) bool { return s.App == app && s.Role == bridge.RoleOwner }) {
-			return app, nil
+		// Without an owner an app tells nothing: what is looked for may be in it.
+		ownerless := slices.ContainsFunc(owned(all), func(s bridge.Status) bool {
+			return s.Role != bridge.RoleOwner && (err != nil || s.App == app)
+		})
+		if !ownerless {
+			return app, err
 		}
 		select {
 		case <-ctx.Done():

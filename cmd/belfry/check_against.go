@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -231,37 +230,34 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 		return i
 	}
 	var before, after *foresight
-	if s := l.state(); s != nil {
-		after = foresee(app, s, now)
+	users := map[string]int{} // a daemon of an earlier build does not tell
+	waits := l.state()        // to be read; foresight uses its copies up
+	if waits != nil {
+		after = foresee(app, l.state(), now)
+		for _, d := range waits.Digests {
+			users[d.ID] = len(d.Users)
+		}
 	} else {
 		i.Unknown = append(i.Unknown, fmt.Sprintf("when its digests would go: its state could not be read (%v)", l.unread))
 	}
-	if s := l.state(); s != nil && old != nil {
-		before = foresee(old, s, now)
-	}
-	users := map[string]int{} // a daemon of an earlier build does not tell
-	if s := l.state(); s != nil {
-		for _, d := range s.Digests {
-			users[d.ID] = len(d.Users)
-		}
+	if waits != nil && old != nil {
+		before = foresee(old, l.state(), now)
 	}
 	for _, d := range l.status.Digests {
 		d.Users = max(d.Users, users[d.Digest])
 		i.Digests = append(i.Digests, impactOn(d, old, app, before, after))
 	}
 	for _, b := range l.status.InDoubt {
-		d := bridge.DigestStatus{Users: b.Users}
-		d.Audience, d.Template = b.Audience, b.Template
-		reasons := lost(d, app)
+		reasons := lost(b.Audience, b.Template, b.Users, app)
 		if len(reasons) == 0 {
-			reasons = moved(d, old, app)
+			reasons = moved(b.Audience, old, app)
 		}
 		for _, why := range reasons {
 			i.Changes = append(i.Changes, fmt.Sprintf("in doubt, %s (%s): if it was not sent, %s", b.ID, b.Name(), why))
 		}
 	}
 	i.Changes = append(i.Changes, quotaChanges(app, l)...)
-	i.Changes = append(i.Changes, ruleChanges(old, app, l.state())...)
+	i.Changes = append(i.Changes, ruleChanges(old, app, waits)...)
 	if old == nil && len(l.status.Digests) > 0 {
 		i.Unknown = append(i.Unknown, "when the digests would go with the rules in force, and how windows, expiry and quiet hours differ: the daemon does not tell its rules; name their file with --was")
 	}
@@ -277,7 +273,7 @@ func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *fores
 		Digest: d.Digest, Audience: d.Audience, Template: d.Template, Group: d.Group, Items: d.Count,
 		Becomes: digestKept, Goes: goesUnknown,
 	}
-	if x.Why = lost(d, app); len(x.Why) > 0 {
+	if x.Why = lost(d.Audience, d.Template, d.Users, app); len(x.Why) > 0 {
 		x.Becomes, x.Goes = digestOrphaned, goesNever
 	} else if x.Why = reKeyed(d, old, app); len(x.Why) > 0 {
 		x.Becomes = digestReKeyed
@@ -285,7 +281,7 @@ func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *fores
 		x.Becomes = digestReturns
 	}
 	if x.Becomes != digestOrphaned {
-		x.Why = append(x.Why, moved(d, old, app)...)
+		x.Why = append(x.Why, moved(d.Audience, old, app)...)
 	}
 	if after == nil {
 		return x
@@ -320,56 +316,23 @@ func compared(was, will time.Time) string {
 	return goesSame
 }
 
-func lost(d bridge.DigestStatus, app *mapping.App) (why []string) {
-	if app.Audiences[d.Audience] == nil {
-		why = append(why, fmt.Sprintf("the audience %q is gone", d.Audience))
+// lost says why what waits for an audience, or for so many single users of it,
+// would not be sent.
+func lost(audience, template string, users int, app *mapping.App) (why []string) {
+	if app.Audiences[audience] == nil {
+		why = append(why, fmt.Sprintf("the audience %q is gone", audience))
 	}
-	if app.Templates[d.Template] == nil {
-		why = append(why, fmt.Sprintf("no rule uses the template %q any more", d.Template))
+	if app.Templates[template] == nil {
+		why = append(why, fmt.Sprintf("no rule uses the template %q any more", template))
 	}
-	switch a := app.Audiences[d.Audience]; {
-	case a == nil || a.HasUsers == (d.Users > 0):
+	switch a := app.Audiences[audience]; {
+	case a == nil || a.HasUsers == (users > 0):
 	case a.HasUsers:
-		why = append(why, fmt.Sprintf("it is for all of the audience %q, which addresses single users now", d.Audience))
+		why = append(why, fmt.Sprintf("it is for all of the audience %q, which addresses single users now", audience))
 	default:
-		why = append(why, fmt.Sprintf("it is for %s, and the audience %q is wider now", plural(d.Users, "single user", "single users"), d.Audience))
+		why = append(why, fmt.Sprintf("it is for %s, and the audience %q is wider now", plural(users, "single user", "single users"), audience))
 	}
 	return why
-}
-
-// moved says that what waits would go to other people than before.
-func moved(d bridge.DigestStatus, old, app *mapping.App) (why []string) {
-	if old == nil || old.Audiences[d.Audience] == nil || app.Audiences[d.Audience] == nil {
-		return nil
-	}
-	if was, will := reachOf(old.Audiences[d.Audience]), reachOf(app.Audiences[d.Audience]); was != will {
-		why = append(why, fmt.Sprintf("it would go to %s instead of %s", will, was))
-	}
-	return why
-}
-
-func sortedList(words []string) string {
-	return strings.Join(slices.Sorted(slices.Values(words)), ", ")
-}
-
-// reachOf says in words whom an audience is.
-func reachOf(a *mapping.Audience) string {
-	out := "everyone"
-	switch {
-	case a.HasUsers && a.Package != "":
-		out = "users with the package " + a.Package
-	case a.HasUsers:
-		out = "users"
-	case !a.Everyone:
-		out = "the package " + a.Package
-	}
-	if len(a.TagsAll) > 0 {
-		out += " with all of the tags " + sortedList(a.TagsAll)
-	}
-	if len(a.TagsAny) > 0 {
-		out += " with any of the tags " + sortedList(a.TagsAny)
-	}
-	return out + " on " + sortedList(a.Platforms)
 }
 
 // reKeyed says why events that would join the digest now will not any more.

@@ -150,6 +150,42 @@ func quiet(a *mapping.Audience) string {
 	return fmt.Sprintf("%s-%s%s%s", clockOf(q.From), clockOf(q.To), zone, all)
 }
 
+// moved says that what waits for an audience would go to other people than before.
+func moved(audience string, old, app *mapping.App) []string {
+	if old == nil || old.Audiences[audience] == nil || app.Audiences[audience] == nil {
+		return nil
+	}
+	was, will := reachOf(old.Audiences[audience]), reachOf(app.Audiences[audience])
+	if was == will {
+		return nil
+	}
+	return []string{fmt.Sprintf("it would go to %s instead of %s", will, was)}
+}
+
+func sortedList(words []string) string {
+	return strings.Join(slices.Sorted(slices.Values(words)), ", ")
+}
+
+// reachOf says in words whom an audience is.
+func reachOf(a *mapping.Audience) string {
+	out := "everyone"
+	switch {
+	case a.HasUsers && a.Package != "":
+		out = "users with the package " + a.Package
+	case a.HasUsers:
+		out = "users"
+	case !a.Everyone:
+		out = "the package " + a.Package
+	}
+	if len(a.TagsAll) > 0 {
+		out += " with all of the tags " + sortedList(a.TagsAll)
+	}
+	if len(a.TagsAny) > 0 {
+		out += " with any of the tags " + sortedList(a.TagsAny)
+	}
+	return out + " on " + sortedList(a.Platforms)
+}
+
 // asWritten is a value as rules files have it.
 func asWritten(v any) string {
 	if d, ok := v.(time.Duration); ok {
@@ -175,8 +211,7 @@ func printImpacts(w io.Writer, impacts []impact) {
 		fmt.Fprintf(w, "\napp %s: %s\n", i.App, i.Change)
 		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, d := range i.Digests {
-			name := bridge.Explanation{Audience: d.Audience, Template: d.Template, Group: d.Group}.Name()
-			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, name, plural(d.Items, "item", "items"), d.when())
+			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, bridge.DigestName(d.Audience, d.Template, d.Group), plural(d.Items, "item", "items"), d.when())
 			for _, why := range d.Why {
 				fmt.Fprintf(tab, "  \t  %s\t\t\n", why)
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -66,7 +67,7 @@ func printRule(w io.Writer, r mapping.RuleExplanation, file string) {
 		fmt.Fprintf(w, "    users    %s\n", strings.Join(r.Users, ", "))
 	}
 	fmt.Fprintf(w, "    priority %s\n", r.Priority)
-	fmt.Fprintf(w, "    joins    %s\n", digestName(r.Audience, r.Template, r.Group))
+	fmt.Fprintf(w, "    joins    %s\n", bridge.DigestName(r.Audience, r.Template, r.Group))
 }
 
 // printOperand shows a condition with the values of its parts below it.
@@ -84,20 +85,12 @@ func printOperand(w io.Writer, o *mapping.Operand, indent string) {
 	}
 }
 
-func digestName(audience, template, group string) string {
-	name := audience + " / " + template
-	if group != "" {
-		name += " / " + group
-	}
-	return name
-}
-
 func printJoined(w io.Writer, d explainedDigest, ledger string) {
 	which := "a new digest"
 	if d.Digest != "" {
 		which = "digest " + d.Digest
 	}
-	fmt.Fprintf(w, "  %s for %s, %s\n", which, digestName(d.Audience, d.Template, d.Group), plural(d.Items, "item", "items"))
+	fmt.Fprintf(w, "  %s for %s, %s\n", which, bridge.DigestName(d.Audience, d.Template, d.Group), plural(d.Items, "item", "items"))
 	switch {
 	case d.Failed != "":
 		fmt.Fprintf(w, "    cannot be rendered: %s\n", d.Failed)

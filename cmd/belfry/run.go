@@ -55,7 +55,7 @@ func (o *natsOptions) options() (stream.Options, error) {
 func (o *natsOptions) again() string {
 	out := ""
 	for _, f := range []struct{ name, value string }{
-		{"nats", withoutUser(o.url)}, {"nats-creds", o.creds}, {"nats-user", o.user}, {"nats-password-file", o.passwordFile},
+		{"nats", stream.RedactURLs(o.url)}, {"nats-creds", o.creds}, {"nats-user", o.user}, {"nats-password-file", o.passwordFile},
 		{"nats-ca", o.ca}, {"nats-cert", o.cert}, {"nats-key", o.key},
 	} {
 		if f.value != "" {
@@ -74,21 +74,6 @@ func quoted(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-// withoutUser takes user and password out of NATS URLs.
-func withoutUser(urls string) string {
-	list := strings.Split(urls, ",")
-	for i, u := range list {
-		scheme, rest, found := strings.Cut(strings.TrimSpace(u), "://")
-		if !found {
-			scheme, rest = "", scheme
-		} else {
-			scheme += "://"
-		}
-		list[i] = scheme + rest[strings.LastIndex(rest, "@")+1:]
-	}
-	return strings.Join(list, ",")
 }
 
 // runOptions are the flags of run.

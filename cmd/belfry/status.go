@@ -111,7 +111,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	}
 	fmt.Fprintf(w, "  epoch %d, commit %d\n", s.Epoch, s.Commit)
 	here := " --app " + s.App + where
-	printHalts(w, s, where)
+	printHalts(w, s, here)
 	fmt.Fprintf(w, "  sends     %d left now", s.Left)
 	for _, q := range s.Quota {
 		fmt.Fprintf(w, "; %d of %d used this %s", q.Used, q.Max, q.Window)
@@ -178,17 +178,17 @@ func ownerless(s bridge.Status) string {
 }
 
 // printHalts says what keeps an app from sending at all.
-func printHalts(w io.Writer, s bridge.Status, where string) {
+func printHalts(w io.Writer, s bridge.Status, here string) {
 	if !s.CaughtUp {
 		fmt.Fprintln(w, "  catching up: nothing is sent until the backlog is read")
 	}
 	if s.Paused != nil {
-		fmt.Fprintf(w, "  PAUSED since %s: %s (belfry resume --app %s%s)\n", stamp(s.Paused.Since), s.Paused.Why, s.App, where)
+		fmt.Fprintf(w, "  PAUSED since %s: %s (belfry resume%s)\n", stamp(s.Paused.Since), s.Paused.Why, here)
 	}
-	if len(s.InDoubt) >= bridge.MaxInDoubt {
+	if s.TooManyInDoubt() {
 		fmt.Fprintf(w, "  STOPPED: %d broadcasts are in doubt, and nothing more is sent until one is resolved\n", len(s.InDoubt))
 	}
-	if s.Backoff != nil && s.Backoff.Until.After(s.At) {
+	if s.Backoff.Holds(s.At) {
 		what := "CANNOT SEND"
 		if s.Backoff.Throttled {
 			what = "THROTTLED"

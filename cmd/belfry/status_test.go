@@ -56,9 +56,9 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 
 func TestAProposedCommandSaysWhereToAndKeepsPasswords(t *testing.T) {
 	for want, o := range map[string]natsOptions{
-		"":                               {},
-		" --nats nats://n1:4222,n2:4222": {url: "nats://ann:s3cret@n1:4222, n2:4222"},
-		" --nats n1 --nats-user ann":     {url: "ann:s3cret@n1", user: "ann", password: "s3cret"},
+		"":                                  {},
+		" --nats nats://n1:4222,n2:4222":    {url: "nats://ann:s3cret@n1:4222, n2:4222"},
+		" --nats nats://n1 --nats-user ann": {url: "ann:s3cret@n1", user: "ann", password: "s3cret"},
 		" --nats-creds 'my creds' --nats-password-file /run/p": {creds: "my creds", passwordFile: "/run/p"},
 	} {
 		if got := o.again(); got != want {

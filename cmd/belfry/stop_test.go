@@ -60,18 +60,26 @@ func TestAStopWaitsForTheAnswerUnderWayUnlessToldTwice(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatComesDuringAHandoverReachesTheNextOwner(t *testing.T) {
-	t.Parallel()
+// ownerAndStandby are two replicas, with their pages, to which a lesson was
+// told, and a provider whose first answer is scripted.
+func ownerAndStandby(t *testing.T, step sandbox.Step) (owner *process, page, standbyPage, natsURL string) {
+	t.Helper()
 	provider := startSandbox(t, sandbox.Config{})
-	provider.Script(sandbox.Step{Delay: sandbox.Duration(4 * time.Second)})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	provider.Script(step)
+	natsURL, _ = startNATS(t, t.TempDir(), freePort(t))
 	_, js := connect(t, natsURL)
 	createSchool(t, js)
 	rules := writeFile(t, "rules.yaml", e2eRules)
-	first, page := startBelfry(t, provider, natsURL, rules)
+	owner, page = startBelfry(t, provider, natsURL, rules)
 	eventually(t, "the first owns the app", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
-	_, next := startBelfry(t, provider, natsURL, rules)
+	_, standbyPage = startBelfry(t, provider, natsURL, rules)
 	lesson(t, js, 7, "Maths", 30)
+	return owner, page, standbyPage, natsURL
+}
+
+func TestAnOrderThatComesDuringAHandoverReachesTheNextOwner(t *testing.T) {
+	t.Parallel()
+	first, page, next, natsURL := ownerAndStandby(t, sandbox.Step{Delay: sandbox.Duration(4 * time.Second)})
 	eventually(t, "the send is under way", func() bool { return overviewOf(t, page).Sending != nil })
 	first.signal(syscall.SIGTERM)
 	eventually(t, "it drains", func() bool { return overviewOf(t, page).Role == bridge.RoleDraining })
@@ -88,16 +96,7 @@ func TestAnOrderThatComesDuringAHandoverReachesTheNextOwner(t *testing.T) {
 
 func TestADoubtIsResolvedAlsoWhileItsOwnerHasJustDied(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	provider.Script(sandbox.Step{Status: http.StatusGatewayTimeout, Code: 1050})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	_, js := connect(t, natsURL)
-	createSchool(t, js)
-	rules := writeFile(t, "rules.yaml", e2eRules)
-	first, page := startBelfry(t, provider, natsURL, rules)
-	eventually(t, "the first owns the app", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
-	startBelfry(t, provider, natsURL, rules)
-	lesson(t, js, 7, "Maths", 30)
+	first, page, _, natsURL := ownerAndStandby(t, sandbox.Step{Status: http.StatusGatewayTimeout, Code: 1050})
 	eventually(t, "the broadcast is in doubt", func() bool { return len(overviewOf(t, page).InDoubt) == 1 })
 	id := overviewOf(t, page).InDoubt[0].ID
 	first.signal(syscall.SIGKILL)

@@ -65,7 +65,7 @@ func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTes
 			}
 		},
 		Failed: func(_ time.Time, d *bridge.Digest, err error) {
-			h.failures = append(h.failures, digestName(d.Audience, d.Template, d.Group)+" cannot be rendered: "+err.Error())
+			h.failures = append(h.failures, bridge.DigestName(d.Audience, d.Template, d.Group)+" cannot be rendered: "+err.Error())
 		},
 	}
 	last := t.Start

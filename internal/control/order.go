@@ -120,7 +120,7 @@ func resume(s *bridge.State, now time.Time) (Answer, error) {
 	case s.Paused != nil:
 		s.Paused = nil
 		return Answer{Text: "resumed"}, nil
-	case s.Backoff != nil && s.Backoff.Until.After(now):
+	case s.Backoff.Holds(now):
 		s.EndBackoff()
 		return Answer{Text: "it may send again at once"}, nil
 	}
@@ -148,9 +148,9 @@ func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, 
 	case o.ID == "":
 		o.ID = fmt.Sprintf("external-%d", o.At.UnixMilli())
 	}
-	if i := slices.IndexFunc(s.Ledger.Spends, func(sp quota.Spend) bool { return sp.ID == o.ID }); i >= 0 {
+	if known, ok := s.Ledger.Find(o.ID); ok {
 		return Answer{Text: fmt.Sprintf("the send %s is recorded already, at %s; it is not counted twice (belfry quota take-back)",
-			o.ID, s.Ledger.Spends[i].At.UTC().Format(time.RFC3339))}, nil
+			o.ID, known.At.UTC().Format(time.RFC3339))}, nil
 	}
 	s.Ledger.External(o.ID, o.At, "by "+o.By+": "+o.Why)
 	if !bridge.LimitsFor(app.Quota).Frees(o.At).After(now) {
@@ -161,11 +161,11 @@ func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, 
 
 // unspend takes back what was recorded by mistake, and never a send of ours.
 func (o Order) unspend(s *bridge.State) (Answer, error) {
-	i := slices.IndexFunc(s.Ledger.Spends, func(sp quota.Spend) bool { return sp.ID == o.ID })
+	known, ok := s.Ledger.Find(o.ID)
 	switch {
-	case i < 0 || o.ID == "":
+	case !ok:
 		return Answer{}, fmt.Errorf("cannot take back %q: no such send is recorded (belfry status lists those of others)", o.ID)
-	case s.Ledger.Spends[i].Origin != quota.External:
+	case known.Origin != quota.External:
 		return Answer{}, fmt.Errorf("cannot take back %q: it is a broadcast of this app's own", o.ID)
 	}
 	s.Ledger.Refund(o.ID)

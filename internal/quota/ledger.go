@@ -54,7 +54,7 @@ func (l *Ledger) External(id string, at time.Time, why string) {
 }
 
 func (l *Ledger) add(s Spend) {
-	if s.ID != "" && slices.ContainsFunc(l.Spends, func(o Spend) bool { return o.ID == s.ID }) {
+	if _, known := l.Find(s.ID); known {
 		return
 	}
 	if s.Origin == Own {
@@ -67,6 +67,18 @@ func (l *Ledger) add(s Spend) {
 	l.sort()
 }
 
+// Find returns the spend with an id. The empty id is that of none.
+func (l *Ledger) Find(id string) (s Spend, ok bool) {
+	if i := l.index(id); i >= 0 && id != "" {
+		return l.Spends[i], true
+	}
+	return Spend{}, false
+}
+
+func (l *Ledger) index(id string) int {
+	return slices.IndexFunc(l.Spends, func(s Spend) bool { return s.ID == id })
+}
+
 // Refund takes a send back that certainly was not made, and reports whether
 // the ledger had it.
 func (l *Ledger) Refund(id string) bool {
@@ -77,17 +89,15 @@ func (l *Ledger) Refund(id string) bool {
 
 // Rename changes the word on what a send was.
 func (l *Ledger) Rename(id, what string) {
-	for i := range l.Spends {
-		if l.Spends[i].ID == id {
-			l.Spends[i].Why = what
-		}
+	if i := l.index(id); i >= 0 {
+		l.Spends[i].Why = what
 	}
 }
 
 // Postpone dates a spend anew where it may have been counted as late as at,
 // which may lie in the future of now. It never dates it back.
 func (l *Ledger) Postpone(id string, at, now time.Time) {
-	i := slices.IndexFunc(l.Spends, func(s Spend) bool { return s.ID == id })
+	i := l.index(id)
 	if i < 0 {
 		return
 	}

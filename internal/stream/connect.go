@@ -58,11 +58,11 @@ func Connect(o Options) (*nats.Conn, error) {
 		if errors.As(err, &malformed) {
 			err = malformed.Err
 		}
-		return nil, fmt.Errorf("cannot connect to %s: %w: %w", redactURLs(o.URL), err, ErrPermanent)
+		return nil, fmt.Errorf("cannot connect to %s: %w: %w", RedactURLs(o.URL), err, ErrPermanent)
 	}
 	if !nc.IsConnected() {
 		// A handler may know the reason already.
-		o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+redactURLs(o.URL))
+		o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+RedactURLs(o.URL))
 	}
 	if nc.IsConnected() { // the connect handler may have run before the line above
 		o.Conditions.Clear(Disconnected, "")
@@ -79,7 +79,7 @@ func Dial(o Options) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(o.URL, append(opts, nats.RetryOnFailedConnect(false))...)
 	if err != nil {
-		return nil, fmt.Errorf("cannot connect to %s: %w", redactURLs(o.URL), err)
+		return nil, fmt.Errorf("cannot connect to %s: %w", RedactURLs(o.URL), err)
 	}
 	return nc, nil
 }
@@ -102,7 +102,7 @@ func (o Options) natsOptions() ([]nats.Option, error) {
 		scheme, _, found := strings.Cut(strings.TrimSpace(raw), "://")
 		if found && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, strings.ToLower(scheme)) {
 			return nil, fmt.Errorf("%s is not the address of a NATS server: want nats://, tls://, ws:// or wss://, as in nats://host:4222: %w",
-				redactURLs(strings.TrimSpace(raw)), ErrPermanent)
+				RedactURLs(strings.TrimSpace(raw)), ErrPermanent)
 		}
 	}
 	opts := []nats.Option{
@@ -151,7 +151,7 @@ func (o Options) credentials() ([]nats.Option, error) {
 }
 
 func (o Options) connected(nc *nats.Conn) {
-	attrs := []any{"url", cmp.Or(nc.ConnectedUrlRedacted(), redactURLs(o.URL))} // the connection may be gone again
+	attrs := []any{"url", cmp.Or(nc.ConnectedUrlRedacted(), RedactURLs(o.URL))} // the connection may be gone again
 	if version := nc.ConnectedServerVersion(); version != "" {
 		attrs = append(attrs, "version", version)
 	}
@@ -176,9 +176,9 @@ func (o Options) notYetConnected(nc *nats.Conn, err error) {
 	if nc.IsClosed() {
 		return // ours
 	}
-	waiting := "waiting for NATS at " + redactURLs(o.URL)
+	waiting := "waiting for NATS at " + RedactURLs(o.URL)
 	if held, ok := o.Conditions.Find(Disconnected, ""); ok && !strings.HasPrefix(held.Message, waiting+": ") {
-		o.Logger.Warn("cannot reach NATS yet", "url", redactURLs(o.URL), "err", err) // the trouble was told without its reason
+		o.Logger.Warn("cannot reach NATS yet", "url", RedactURLs(o.URL), "err", err) // the trouble was told without its reason
 	}
 	o.Conditions.Set(Disconnected, "", fmt.Sprintf("%s: %v", waiting, err))
 }
@@ -242,8 +242,8 @@ type deniedError string
 
 func (e deniedError) Error() string { return string(e) }
 
-// redactURLs drops user names, passwords and tokens from server URLs.
-func redactURLs(urls string) string {
+// RedactURLs drops user names, passwords and tokens from server URLs.
+func RedactURLs(urls string) string {
 	list := strings.Split(urls, ",")
 	for i, raw := range list {
 		raw = strings.TrimSpace(raw)

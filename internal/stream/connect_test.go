@@ -98,7 +98,7 @@ func TestURLsAreShownWithoutTheirSecrets(t *testing.T) {
 		"user:secret@host":                        "nats://host",
 		"tls://token@a:1, nats://u:p@ss@b:2 ,c:3": "tls://a:1,nats://b:2,c:3",
 	} {
-		if got := redactURLs(url); got != want {
+		if got := RedactURLs(url); got != want {
 			t.Errorf("%s is shown as %s, want %s", url, got, want)
 		}
 	}
@@ -185,7 +185,7 @@ func TestTheReasonWhyNATSCannotBeReachedIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	o := Options{URL: "nats://belfry:hunter2@127.0.0.1:4222", Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
-	o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+redactURLs(o.URL))
+	o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+RedactURLs(o.URL))
 	for _, why := range []error{nats.ErrAuthorization, errors.New("connection refused"), nats.ErrAuthorization} {
 		o.notYetConnected(&nats.Conn{}, why)
 	}

@@ -17,7 +17,7 @@ var dashboardHTML string
 // and asks for itself again every few seconds.
 func dashboard(w http.ResponseWriter, o bridge.Overview) {
 	page, err := template.New("dashboard").Funcs(template.FuncMap{
-		"ago": ago, "at": clock, "in": until, "plural": plural[int], "plural64": plural[uint64], "tooMany": func() int { return bridge.MaxInDoubt },
+		"ago": ago, "at": clock, "in": until, "plural": plural[int], "plural64": plural[uint64],
 	}).Parse(dashboardHTML)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

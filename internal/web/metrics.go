@@ -75,10 +75,10 @@ func (s series) app(a *bridge.Status) {
 	s.gauge("belfry_items_waiting", "Items that are not yet at their end.", float64(a.Waiting), "app", a.App)
 	s.gauge("belfry_in_doubt", "Broadcasts of which nobody knows whether they were sent.", float64(len(a.InDoubt)), "app", a.App)
 	s.gauge("belfry_sending", "1 while a broadcast is under way.", flag(a.Sending != nil), "app", a.App)
-	s.gauge("belfry_paused", "1 while the app is paused by the provider's answer or an operator, or stopped by too many broadcasts in doubt.", flag(a.Paused != nil || len(a.InDoubt) >= bridge.MaxInDoubt), "app", a.App)
-	backoff, throttled := a.Backoff != nil && a.Backoff.Until.After(a.At), a.Backoff != nil && a.Backoff.Throttled
-	s.gauge("belfry_throttled", "1 while nothing is sent because the provider says that the quota is used up.", flag(backoff && throttled), "app", a.App)
-	s.gauge("belfry_unreachable", "1 while nothing is sent because the last broadcast could not leave.", flag(backoff && !throttled), "app", a.App)
+	s.gauge("belfry_paused", "1 while the app is paused by the provider's answer or an operator, or stopped by too many broadcasts in doubt.", flag(a.Paused != nil || a.TooManyInDoubt()), "app", a.App)
+	backoff := a.Backoff.Holds(a.At)
+	s.gauge("belfry_throttled", "1 while nothing is sent because the provider says that the quota is used up.", flag(backoff && a.Backoff.Throttled), "app", a.App)
+	s.gauge("belfry_unreachable", "1 while nothing is sent because the last broadcast could not leave.", flag(backoff && !a.Backoff.Throttled), "app", a.App)
 	s.gauge("belfry_sends_left", "Sends left at this moment, over all windows.", float64(a.Left), "app", a.App)
 	for _, q := range a.Quota {
 		s.gauge("belfry_quota_used", "Sends that count against a window.", float64(q.Used), "app", a.App, "window", q.Window)
