@@ -30,7 +30,6 @@ type ahead struct {
 	toll  []float64 // what a send at each instant costs, for coming back later under a rolling day
 	lanes []lane
 	paths []path
-	mean  path // what can be known beforehand; see Memo.average
 
 	cells   []float64 // room for the values of all lanes on all paths
 	scratch schedule
@@ -188,7 +187,7 @@ func (l *lane) opened(a *ahead, urgent []bool) []bool {
 
 func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
 	n := 2 * len(a.grid) * len(a.lanes)
-	if need := n * (len(memo.paths) + 1); cap(a.cells) < need {
+	if need := n * len(memo.paths); cap(a.cells) < need {
 		a.cells = make([]float64, need)
 	}
 	cells := a.cells[:cap(a.cells)]
@@ -197,7 +196,6 @@ func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
 	for p := range a.paths {
 		a.layPath(&a.paths[p], &memo.paths[p], memo, bursts, cells[p*n:])
 	}
-	a.layPath(&a.mean, &memo.mean, memo, bursts, cells[len(a.paths)*n:])
 }
 
 // layPath fills in what sends earn on a path, with room for it in cells.

@@ -22,9 +22,8 @@ type Memo struct {
 	lives    map[lifeKey]life
 	keys     []expectedKey
 	paths    []pathValues
-	mean     pathValues // of all paths: what can be known beforehand
-	price    float64    // of a send of the day to come; negative until it is asked for
-	mutes    []mute     // of the keys, when the price was worked out
+	price    float64 // of a send of the day to come; negative until it is asked for
+	mutes    []mute  // of the keys, when the price was worked out
 
 	cells []float64 // of the last plan, for the next
 }
@@ -129,7 +128,7 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 		}
 		m.paths = append(m.paths, p)
 	}
-	m.mean = m.average()
+	m.temper()
 	for key, weight := range expected {
 		audience, digest := digestOf(t.App, key)
 		m.keys = append(m.keys, expectedKey{key, audience, digest, weight})
@@ -139,22 +138,37 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 	})
 }
 
-// average is a day of which every half hour is the mean of all paths. Nobody who
-// plans it knows more than that; who plans the paths one by one knows each of
-// them to its end.
-func (m *Memo) average() pathValues {
-	mean := pathValues{values: map[string]*sendValues{}}
+// tempered is how much of each remembered day gives way to the mean of all of
+// them. A day replayed with hindsight shows its best moments, which nobody
+// knows beforehand: who plans for it holds out too long, the more the more
+// digests compete. The mean has no such moments; alone, it would not wait for
+// a rare burst at all.
+const tempered = 0.3
+
+// temper draws every path towards the mean of all.
+func (m *Memo) temper() {
+	mean := map[string]*sendValues{}
 	for _, p := range m.paths {
 		for key, v := range p.values {
-			if mean.values[key] == nil {
-				mean.values[key] = m.newValues(key)
+			if mean[key] == nil {
+				mean[key] = m.newValues(key)
 			}
 			for i, worth := range v.v {
-				mean.values[key].v[i] += float32(p.weight) * worth
+				mean[key].v[i] += float32(p.weight) * worth
 			}
 		}
 	}
-	return mean
+	for _, p := range m.paths {
+		for key, usual := range mean {
+			if p.values[key] == nil {
+				p.values[key] = m.newValues(key)
+			}
+			v := p.values[key].v
+			for i := range v {
+				v[i] += tempered * (usual.v[i] - v[i])
+			}
+		}
+	}
 }
 
 // newValues has room for as many slots as an item of the key can live.

@@ -275,9 +275,9 @@ func TestAnUrgentItemLeavesWithinFiveMinutesWhereASendIsLeft(t *testing.T) {
 func BenchmarkPlanningTwoHundredDigests(b *testing.B) {
 	app := planApp(mapping.PolicyPrice)
 	var f forecast.Forecast
-	for day := range 20 {
+	for day := range 30 {
 		for i := range 400 {
-			at := planStart.AddDate(0, 0, day-20).Add(time.Duration(i) * 3 * time.Minute)
+			at := planStart.AddDate(0, 0, day-30).Add(time.Duration(i) * 3 * time.Minute)
 			f.Observe(at, ForecastKey([]string{"east", "west", "port"}[i%3], []string{"news", "alarms"}[i%2]), i%4)
 		}
 	}

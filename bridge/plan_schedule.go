@@ -101,20 +101,7 @@ func (a *ahead) hold(moments bool) outlook {
 			}
 		}
 	}
-	out.total = a.mixed(out.total, -1)
 	return out
-}
-
-// known is the weight of a plan for the mean of all days beside those that are
-// made with hindsight, a day at a time. Hindsight sees each day's best moments,
-// and holds out for them too long where many digests compete; the mean sees none,
-// and would not wait for a rare burst at all.
-const known = 0.3
-
-// mixed adds what can be known beforehand to what hindsight gives after a
-// lane went now (-1: none).
-func (a *ahead) mixed(hindsight float64, gone int) float64 {
-	return (1-known)*hindsight + known*a.plan(&a.mean, gone).total
 }
 
 // moment is when a lane's first send is likeliest, what it then earns, and how
@@ -138,7 +125,7 @@ func (a *ahead) send(lane int) (now, rest float64) {
 	for p := range a.paths {
 		rest += a.paths[p].weight * a.plan(&a.paths[p], lane).total
 	}
-	return a.lanes[lane].pending[0], a.mixed(rest, lane)
+	return a.lanes[lane].pending[0], rest
 }
 
 func (a *ahead) lane(d *Digest) int {

@@ -32,7 +32,6 @@ func (a *ahead) charge() {
 		for p := range a.paths {
 			a.paths[p].offers[i] = a.paths[p].lanes[i].best(a)
 		}
-		a.mean.offers[i] = a.mean.lanes[i].best(a)
 	}
 }
 

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// What a forecast may grow to: a full one encodes to less than 40 KiB of JSON
+// What a forecast may grow to: a full one encodes to less than 72 KiB of JSON
 // and compresses well; one of a handful of keys takes a few KiB.
 const (
 	maxKeys     = 32 // of audience and template together
 	maxRows     = 32 // of key and priority, in one day
-	maxWeekdays = 10
-	maxWeekends = 4
+	maxWeekdays = 20
+	maxWeekends = 8
 	rowBytes    = 2 + PerDay
 )
 

@@ -29,15 +29,19 @@ type PathRow struct {
 
 const (
 	// fadeDays is the age at which a day weighs 1/e.
-	fadeDays = 14
-	// knownAfter is how many complete days make the prior superfluous.
+	fadeDays = 40
+	// knownAfter is how many complete days of today's kind make the prior superfluous.
 	knownAfter = 3
-	// priorWeight is what the prior weighs beside remembered days.
+	// priorWeight is what the prior weighs beside remembered days, the less the more
+	// of them there are.
 	priorWeight = 0.3
 	// cautious is how many slots without arrivals the prior adds to today's.
 	cautious = 3
-	// otherKind is what a day of the other kind weighs while few of today's are known.
+	// otherKind is what a day of the other kind weighs while few of today's are known,
+	// if today has gone like it so far.
 	otherKind = 0.3
+	// bursty is how much more than independent arrivals the counts of days vary.
+	bursty = 4
 	// The waking hours, in slots: the prior expects nothing at night.
 	wakes, sleeps = 14, 44
 )
@@ -49,7 +53,6 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 	f = f.by(now)
 	var out Outlook
 	today, total := dayNumber(now), 0.0
-	few := f.alike(today) < knownAfter
 	learning := f.Learning(now)
 	for i := range f.Days {
 		day := &f.Days[i]
@@ -57,8 +60,8 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 		switch {
 		case day.Number >= today || (day.Partial && !learning):
 			continue
-		case day.weekend() != isWeekend(today) && few:
-			w *= otherKind
+		case day.weekend() != isWeekend(today) && learning:
+			w *= otherKind * f.likeness(day, now)
 		case day.weekend() != isWeekend(today):
 			continue
 		}
@@ -67,12 +70,12 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.join(day, next)})
 		total += w
 	}
-	if len(out.Paths) < knownAfter {
-		out.Paths = append(out.Paths, Path{Weight: priorWeight, Rows: f.prior(now)})
-		total += priorWeight
+	if w := priorWeight * (1 - total/knownAfter); learning && w > 0 {
+		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.prior(now)})
+		total += w
 		if n := f.arrivedToday(); n > 0 { // the fewer have come, the likelier they were all
-			out.Paths = append(out.Paths, Path{Weight: priorWeight / n})
-			total += priorWeight / n
+			out.Paths = append(out.Paths, Path{Weight: w / n})
+			total += w / n
 		}
 	}
 	for i := range out.Paths {
@@ -91,26 +94,36 @@ func (f *Forecast) arrivedToday() (n float64) {
 }
 
 // Learning reports whether the outlook still leans on what arrived today, and
-// so changes in the course of the day.
+// so changes in the course of the day: until a few whole days of its kind are known.
 func (f *Forecast) Learning(now time.Time) bool {
 	f = f.by(now)
 	n, today := 0, dayNumber(now)
 	for _, d := range f.Days {
-		if d.Number < today && !d.Partial {
+		if d.Number < today && !d.Partial && d.weekend() == isWeekend(today) {
 			n++
 		}
 	}
 	return n < knownAfter
 }
 
-// alike counts the whole days of today's kind.
-func (f *Forecast) alike(today int) (n int) {
-	for _, d := range f.Days {
-		if d.Number < today && !d.Partial && d.weekend() == isWeekend(today) {
-			n++
+// likeness is 1 if as much has arrived today as on another day until the same
+// hour, and the less the more they differ.
+func (f *Forecast) likeness(d *Day, now time.Time) float64 {
+	slot := slotOf(now)
+	today, then := 0.0, 0.0
+	for i := range f.Rows {
+		for _, n := range f.Rows[i].Counts[:slot] {
+			today += float64(n)
 		}
 	}
-	return n
+	for c := range slices.Chunk(d.Counts, rowBytes) {
+		for _, n := range c[2:][:slot] {
+			then += unsqueeze(n)
+		}
+	}
+	// The root of a count of independent arrivals varies by a half, however many there are.
+	differ := math.Sqrt(today) - math.Sqrt(then)
+	return math.Exp(-differ * differ / bursty)
 }
 
 // after returns the day that followed day i if it is of the wanted kind, else
