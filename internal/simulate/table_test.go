@@ -82,7 +82,7 @@ func scored(t testing.TB, w *workload.Workload, c contender, seed uint64, days, 
 // line is one row of the table.
 type tableLine struct {
 	Name, About   string
-	Aside         bool
+	Part          workload.Part
 	Scores        map[string]float64 // mean over the seeds
 	Worst         float64            // of price over the seeds
 	Learnt        float64            // of price after two weeks of watching
@@ -92,7 +92,7 @@ type tableLine struct {
 }
 
 func score(t testing.TB, w *workload.Workload, seeds, days int) tableLine {
-	l := tableLine{Name: w.Name, About: w.About, Aside: w.Aside, Scores: map[string]float64{}, Worst: 1}
+	l := tableLine{Name: w.Name, About: w.About, Part: w.Part, Scores: map[string]float64{}, Worst: 1}
 	for seed := range uint64(seeds) {
 		limit := 0.0
 		for i, c := range contenders() {
@@ -184,10 +184,10 @@ func markdown(lines []tableLine, seeds, days int) string {
 	}
 	fmt.Fprintf(&b, "%d days and %d seeds each; 2 sends an hour and 3 %s. The bound is at most the gap too high.\n\n", days, seeds, day)
 	b.WriteString("| workload | asap | priority | reserve | slots | price | worst seed | after two weeks | gap | urgent within 5 min |\n|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, aside := range []bool{false, true} {
+	for part, name := range []string{"looked at while building", "kept aside", "made up afterwards"} {
 		mean, learnt, n := map[string]float64{}, 0.0, 0.0
 		for _, l := range lines {
-			if l.Aside != aside {
+			if l.Part != workload.Part(part) {
 				continue
 			}
 			urgent := "–"
@@ -202,11 +202,7 @@ func markdown(lines []tableLine, seeds, days int) string {
 				mean[k] += v
 			}
 		}
-		name := "*mean of those looked at while building*"
-		if aside {
-			name = "*mean of those kept aside*"
-		}
-		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | **%.3f** | | **%.3f** | | |\n", name, mean["asap"]/n, mean["priority"]/n,
+		fmt.Fprintf(&b, "| *mean of those %s* | %.2f | %.2f | %.2f | %.2f | **%.3f** | | **%.3f** | | |\n", name, mean["asap"]/n, mean["priority"]/n,
 			mean["reserve"]/n, mean["slots"]/n, mean["price"]/n, learnt/n)
 	}
 	return b.String()

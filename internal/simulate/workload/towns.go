@@ -58,11 +58,12 @@ func (s Stream) clustered(size float64, spread time.Duration) Stream {
 	return s
 }
 
-// Towns lists all workloads. Those kept aside come last.
+// Towns lists all workloads, in the order of their parts.
 func Towns() []Workload {
 	return []Workload{
 		steadyShop(), schoolBursts(), incidents(), lowFlood(), eveningGames(), twoRushes(),
 		manyAudiences(), sparse(), urgentAfterQuota(), mixture(), weekendMarket(), nightShift(),
+		ferries(), clinic(), radio(), estate(), fairNights(), twoShifts(),
 	}
 }
 
@@ -120,7 +121,7 @@ func twoRushes() Workload {
 }
 
 func manyAudiences() Workload {
-	w := Workload{Name: "many audiences", About: "eight districts compete for the same three sends", Aside: true}
+	w := Workload{Name: "many audiences", About: "eight districts compete for the same three sends", Part: Aside}
 	for i, name := range []string{"east", "west", "port", "hill", "mill", "park", "quay", "dome"} {
 		busy := 9 + i
 		w.Streams = append(w.Streams,
@@ -131,7 +132,7 @@ func manyAudiences() Workload {
 }
 
 func sparse() Workload {
-	return Workload{Name: "sparse", About: "two or three things a day, any of which could be the last", Aside: true, Streams: []Stream{
+	return Workload{Name: "sparse", About: "two or three things a day, any of which could be the last", Part: Aside, Streams: []Stream{
 		stream("members", "news", mapping.Normal, habit(8, 20, 0.12, 0.06)),
 		stream("members", "calls", mapping.High, habit(8, 22, 0.06, 0.04)),
 		stream("board", "minutes", mapping.Low, habit(9, 17, 0.1, 0)),
@@ -139,7 +140,7 @@ func sparse() Workload {
 }
 
 func urgentAfterQuota() Workload {
-	return Workload{Name: "urgent late", About: "busy mornings, and urgent news in the evening when careless senders have nothing left", Aside: true, Streams: []Stream{
+	return Workload{Name: "urgent late", About: "busy mornings, and urgent news in the evening when careless senders have nothing left", Part: Aside, Streams: []Stream{
 		stream("town", "market", mapping.Normal, habit(6, 13, 4, 4)),
 		stream("town", "notices", mapping.Low, habit(6, 20, 2, 2)),
 		stream("town", "warnings", mapping.Urgent, habit(17, 22, 0.16, 0.16)).clustered(1.5, 20*time.Minute),
@@ -147,7 +148,7 @@ func urgentAfterQuota() Workload {
 }
 
 func mixture() Workload {
-	w := Workload{Name: "mixture", About: "a shop, a school and a railway share one key", Aside: true}
+	w := Workload{Name: "mixture", About: "a shop, a school and a railway share one key", Part: Aside}
 	for _, part := range []Workload{steadyShop(), schoolBursts(), incidents()} {
 		w.Streams = append(w.Streams, part.Streams...)
 	}
@@ -155,7 +156,7 @@ func mixture() Workload {
 }
 
 func weekendMarket() Workload {
-	return Workload{Name: "weekend market", About: "little during the week, crowds on Saturday and Sunday", Aside: true, Streams: []Stream{
+	return Workload{Name: "weekend market", About: "little during the week, crowds on Saturday and Sunday", Part: Aside, Streams: []Stream{
 		stream("visitors", "stalls", mapping.Normal, habit(8, 15, 0.3, 8)),
 		stream("visitors", "shows", mapping.High, habit(10, 18, 0.02, 0.5)).clustered(3, 10*time.Minute),
 		stream("traders", "places", mapping.Normal, habit(6, 20, 0.5, 0.5)),
@@ -164,7 +165,7 @@ func weekendMarket() Workload {
 
 func nightShift() Workload {
 	night := also(habit(21, 24, 0.8, 0.8), habit(0, 4, 1.1, 1.1))
-	return Workload{Name: "night shift", About: "everything happens around midnight, when the quota's day turns", Aside: true, Streams: []Stream{
+	return Workload{Name: "night shift", About: "everything happens around midnight, when the quota's day turns", Part: Aside, Streams: []Stream{
 		stream("crew", "jobs", mapping.Normal, night).clustered(2, 20*time.Minute),
 		stream("crew", "faults", mapping.High, night).clustered(1.5, 10*time.Minute),
 		stream("crew", "stops", mapping.Urgent, habit(0, 24, 0.02, 0.02)),

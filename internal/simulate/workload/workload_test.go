@@ -35,15 +35,13 @@ func ats(events []Event) (out []time.Time) {
 	return out
 }
 
-func TestHalfOfTheTownsAreKeptAside(t *testing.T) {
-	aside := 0
+func TestAThirdOfTheTownsIsOfEachPart(t *testing.T) {
+	parts := map[Part]int{}
 	for _, w := range Towns() {
-		if w.Aside {
-			aside++
-		}
+		parts[w.Part]++
 	}
-	if all := len(Towns()); all < 8 || 2*aside != all {
-		t.Errorf("%d of %d are kept aside", aside, all)
+	if want := map[Part]int{LookedAt: 6, Aside: 6, Fresh: 6}; !cmp.Equal(parts, want) {
+		t.Errorf("the parts have %v towns, want %v", parts, want)
 	}
 }
 
