@@ -58,7 +58,8 @@ type laneValues struct {
 	open  []bool      // by instant: whether it may be sent
 	first []float64   // by instant, if nothing was sent before: what waits and what arrives
 	fresh []float64   // by instant, after a send now: what arrives from now on
-	later *sendValues // after a later send; nil: nothing arrives
+	later *sendValues // after a later send; nil: nothing arrives on this path
+	usual *sendValues // the same on the mean of all paths; nil: nothing arrives on any
 	share float64
 	base  int
 }
@@ -70,10 +71,24 @@ func (v *laneValues) between(prev, b int) float64 {
 		return v.first[b]
 	case prev == 0:
 		return v.fresh[b]
-	case v.later == nil:
+	case v.usual == nil:
 		return 0
 	}
-	return v.share * v.later.at(v.base+prev, v.base+b)
+	return v.share * v.arrives(v.base+prev, v.base+b)
+}
+
+// arrives is what a send at one boundary earns of what arrives after another,
+// on a path that is drawn towards the mean of all.
+func (v *laneValues) arrives(prev, b int) float64 {
+	i := v.usual.index(prev, b)
+	if i < 0 {
+		return 0
+	}
+	worth := tempered * v.usual.v[i]
+	if v.later != nil {
+		worth += (1 - tempered) * v.later.v[i]
+	}
+	return float64(worth)
 }
 
 // ahead lays out the coming day. The rows that are priced have a lane in it.
@@ -207,11 +222,11 @@ func (a *ahead) layPath(out *path, from *pathValues, memo *Memo, bursts [][]floa
 	for i := range a.lanes {
 		l, v := &a.lanes[i], &out.lanes[i]
 		v.first, v.fresh, cells = cells[:n], cells[n:2*n], cells[2*n:]
-		v.later, v.share, v.base = from.values[l.key], l.share, a.base
+		v.later, v.usual, v.share, v.base = from.values[l.key], memo.usual[l.key], l.share, a.base
 		v.open = l.opened(a, from.urgent[l.key])
 		for b := range n {
-			if v.later != nil && b > 0 {
-				whole, rest := v.later.at(a.base, a.base+b), v.later.at(a.base+1, a.base+b)
+			if v.usual != nil && b > 0 {
+				whole, rest := v.arrives(a.base, a.base+b), v.arrives(a.base+1, a.base+b)
 				v.fresh[b] = l.share * (rest + (1-into)*(whole-rest))
 			}
 			if bursts[i] != nil {

@@ -22,8 +22,9 @@ type Memo struct {
 	lives    map[lifeKey]life
 	keys     []expectedKey
 	paths    []pathValues
-	price    float64 // of a send of the day to come; negative until it is asked for
-	mutes    []mute  // of the keys, when the price was worked out
+	usual    map[string]*sendValues // the mean of all paths
+	price    float64                // of a send of the day to come; negative until it is asked for
+	mutes    []mute                 // of the keys, when the price was worked out
 
 	cells []float64 // of the last plan, for the next
 }
@@ -70,12 +71,14 @@ type sendValues struct {
 	v    []float32
 }
 
-func (s *sendValues) at(prev, b int) float64 {
+// index is where v has what a send at a boundary earns of the slots since
+// another one; negative: nothing.
+func (s *sendValues) index(prev, b int) int {
 	n := min(b-prev, s.lags)
 	if n <= 0 {
-		return 0
+		return -1
 	}
-	return float64(s.v[b*s.lags+n-1])
+	return b*s.lags + n - 1
 }
 
 // learn brings the memo up to date.
@@ -128,7 +131,7 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 		}
 		m.paths = append(m.paths, p)
 	}
-	m.temper()
+	m.usual = m.average()
 	for key, weight := range expected {
 		audience, digest := digestOf(t.App, key)
 		m.keys = append(m.keys, expectedKey{key, audience, digest, weight})
@@ -145,8 +148,8 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 // a rare burst at all.
 const tempered = 0.3
 
-// temper draws every path towards the mean of all.
-func (m *Memo) temper() {
+// average is a day of which every half hour is the mean of all paths.
+func (m *Memo) average() map[string]*sendValues {
 	mean := map[string]*sendValues{}
 	for _, p := range m.paths {
 		for key, v := range p.values {
@@ -158,17 +161,7 @@ func (m *Memo) temper() {
 			}
 		}
 	}
-	for _, p := range m.paths {
-		for key, usual := range mean {
-			if p.values[key] == nil {
-				p.values[key] = m.newValues(key)
-			}
-			v := p.values[key].v
-			for i := range v {
-				v[i] += tempered * (usual.v[i] - v[i])
-			}
-		}
-	}
+	return mean
 }
 
 // newValues has room for as many slots as an item of the key can live.

@@ -31,7 +31,8 @@ func TestRememberedDaysAreDrawnTowardsTheirMean(t *testing.T) {
 	for _, p := range m.paths {
 		weights += p.weight
 		for _, key := range keys {
-			worth[key] = append(worth[key], p.values[key].at(20, 21))
+			v := laneValues{later: p.values[key], usual: m.usual[key]}
+			worth[key] = append(worth[key], v.arrives(20, 21))
 		}
 	}
 	if len(m.paths) != 4 || math.Abs(weights-1) > 1e-9 {
@@ -53,7 +54,7 @@ func TestRememberedDaysAreDrawnTowardsTheirMean(t *testing.T) {
 			if n%2 == i {
 				whole = 30
 			}
-			if want := whole + tempered*(plain-whole); math.Abs(worth[key][n]-want) > 1e-3 {
+			if want := whole + 0.3*(plain-whole); math.Abs(worth[key][n]-want) > 1e-3 {
 				t.Errorf("%s, day %d: a send is worth %v, want %v", key, n, worth[key][n], want)
 			}
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What a forecast may grow to: a full one encodes to less than 72 KiB of JSON
+// What a forecast may grow to: a full one encodes to less than 80 KiB of JSON
 // and compresses well; one of a handful of keys takes a few KiB.
 const (
 	maxKeys     = 32 // of audience and template together
@@ -264,19 +264,22 @@ func dayNumber(t time.Time) int {
 // slotOf is the half hour of the day that t's clock shows.
 func slotOf(t time.Time) int { return 2*t.Hour() + t.Minute()/30 }
 
-// watched is the share of the day that was watched: of a partial one, what
-// followed its first arrival.
-func (d Day) watched() float64 {
-	first := 0
-	if d.Partial {
-		first = PerDay
-		for c := range slices.Chunk(d.Counts, rowBytes) {
-			if i := slices.IndexFunc(c[2:], func(n byte) bool { return n > 0 }); i >= 0 {
-				first = min(first, i)
-			}
+// watched is the share of the day that was watched.
+func (d *Day) watched() float64 { return 1 - float64(d.first())/PerDay }
+
+// first is the slot from which the day was watched: a partial one with its
+// first arrival.
+func (d *Day) first() int {
+	if !d.Partial {
+		return 0
+	}
+	first := PerDay
+	for c := range slices.Chunk(d.Counts, rowBytes) {
+		if i := slices.IndexFunc(c[2:], func(n byte) bool { return n > 0 }); i >= 0 {
+			first = min(first, i)
 		}
 	}
-	return 1 - float64(first)/PerDay
+	return first
 }
 
 // weekend reports whether the day is a Saturday or a Sunday. 1 January 1970 was a Thursday.

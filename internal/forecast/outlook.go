@@ -40,8 +40,9 @@ const (
 	// otherKind is what a day of the other kind weighs while few of today's are known,
 	// if today has gone like it so far.
 	otherKind = 0.3
-	// bursty is how much more than independent arrivals the counts of days vary.
-	bursty = 4
+	// bursty is how much more than independent arrivals the counts of days vary,
+	// and varied by which share of themselves besides.
+	bursty, varied = 4, 0.5
 	// The waking hours, in slots: the prior expects nothing at night.
 	wakes, sleeps = 14, 44
 )
@@ -107,23 +108,26 @@ func (f *Forecast) Learning(now time.Time) bool {
 }
 
 // likeness is 1 if as much has arrived today as on another day until the same
-// hour, and the less the more they differ.
+// hour, and the less the more they differ. Of a day that was watched in part
+// only that part is compared.
 func (f *Forecast) likeness(d *Day, now time.Time) float64 {
-	slot := slotOf(now)
+	from, to := d.first(), slotOf(now)
 	today, then := 0.0, 0.0
 	for i := range f.Rows {
-		for _, n := range f.Rows[i].Counts[:slot] {
-			today += float64(n)
+		for slot := from; slot < to; slot++ {
+			today += float64(f.Rows[i].Counts[slot])
 		}
 	}
 	for c := range slices.Chunk(d.Counts, rowBytes) {
-		for _, n := range c[2:][:slot] {
-			then += unsqueeze(n)
+		for slot := from; slot < to; slot++ {
+			then += unsqueeze(c[2+slot])
 		}
 	}
-	// The root of a count of independent arrivals varies by a half, however many there are.
+	// The root of a count of independent arrivals has a variance of a quarter;
+	// of one that varies by a share of itself, the root varies by half that share.
 	differ := math.Sqrt(today) - math.Sqrt(then)
-	return math.Exp(-differ * differ / bursty)
+	variance := bursty*0.5 + varied*varied*(today+then)/4
+	return math.Exp(-differ * differ / (2 * variance))
 }
 
 // after returns the day that followed day i if it is of the wanted kind, else
