@@ -16,10 +16,12 @@ type Memo struct {
 	app      *mapping.App
 	forecast *forecast.Forecast
 	version  uint64
-	slot     time.Time // while the forecast still learns within the day
-	from     time.Time // the outlook's beginning
-	until    time.Time // the end of the day that it is for
+	slot     time.Time      // while the forecast still learns within the day
+	rows     []forecast.Row // of that day, then
+	from     time.Time      // the outlook's beginning
+	until    time.Time      // the end of the day that it is for
 	lives    map[lifeKey]life
+	longest  map[string]float64 // of the lives of each key, in hours
 	keys     []expectedKey
 	paths    []pathValues
 	usual    map[string]*sendValues // the mean of all paths
@@ -84,19 +86,23 @@ func (s *sendValues) index(prev, b int) int {
 // learn brings the memo up to date.
 func (m *Memo) learn(t *table, at time.Time) {
 	local := at.In(ForecastZone(t.App))
-	version, slot := uint64(0), time.Time{}
+	version, slot, rows := uint64(0), time.Time{}, []forecast.Row(nil)
 	if t.Forecast != nil {
 		version = t.Forecast.Version
 		if t.Forecast.Learning(local) {
-			slot = at.Truncate(5 * time.Minute)
+			slot, rows = at.Truncate(5*time.Minute), t.Forecast.Rows
 		}
 	}
 	if m.app == t.App && m.forecast == t.Forecast && m.version == version && m.slot.Equal(slot) &&
-		!at.Before(m.from) && at.Before(m.until) {
+		slices.Equal(m.rows, rows) && !at.Before(m.from) && at.Before(m.until) {
 		return
 	}
-	*m = Memo{app: t.App, forecast: t.Forecast, version: version, slot: slot, lives: lives(t.App), price: -1, cells: m.cells,
+	*m = Memo{app: t.App, forecast: t.Forecast, version: version, slot: slot, rows: slices.Clone(rows), lives: lives(t.App), price: -1, cells: m.cells,
 		from: atClock(local, 0, 0), until: atClock(local, 1, 0)}
+	m.longest = map[string]float64{}
+	for k, l := range m.lives {
+		m.longest[k.key] = max(m.longest[k.key], l.ends)
+	}
 	if t.Forecast == nil {
 		m.paths = []pathValues{{weight: 1}}
 		return
@@ -166,13 +172,7 @@ func (m *Memo) average() map[string]*sendValues {
 
 // newValues has room for as many slots as an item of the key can live.
 func (m *Memo) newValues(key string) *sendValues {
-	longest := 0.0
-	for k, l := range m.lives {
-		if k.key == key {
-			longest = max(longest, l.ends)
-		}
-	}
-	lags := min(horizon, int(longest/forecast.Slot.Hours())+1)
+	lags := min(horizon, int(m.longest[key]/forecast.Slot.Hours())+1)
 	return &sendValues{lags: lags, v: make([]float32, (forecast.Ahead+1)*lags)}
 }
 
