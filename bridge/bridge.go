@@ -22,7 +22,12 @@ type Config struct {
 	Provider  func(*mapping.App) (Provider, error) // made anew with every reload
 	Born      func() string                        // a random name for a state that begins, 4 to 8 letters or digits
 	Logger    *slog.Logger
-	Note      func(condition string, err error) // a named trouble began (or goes on), or is over with nil
+
+	// Namesake says why an app without a state must not send yet: another name
+	// of the same App Key has sent. Empty: it may. Nil: it always may.
+	Namesake func(ctx context.Context) (string, error)
+
+	Note func(condition string, err error) // a named trouble began (or goes on), or is over with nil
 
 	// Strict ends Run with ErrPermanent when the first rules can't be read by.
 	// Otherwise, and after a reload, it is told and tried again: who runs other

@@ -79,14 +79,33 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 	}
 	s := NewState(b.name, b.cfg.Born())
 	if owner == "" && latest.IsZero() {
-		b.log.Info("no state is stored yet, beginning with an empty one")
-		return s, nil
+		return s, b.beginAnew(ctx, s)
 	}
 	s.Paused = &Pause{Since: time.Now(), Why: "the stored state is lost, and with it what was sent of the quota and what was waiting. " +
 		"Events are read again from where start says: what was sent before the loss may wait again (belfry digests). " + lostTraces(owner, latest)}
 	b.log.Error("the stored state has vanished; the app begins anew and is paused", "why", s.Paused.Why,
 		"remedy", "see what was sent (results; the provider's console), record it with belfry quota spend, mute what waits of it again (belfry digests, belfry mute), then belfry resume --app "+b.name)
 	return s, nil
+}
+
+// beginAnew is for an app of which there never was a state. One that was
+// renamed knows nothing of what it has sent under its old name.
+func (b *Bridge) beginAnew(ctx context.Context, s *State) error {
+	why := ""
+	if b.cfg.Namesake != nil {
+		var err error
+		if why, err = b.cfg.Namesake(ctx); err != nil {
+			return fmt.Errorf("cannot look for another name of the app: %w", err)
+		}
+	}
+	if why == "" {
+		b.log.Info("no state is stored yet, beginning with an empty one")
+		return nil
+	}
+	s.Paused = &Pause{Since: time.Now(), Why: why}
+	b.log.Error("the App Key has sent under another name; the app begins anew and is paused", "why", why,
+		"remedy", "give the app its old name again; or record its sends, mute what waits again (belfry digests, belfry mute), then belfry resume --app "+b.name)
+	return nil
 }
 
 // lostTraces says what is known of a state that was lost.

@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"time"
@@ -20,6 +22,7 @@ type State struct {
 	Commit uint64 `json:"commit"`
 	Owner  string `json:"owner"` // replica id of the last committer
 	NextID uint64 `json:"next_id"`
+	Key    string `json:"key,omitempty"` // of which App Key, as a hash; empty in old states
 
 	Sources  map[string]Checkpoint `json:"sources"`
 	Folded   map[string]*Span      `json:"folded,omitempty"`   // by stream; see accounting.go
@@ -42,6 +45,18 @@ type State struct {
 	used    int               // bytes that the digests take, about; see room.go
 	samples []mapping.Failure // for the log
 	tight   bool              // key sets were shrunk to save room
+}
+
+// SentWith reports whether anything may have been sent with an app's key. A
+// state of an older build does not say whose it is, and may be anybody's.
+func (s *State) SentWith(app *mapping.App) bool {
+	sent := s.Counts.Sent > 0 || s.Sending != nil || len(s.Held) > 0
+	return sent && (s.Key == "" || s.Key == keyHash(app))
+}
+
+func keyHash(app *mapping.App) string {
+	sum := sha256.Sum256([]byte("belfry app key " + app.Key))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Mute keeps digests from being sent for a while. Empty fields match all.

@@ -149,6 +149,45 @@ func (u *unnamed) renamed(names []string) string {
 	return text
 }
 
+// namesake says why an app that begins without a state must not send yet: it
+// has sent under another name. What the rules name, too, is another app.
+func (d *daemon) namesake(ctx context.Context, app *mapping.App) (string, error) {
+	if d.opts.dryRun {
+		return "", nil
+	}
+	rs := d.rulesFile.current()
+	names, err := d.js.Apps(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if rs.Apps[name] != nil || isDryRun(name) {
+			continue
+		}
+		s, err := readState(ctx, d.js, name)
+		if err != nil {
+			return "", err
+		}
+		if s == nil || !s.SentWith(app) {
+			continue
+		}
+		u := unnamedOf(name, s, rs, nil, time.Now())
+		if s.Key != "" {
+			return fmt.Sprintf("the stream %s has the state of %s, which has the same App Key and has sent; %s",
+				d.opts.stateStream, name, u.renamed([]string{app.Name})), nil
+		}
+		runs, err := d.js.Runs(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		if !runs && len(u.sends) > 0 { // of an older build, which did not say whose key it is
+			return fmt.Sprintf("the stream %s has the state of %s, which the rules do not name and which may have the same App Key; %s",
+				d.opts.stateStream, name, u.renamed([]string{app.Name})), nil
+		}
+	}
+	return "", nil
+}
+
 // watchUnnamed keeps the condition true, beginning at once and after every
 // reload. The quota of a dry run is nobody's.
 func (d *daemon) watchUnnamed(ctx context.Context) {

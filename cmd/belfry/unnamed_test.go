@@ -130,6 +130,14 @@ func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
 		}
 	}
 	eventually(t, "the condition after the reload", condition(page))
+	// The same lesson waits again under the new name. Nobody must get it twice.
+	eventually(t, "the new name waits for its operator", func() bool {
+		s := overviewOf(t, page)
+		return s.App == "annex" && s.Paused != nil && strings.Contains(s.Paused.Why, "the state of campus, which has the same App Key")
+	})
+	if want := "belfry resume --app annex"; !strings.Contains(p.log.String(), want) {
+		t.Errorf("the log does not say %q", want)
+	}
 	if n := strings.Count(p.log.String(), `"condition":"`+string(stream.AppUnnamed)); n != 1 {
 		t.Errorf("the log tells of it %d times, want once", n)
 	}
