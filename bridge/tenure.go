@@ -339,7 +339,10 @@ func (t *tenure) reload(ctx context.Context) error {
 	}
 	t.cfg.Note("provider.unusable", nil)
 	t.stopRead()
+	was := t.rules.App
 	t.rules, t.provider, t.memo = rules, provider, &Memo{}
+	t.warnOfUncancelled(was)
+	t.state.forgetFailures(rules.App)
 	t.backlog = nil // not folded, so it is read again
 	clear(t.broken)
 	t.cfg.Note("digest.unsendable", nil)

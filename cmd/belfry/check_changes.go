@@ -65,26 +65,18 @@ func ruleChanges(old, app *mapping.App, s *bridge.State) []string {
 	}
 	for _, name := range sortedKeys(ruleNames(old)) {
 		if ruleNames(app)[name] == nil {
-			out = append(out, "rule "+name+": gone; what it has gathered stays"+uncancelled(s, old, name))
+			out = append(out, "rule "+name+": gone; what it has gathered stays"+uncancelled(s, old, app, name))
 		}
 	}
 	return out
 }
 
-// uncancelled says how many items wait that nothing can cancel any more: a rule
-// is known to those that cancel by its name.
-func uncancelled(s *bridge.State, old *mapping.App, rule string) string {
-	if s == nil || !slices.ContainsFunc(old.Rules, func(r *mapping.Rule) bool { return slices.Contains(r.Cancels, rule) }) {
+// uncancelled says how many items wait that nothing can cancel any more.
+func uncancelled(s *bridge.State, old, app *mapping.App, rule string) string {
+	if s == nil {
 		return ""
 	}
-	n := 0
-	for _, d := range s.Digests {
-		for i := range d.Items {
-			if d.Items[i].Rule == rule {
-				n++
-			}
-		}
-	}
+	n := s.Uncancelled(old, app)[rule]
 	if n == 0 {
 		return ""
 	}

@@ -1,4 +1,4 @@
-// Package forecast remembers what usually arrives when, in a few KiB that are
+// Package forecast remembers what usually arrives when, in some KiB that are
 // part of an app's durable state.
 //
 // It keeps whole days instead of averages: for each of the last twenty weekdays

@@ -7,7 +7,7 @@ import (
 )
 
 // What a forecast may grow to: a full one encodes to less than 80 KiB of JSON
-// and compresses well; one of a handful of keys takes a few KiB.
+// and compresses well; one of a handful of keys takes some 10 KiB.
 const (
 	maxKeys     = 32 // of audience and template together
 	maxRows     = 32 // of key and priority, in one day

@@ -1,0 +1,46 @@
+package bridge
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Uncancelled counts the items that wait of rules that are gone, by rule, as
+// far as something cancelled them: nothing can any more, since a rule is known
+// to those that cancel by its name.
+func (s *State) Uncancelled(was, will *mapping.App) map[string]int {
+	gone := map[string]bool{}
+	for _, r := range was.Rules {
+		for _, name := range r.Cancels {
+			gone[name] = !hasRule(will, name)
+		}
+	}
+	out := map[string]int{}
+	for _, d := range s.Digests {
+		for i := range d.Items {
+			if rule := d.Items[i].Rule; gone[rule] {
+				out[rule]++
+			}
+		}
+	}
+	return out
+}
+
+func hasRule(app *mapping.App, name string) bool {
+	return slices.ContainsFunc(app.Rules, func(r *mapping.Rule) bool { return r.Name == name })
+}
+
+// forgetFailures of rules that are gone.
+func (s *State) forgetFailures(app *mapping.App) {
+	maps.DeleteFunc(s.Failed, func(rule string, _ int) bool { return !hasRule(app, rule) })
+}
+
+func (t *tenure) warnOfUncancelled(was *mapping.App) {
+	n := t.state.Uncancelled(was, t.rules.App)
+	for _, rule := range slices.Sorted(maps.Keys(n)) {
+		t.log.Warn("a rule is gone or renamed, and nothing cancels any more what it has gathered", "rule", rule, "items", n[rule],
+			"remedy", "give the rule its old name again for as long as they wait; or see them with belfry digests, and keep them with belfry mute")
+	}
+}

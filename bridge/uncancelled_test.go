@@ -1,0 +1,39 @@
+package bridge_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// A rule is known by its name: what it gathered before it was renamed, nothing
+// cancels any more, and the operator is told while there is time.
+func TestAReloadThatRenamesARuleTellsWhatNothingCancelsAnyMore(t *testing.T) {
+	inWorld(t, func(w *world) {
+		failing := strings.Replace(scenarioRules, `item: "{{ .data.id }}"`, `when: event.data.id != "" && event.data.missing, item: "{{ .data.id }}"`, 1)
+		w.bridge.Reload(compile(t, failing))
+		w.settle()
+		w.cancelled("art")
+		w.pass(time.Minute)
+		if n := w.bridge.Status().Failed["cancelled"]; n != 1 {
+			t.Fatalf("the rule failed on %d events, want 1", n)
+		}
+		w.bridge.Reload(w.rules)
+		w.settle()
+		w.cancelled("maths")
+		w.pass(time.Minute)
+		const told = "a rule is gone or renamed, and nothing cancels any more what it has gathered"
+		if lines := w.logged(told); len(lines) > 0 {
+			t.Errorf("nothing was renamed, and the log says %q", lines)
+		}
+		w.bridge.Reload(compile(t, strings.NewReplacer("name: cancelled", "name: dropped", "cancels: [cancelled]", "cancels: [dropped]").Replace(scenarioRules)))
+		w.pass(time.Second)
+		lines := w.logged(told)
+		if len(lines) != 1 || !strings.Contains(lines[0], "rule=cancelled items=1") || !strings.Contains(lines[0], "belfry mute") {
+			t.Errorf("the log says %q", lines)
+		}
+		if failed := w.bridge.Status().Failed; len(failed) > 0 {
+			t.Errorf("rules that are gone are said to fail: %v", failed)
+		}
+	})
+}
