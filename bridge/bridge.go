@@ -140,7 +140,7 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 	case err == nil || ctx.Err() != nil:
 		return
 	case errors.Is(err, ErrFenced):
-		b.log.Warn("left the app: another replica owns it now", "why", err)
+		b.log.Warn("left the app: somebody else has stored its state", "why", err)
 	case errors.Is(err, errUnreachable): // the next lease waits for the store
 		b.log.Warn("left the app: the lease was lost before the state could be stored", "err", err)
 	default:

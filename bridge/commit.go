@@ -85,6 +85,8 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 		// of its successor. Nobody but us has written.
 		c.sequence = r.Sequence
 		return fmt.Errorf("an earlier state of ours is stored at another sequence, trying again: %w", putErr)
+	case r.Sequence != c.sequence && r.Token == "":
+		return fmt.Errorf("%w, or something else has written to its subject: what is stored names no owner", ErrFenced)
 	case r.Sequence != c.sequence:
 		return fmt.Errorf("%w (committed by %s, we are %s)", ErrFenced, r.Token, token)
 	}

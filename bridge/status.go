@@ -232,7 +232,7 @@ type Overview struct {
 	Name       string      `json:"name"`
 	Version    string      `json:"version"`
 	Started    time.Time   `json:"started"`
-	Ready      bool        `json:"ready"` // connected, streams in place
+	Ready      bool        `json:"ready"` // connected, streams in place, and one of the apps, at least, not hindered
 	DryRun     bool        `json:"dry_run,omitempty"`
 	Rules      RulesStatus `json:"rules"`
 	Conditions []Condition `json:"conditions,omitempty"`

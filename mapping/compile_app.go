@@ -129,14 +129,27 @@ func (c *compiler) baseURL(t text) string {
 	u, err := url.Parse(t.Value)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		c.hintf(t.at, "want one such as https://api.sg-light-api.com", "cannot use %q as a base URL", t.Value)
+		c.hintf(t.at, "want one such as https://api.sg-light-api.com", "cannot use %q as a base URL", withoutUser(t.Value))
 		return ""
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		c.errorf(t.at, "cannot use %q as a base URL: want only https:// and a host", t.Value)
+		c.errorf(t.at, "cannot use %q as a base URL: want only https:// and a host", withoutUser(t.Value))
 	case u.Scheme == "http" && !IsLocal(u.Hostname()):
 		c.hintf(t.at, "use https://: the body of a request is protected by nothing else", "cannot use http:// for %s", u.Hostname())
 	}
 	return u.Scheme + "://" + u.Host
+}
+
+// withoutUser is a URL, well formed or not, without a password that may be in it.
+func withoutUser(s string) string {
+	at := strings.LastIndex(s, "@")
+	if at < 0 {
+		return s
+	}
+	scheme, _, found := strings.Cut(s[:at], "//")
+	if !found {
+		return s[at+1:]
+	}
+	return scheme + "//" + s[at+1:]
 }
 
 // IsLocal says whether a host can only mean a machine nearby, for which plain

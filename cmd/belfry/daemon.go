@@ -71,7 +71,7 @@ func newDaemon(o runOptions, io stdio, log *slog.Logger) (*daemon, error) {
 		fmt.Fprintln(io.err, p)
 	}
 	if file == nil {
-		return nil, fmt.Errorf("cannot use %s: %s, listed above", o.rules, plural(len(problems), "problem", "problems"))
+		return nil, fmt.Errorf("cannot use %s: see the errors above", o.rules)
 	}
 	d.rulesFile = file
 	return d, nil
@@ -354,8 +354,25 @@ func (d *daemon) overview() bridge.Overview {
 		s.Owner = owners[s.App]
 		o.Apps = append(o.Apps, s)
 	}
+	o.Ready = o.Ready && canWork(&o)
 	slices.SortFunc(o.Apps, func(a, b bridge.Status) int { return strings.Compare(a.App, b.App) })
 	return o
+}
+
+// canWork reports whether the replica can do anything for one of its apps: run
+// it, or stand by for it.
+func canWork(o *bridge.Overview) bool {
+	hindered := map[string]bool{}
+	for _, c := range o.Conditions {
+		switch stream.ConditionName(c.Name) {
+		case "state.unreachable", "state.corrupt", "state.unstorable", stream.LeaseUnavailable:
+			hindered[c.About] = true
+		case "provider.unusable": // an owner goes on with the rules before
+			hindered[c.About] = !slices.ContainsFunc(o.Apps, func(s bridge.Status) bool { return s.App == c.About && s.Role == bridge.RoleOwner })
+		default:
+		}
+	}
+	return len(o.Apps) == 0 || slices.ContainsFunc(o.Apps, func(s bridge.Status) bool { return !hindered[s.App] })
 }
 
 // Overview implements control.Daemon.

@@ -20,7 +20,7 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	o := c.overview()
 	s := series{out}
-	s.gauge("belfry_ready", "1 when connected to NATS and the streams are in place.", flag(o.Ready))
+	s.gauge("belfry_ready", "1 when connected to NATS, the streams are in place, and one of the apps, at least, is not hindered.", flag(o.Ready))
 	s.gauge("belfry_rules_loaded_timestamp_seconds", "When the rules in force were loaded.", seconds(o.Rules.Loaded))
 	s.gauge("belfry_rules_problems", "Problems of a newer rules file that was refused; 0 when none was.", float64(len(o.Rules.Problems)))
 	for _, c := range o.Conditions {
