@@ -132,11 +132,13 @@ func newHost(base string, cfg Config) (host, error) {
 
 func (h *host) chooseProxy(cfg Config) error {
 	proxy, err := cfg.Proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: h.addr}})
-	if err != nil {
-		return fmt.Errorf("cannot use the proxy for %s: its URL is malformed", h.base)
-	}
-	if proxy == nil {
+	if err == nil && proxy == nil {
 		return nil
+	}
+	// A URL that cannot be parsed is tried again behind another http://, and may
+	// then seem to have the host "http" and the rest as its path.
+	if err != nil || proxy.Hostname() == "" || strings.HasSuffix(proxy.Host, ":") || strings.Trim(proxy.Path, "/") != "" {
+		return fmt.Errorf("cannot use the proxy for %s: its URL is malformed", h.base)
 	}
 	if proxy.Scheme != "http" && proxy.Scheme != "https" {
 		return fmt.Errorf("cannot use the proxy for %s: scheme %q is neither http nor https", h.base, proxy.Scheme)

@@ -67,6 +67,24 @@ func TestAProxyOfAnotherKindIsRefusedWithoutItsPassword(t *testing.T) {
 	mustKeepSecrets(t, "the error", err.Error())
 }
 
+// What Go makes of HTTPS_PROXY=http://u:p@[bad is http://http://u:p@[bad.
+func TestAMalformedProxyIsRefusedWithoutItsPassword(t *testing.T) {
+	for _, proxy := range []*url.URL{
+		{Scheme: "http", Host: "http:", Path: "//belfry:" + proxyPassword + "@[bad"},
+		{Scheme: "http", Host: "proxy.example.com", Path: "/belfry:" + proxyPassword},
+		{Scheme: "http", Host: ":3128"},
+	} {
+		_, err := nexconn.New(nexconn.Config{
+			AppKey: testKey, Secret: testSecret, BaseURLs: []string{"https://api.sg-light-api.com"},
+			Proxy: func(*http.Request) (*url.URL, error) { return proxy, nil },
+		})
+		if err == nil || !strings.Contains(err.Error(), "malformed") {
+			t.Fatalf("%s: error %v, want one about a malformed URL", proxy.Host, err)
+		}
+		mustKeepSecrets(t, "the error", err.Error())
+	}
+}
+
 // proxyTo is a proxy that tunnels to target and remembers what it was asked.
 func proxyTo(target string, asked *http.Request) func(net.Conn) {
 	return func(conn net.Conn) {

@@ -230,14 +230,17 @@ func (r *Report) drawDay(b *strings.Builder, d Day, y float64) {
 	fmt.Fprintf(b, `<rect x="0" y="%.1f" width="%.1f" height="%.1f" class="%s"/>`, y, leftEdge+24*hourWidth, rowHeight-2, class)
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="label">%s</text>`, leftEdge-14, y+19, template.HTMLEscapeString(label))
 	x := leftEdge + 24*hourWidth + 24
-	for i := range max(r.quota.PerDay, d.Broadcasts) {
+	boxes := max(r.quota.PerDay, d.Broadcasts)
+	if boxes > 5 { // more have no room
+		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="side">%d of %d</text>`, x, y+19, d.Broadcasts, boxes)
+		boxes = 0
+	}
+	for i := range boxes {
 		used := "free"
 		if i < d.Broadcasts {
 			used = "used"
 		}
-		if i < 8 {
-			fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="10" height="10" class="%s"/>`, x+float64(i)*13, y+9, used)
-		}
+		fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="10" height="10" class="%s"/>`, x+float64(i)*13, y+9, used)
 	}
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="side">%.0f</text>`, x+76, y+19, d.Earned)
 	if d.Expired > 0 {

@@ -339,6 +339,12 @@ func TestTheReportsAreWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	many := r
+	many.quota.PerDay = 8
+	if err := many.WriteHTML(&both); err != nil || !strings.Contains(both.String(), " of 8</text>") || strings.Contains(page.String(), " of 3</text>") {
+		t.Errorf("error %v; sends are not counted where they are too many to be drawn", err)
+	}
+	both.Reset()
 	for _, want := range []string{"<svg", "students/lessons", "Mon 2 Mar", "of at most"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page lacks %q", want)
