@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -31,13 +34,21 @@ type EmbeddedOptions struct {
 	// default, and with it on, streams of events are best created with
 	// persist_mode: async, which takes them out of it: 0.07 ms.
 	PowerLoss bool
+
+	lookEvery time.Duration // for what a full disk has left behind; 0: 5 s
 }
 
 // Embedded is a nats-server with JetStream inside this process. It is reached
 // over loopback TCP, which drained faster than the in-process pipe.
 type Embedded struct {
+	options EmbeddedOptions
+	unlock  func()
+	stop    context.CancelFunc // ends watching for a full disk
+	watched chan struct{}      // closed when that has ended
+	full    atomic.Int64       // when the server last met a full disk, in ns since 1970
+
+	mu     sync.Mutex // guards what follows
 	server *server.Server
-	unlock func()
 	fatal  <-chan string // why the server cannot run; it says so only in its log
 }
 
@@ -52,20 +63,33 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep streams in %s: another process uses it: %w: %w", o.Dir, err, ErrPermanent)
 	}
-	s, err := server.NewServer(o.serverOptions())
-	if err != nil {
+	e := &Embedded{options: o, unlock: unlock, watched: make(chan struct{})}
+	if err := e.start(ctx); err != nil {
 		unlock()
-		return nil, fmt.Errorf("cannot start the embedded nats-server: %w", err)
-	}
-	fatal := make(chan string, 1)
-	s.SetLoggerV2(serverLog{o.logger(), fatal}, false, false, false)
-	e := &Embedded{server: s, unlock: unlock, fatal: fatal}
-	s.Start()
-	if err := e.waitUntilReady(ctx); err != nil {
-		e.Shutdown()
 		return nil, err
 	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	e.stop = stop
+	go e.watch(watching)
 	return e, nil
+}
+
+// start runs a new server; with an error none is left.
+func (e *Embedded) start(ctx context.Context) error {
+	s, err := server.NewServer(e.options.serverOptions())
+	if err != nil {
+		return fmt.Errorf("cannot start the embedded nats-server: %w", err)
+	}
+	fatal := make(chan string, 1)
+	s.SetLoggerV2(serverLog{e.options.logger(), fatal, &e.full}, false, false, false)
+	e.server, e.fatal = s, fatal
+	s.Start()
+	if err := e.waitUntilReady(ctx); err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return err
+	}
+	return nil
 }
 
 func (o EmbeddedOptions) logger() *slog.Logger {
@@ -108,15 +132,25 @@ func (e *Embedded) waitUntilReady(ctx context.Context) error {
 
 // URL is where clients of this machine reach the server.
 func (e *Embedded) URL() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return "nats://127.0.0.1:" + strconv.Itoa(e.port())
+}
+
+func (e *Embedded) port() int {
 	addr, ok := e.server.Addr().(*net.TCPAddr)
 	if !ok {
-		return ""
+		return e.options.Port
 	}
-	return "nats://127.0.0.1:" + strconv.Itoa(addr.Port)
+	return addr.Port
 }
 
 // Shutdown stops the server and returns when its files are closed.
 func (e *Embedded) Shutdown() {
+	e.stop()
+	<-e.watched
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.server.Shutdown()
 	e.server.WaitForShutdown()
 	e.unlock()
@@ -126,11 +160,18 @@ func (e *Embedded) Shutdown() {
 type serverLog struct {
 	log   *slog.Logger
 	fatal chan<- string
+	full  *atomic.Int64
 }
 
 func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
-func (l serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l serverLog) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if strings.Contains(text, diskFull) {
+		l.full.Store(time.Now().UnixNano())
+	}
+	l.log.Error(text)
+}
 
 // Fatalf keeps the first reason. The process goes on: it is not the server's.
 func (l serverLog) Fatalf(format string, v ...any) {
