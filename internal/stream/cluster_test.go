@@ -62,7 +62,7 @@ func (c *natsCluster) start(nodes ...int) {
 			c.t.Fatal(err)
 		}
 		s.Start()
-		c.nodes[i] = &Embedded{server: s, unlock: func() {}}
+		c.nodes[i] = unwatched(s)
 	}
 }
 

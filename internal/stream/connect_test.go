@@ -128,7 +128,7 @@ func startServer(t *testing.T, o *server.Options) (url string) {
 		t.Fatal(err)
 	}
 	s.Start()
-	e := &Embedded{server: s, unlock: func() {}}
+	e := unwatched(s)
 	t.Cleanup(e.Shutdown)
 	if err := e.waitUntilReady(within(t, 10*time.Second)); err != nil {
 		t.Fatal(err)

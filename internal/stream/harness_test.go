@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfry-bridge/belfry/bridge"
@@ -56,6 +57,13 @@ func (n *natsd) stop() {
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// unwatched is a server with options of its own, whose disk nobody looks at.
+func unwatched(s *server.Server) *Embedded {
+	done := make(chan struct{})
+	close(done)
+	return &Embedded{server: s, unlock: func() {}, stop: func() {}, watched: done}
+}
 
 // within bounds a test that would hang; no test waits for it to end.
 func within(t testing.TB, d time.Duration) context.Context {
