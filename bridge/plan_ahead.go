@@ -84,11 +84,10 @@ func (v *laneValues) arrives(prev, b int) float64 {
 	if i < 0 {
 		return 0
 	}
-	worth := tempered * v.usual.v[i]
-	if v.later != nil {
-		worth += (1 - tempered) * v.later.v[i]
+	if v.later == nil {
+		return float64(tempered * v.usual.v[i])
 	}
-	return float64(worth)
+	return float64(v.later.v[i])
 }
 
 // ahead lays out the coming day. The rows that are priced have a lane in it.

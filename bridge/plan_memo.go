@@ -138,6 +138,7 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 		m.paths = append(m.paths, p)
 	}
 	m.usual = m.average()
+	m.temper()
 	for key, weight := range expected {
 		audience, digest := digestOf(t.App, key)
 		m.keys = append(m.keys, expectedKey{key, audience, digest, weight})
@@ -168,6 +169,19 @@ func (m *Memo) average() map[string]*sendValues {
 		}
 	}
 	return mean
+}
+
+// temper draws what the paths have towards the mean. What a path has nothing of
+// gets its share of the mean when it is looked at: most keys are on few paths.
+func (m *Memo) temper() {
+	for _, p := range m.paths {
+		for key, values := range p.values {
+			usual := m.usual[key].v
+			for i, v := range values.v {
+				values.v[i] = (1-tempered)*v + tempered*usual[i]
+			}
+		}
+	}
 }
 
 // newValues has room for as many slots as an item of the key can live.
