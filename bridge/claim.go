@@ -26,7 +26,7 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 		now := time.Now()
 		interrupted := s.Sending
 		s.Recover(app, now)
-		s.forgetFailures(app)
+		s.adopt(app)
 		s.Seal(app, b.cfg.Replica, now)
 		data, err := codec.Encode(s)
 		if err != nil {

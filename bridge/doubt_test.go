@@ -71,6 +71,11 @@ func (w *world) pauseFor(why string) {
 	})
 }
 
+func (w *world) resume() {
+	w.t.Helper()
+	w.order(func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil })
+}
+
 func TestNewerNewsStayInWhateverOrderDoubtsAreResolved(t *testing.T) {
 	for name, reverse := range map[string]bool{"older first": false, "newer first": true} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +99,7 @@ func TestNewerNewsStayInWhateverOrderDoubtsAreResolved(t *testing.T) {
 				for _, id := range ids {
 					w.notSent(id)
 				}
-				w.order(func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil })
+				w.resume()
 				w.pass(3 * time.Minute)
 				w.wantSends(3)
 				if got := w.said(3); got != "[open][closed][all day]+0" {

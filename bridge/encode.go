@@ -181,7 +181,6 @@ func compareDigests(a, b *Digest) int {
 func (s *State) Seal(app *mapping.App, owner string, now time.Time) {
 	s.Commit++
 	s.Owner = owner
-	s.Key = keyHash(app)
 	s.reportDrops(app, now)
 	s.warnOfQuota(app, now)
 	s.Ledger.Prune(now, LimitsFor(app.Quota))

@@ -9,7 +9,6 @@ import (
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/bridge/bridgetest"
-	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // An app that was renamed knows nothing of what it has sent.
@@ -42,7 +41,7 @@ func TestAnAppWhoseKeyHasSentUnderAnotherNameBeginsPaused(t *testing.T) {
 		}
 		w.end()
 		w.start() // it has a state now, and is asked no more
-		w.order(func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil })
+		w.resume()
 		w.pass(5 * time.Minute)
 		w.wantSends(1)
 	})

@@ -23,7 +23,8 @@ const (
 // hours after it.
 type ahead struct {
 	at    time.Time
-	base  int // boundary at or before now, counted from the outlook's beginning
+	base  int     // boundary at or before now, counted from the outlook's beginning
+	into  float64 // the part of the base's slot that has passed
 	grid  []time.Time
 	ages  []float64 // of the grid, in hours from now
 	caps  []limit
@@ -98,7 +99,8 @@ func (t *table) ahead(at time.Time, priced []*row) *ahead {
 	}
 	memo.learn(t, at)
 	a := &ahead{at: at, grid: []time.Time{at}}
-	a.base = slotOf(at.In(memo.from.Location()))
+	local := at.In(memo.from.Location())
+	a.base, a.into = slotOf(local), float64(sinceMidnight(local)%forecast.Slot)/float64(forecast.Slot)
 	end := at.Add(horizon * forecast.Slot)
 	for k := 1; a.base+k <= forecast.Ahead; k++ {
 		b := later(a.grid[k-1], memo.boundary(a.base+k))
@@ -214,7 +216,6 @@ func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
 
 // layPath fills in what sends earn on a path, with room for it in cells.
 func (a *ahead) layPath(out *path, from *pathValues, memo *Memo, bursts [][]float64, cells []float64) {
-	into := float64(sinceMidnight(a.at.In(memo.from.Location()))%forecast.Slot) / float64(forecast.Slot)
 	n := len(a.grid)
 	out.weight = from.weight
 	out.lanes, out.offers = make([]laneValues, len(a.lanes)), make([]offer, len(a.lanes))
@@ -226,7 +227,7 @@ func (a *ahead) layPath(out *path, from *pathValues, memo *Memo, bursts [][]floa
 		for b := range n {
 			if v.usual != nil && b > 0 {
 				whole, rest := v.arrives(a.base, a.base+b), v.arrives(a.base+1, a.base+b)
-				v.fresh[b] = l.share * (rest + (1-into)*(whole-rest))
+				v.fresh[b] = l.share * (rest + (1-a.into)*(whole-rest))
 			}
 			if bursts[i] != nil {
 				v.fresh[b] += bursts[i][b]

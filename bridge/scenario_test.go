@@ -348,9 +348,7 @@ func TestABlockedAppWaitsForAnOperator(t *testing.T) {
 			t.Errorf("no items have left, and the log says %q", said)
 		}
 		blocked = false
-		if err := w.bridge.Do(w.t.Context(), func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil }); err != nil {
-			t.Fatal(err)
-		}
+		w.resume()
 		w.pass(time.Second)
 		w.wantSends(2)
 		w.wantResults("not_sent", "blocked", "sent")
@@ -1111,10 +1109,7 @@ func TestAStateBegunAnewIsNotOverwrittenFromOldMemory(t *testing.T) {
 		if s := w.bridge.Status(); s.Paused == nil {
 			t.Fatal("the app that lost its state is not paused")
 		}
-		resume := func(s *bridge.State, _ *mapping.App, _ time.Time) error { s.Paused = nil; return nil }
-		if err := w.bridge.Do(context.Background(), resume); err != nil {
-			t.Fatal(err)
-		}
+		w.resume()
 		w.pass(3 * time.Minute)
 		w.wantSends(2)
 		w.end()

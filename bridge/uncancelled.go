@@ -32,8 +32,10 @@ func hasRule(app *mapping.App, name string) bool {
 	return slices.ContainsFunc(app.Rules, func(r *mapping.Rule) bool { return r.Name == name })
 }
 
-// forgetFailures of rules that are gone.
-func (s *State) forgetFailures(app *mapping.App) {
+// adopt notes what the rules in force are, and forgets the failures of those
+// that are gone.
+func (s *State) adopt(app *mapping.App) {
+	s.Key = keyHash(app)
 	maps.DeleteFunc(s.Failed, func(rule string, _ int) bool { return !hasRule(app, rule) })
 }
 

@@ -129,18 +129,19 @@ func (c *compiler) baseURL(t text) string {
 	u, err := url.Parse(t.Value)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		c.hintf(t.at, "want one such as https://api.sg-light-api.com", "cannot use %q as a base URL", withoutUser(t.Value))
+		c.hintf(t.at, "want one such as https://api.sg-light-api.com", "cannot use %q as a base URL", WithoutUser(t.Value))
 		return ""
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		c.errorf(t.at, "cannot use %q as a base URL: want only https:// and a host", withoutUser(t.Value))
+		c.errorf(t.at, "cannot use %q as a base URL: want only https:// and a host", WithoutUser(t.Value))
 	case u.Scheme == "http" && !IsLocal(u.Hostname()):
 		c.hintf(t.at, "use https://: the body of a request is protected by nothing else", "cannot use http:// for %s", u.Hostname())
 	}
 	return u.Scheme + "://" + u.Host
 }
 
-// withoutUser is a URL, well formed or not, without a password that may be in it.
-func withoutUser(s string) string {
+// WithoutUser is a URL, well formed or not, without the user name, password or
+// token that may be in it.
+func WithoutUser(s string) string {
 	at := strings.LastIndex(s, "@")
 	if at < 0 {
 		return s

@@ -63,24 +63,20 @@ func ruleChanges(old, app *mapping.App, s *bridge.State) []string {
 		}
 		out = append(out, ruleChange(was, will)...)
 	}
+	var uncancelled map[string]int
+	if s != nil {
+		uncancelled = s.Uncancelled(old, app)
+	}
 	for _, name := range sortedKeys(ruleNames(old)) {
 		if ruleNames(app)[name] == nil {
-			out = append(out, "rule "+name+": gone; what it has gathered stays"+uncancelled(s, old, app, name))
+			said := "rule " + name + ": gone; what it has gathered stays"
+			if n := uncancelled[name]; n > 0 {
+				said += ", and nothing cancels it any more: " + plural(n, "item", "items")
+			}
+			out = append(out, said)
 		}
 	}
 	return out
-}
-
-// uncancelled says how many items wait that nothing can cancel any more.
-func uncancelled(s *bridge.State, old, app *mapping.App, rule string) string {
-	if s == nil {
-		return ""
-	}
-	n := s.Uncancelled(old, app)[rule]
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", and nothing cancels it any more: %s", plural(n, "item", "items"))
 }
 
 func ruleNames(a *mapping.App) map[string]*mapping.Rule {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,15 +39,12 @@ func (u *unnamed) holds() string {
 // name. Those that a replica runs are another daemon's, and left out, unless
 // leaving says that the rules would take them away.
 func findUnnamed(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet, leaving func(app string) bool, now time.Time) ([]unnamed, error) {
-	apps, err := js.Apps(ctx)
+	apps, err := unnamedApps(ctx, js, rs)
 	if err != nil {
 		return nil, err
 	}
 	states := map[string]*bridge.State{}
 	for _, app := range apps {
-		if rs.Apps[app] != nil || isDryRun(app) {
-			continue
-		}
 		runs, err := js.Runs(ctx, app)
 		if err != nil {
 			return nil, err
@@ -72,6 +70,13 @@ func findUnnamed(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet,
 		}
 	}
 	return out, nil
+}
+
+// unnamedApps are the apps of the stream that the rules do not name. A dry run
+// is nobody's.
+func unnamedApps(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet) ([]string, error) {
+	apps, err := js.Apps(ctx)
+	return slices.DeleteFunc(apps, func(app string) bool { return rs.Apps[app] != nil || isDryRun(app) }), err
 }
 
 // readState returns nil where there is no state that can be decoded.
@@ -156,14 +161,11 @@ func (d *daemon) namesake(ctx context.Context, app *mapping.App) (string, error)
 		return "", nil
 	}
 	rs := d.rulesFile.current()
-	names, err := d.js.Apps(ctx)
+	names, err := unnamedApps(ctx, d.js, rs)
 	if err != nil {
 		return "", err
 	}
 	for _, name := range names {
-		if rs.Apps[name] != nil || isDryRun(name) {
-			continue
-		}
 		s, err := readState(ctx, d.js, name)
 		if err != nil {
 			return "", err

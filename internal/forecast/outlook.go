@@ -74,7 +74,7 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 	if w := priorWeight * (1 - total/knownAfter); learning && w > 0 {
 		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.prior(now)})
 		total += w
-		if n := f.arrivedToday(); n > 0 { // the fewer have come, the likelier they were all
+		if n := f.arrived(0, PerDay); n > 0 { // the fewer have come, the likelier they were all
 			out.Paths = append(out.Paths, Path{Weight: w / n})
 			total += w / n
 		}
@@ -85,10 +85,11 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 	return out
 }
 
-func (f *Forecast) arrivedToday() (n float64) {
+// arrived counts today's arrivals in the slots from one to before another.
+func (f *Forecast) arrived(from, to int) (n float64) {
 	for i := range f.Rows {
-		for _, count := range f.Rows[i].Counts {
-			n += float64(count)
+		for slot := from; slot < to; slot++ {
+			n += float64(f.Rows[i].Counts[slot])
 		}
 	}
 	return n
@@ -112,12 +113,7 @@ func (f *Forecast) Learning(now time.Time) bool {
 // only that part is compared.
 func (f *Forecast) likeness(d *Day, now time.Time) float64 {
 	from, to := d.first(), slotOf(now)
-	today, then := 0.0, 0.0
-	for i := range f.Rows {
-		for slot := from; slot < to; slot++ {
-			today += float64(f.Rows[i].Counts[slot])
-		}
-	}
+	today, then := f.arrived(from, to), 0.0
 	for c := range slices.Chunk(d.Counts, rowBytes) {
 		for slot := from; slot < to; slot++ {
 			then += unsqueeze(c[2+slot])

@@ -247,14 +247,10 @@ func RedactURLs(urls string) string {
 	list := strings.Split(urls, ",")
 	for i, raw := range list {
 		raw = strings.TrimSpace(raw)
-		if at := strings.LastIndex(raw, "@"); at >= 0 {
-			scheme, _, found := strings.Cut(raw[:at], "//")
-			if !found {
-				scheme = "nats:"
-			}
-			raw = scheme + "//" + raw[at+1:]
+		list[i] = mapping.WithoutUser(raw)
+		if list[i] != raw && !strings.Contains(list[i], "//") {
+			list[i] = "nats://" + list[i]
 		}
-		list[i] = raw
 	}
 	return strings.Join(list, ",")
 }
