@@ -113,12 +113,14 @@ func (p *publications) reconcile(ctx context.Context, app string, within time.Du
 			return nil, err
 		}
 		findings, err := p.lookAt(ctx, js, owned(all), app)
-		if err != nil || clean(findings, false) || time.Now().After(deadline) {
+		// A stream that has just lost its leader answers the next time.
+		late := ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded)
+		if !late && (err != nil || clean(findings, false) || time.Now().After(deadline)) {
 			return findings, err
 		}
 		select {
 		case <-ctx.Done():
-			return findings, nil
+			return findings, err
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
