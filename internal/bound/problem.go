@@ -1,6 +1,7 @@
 package bound
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -37,7 +38,8 @@ type Problem struct {
 	// Closed says that a digest may not be sent at any instant of a stretch;
 	// nil: it may always be.
 	Closed func(digest int, from, to time.Time) bool
-	Grid   time.Duration // of the buckets; 0: chosen by the length of the history
+	Step   time.Duration // a rolling window begins with every step; 0: chosen by the length of the history
+	Grid   time.Duration // of arrivals, a whole part of a step; 0: chosen by how many there are
 	Rounds int           // of improving the prices; 0: enough
 }
 
@@ -47,28 +49,39 @@ type Result struct {
 	Reached float64 `json:"reached"` // a schedule exists that earns this
 }
 
-// series is one digest, cut into buckets.
+// series is one digest and the moments at which a send of it is looked at, in
+// order: the buckets of the grid in which an item arrives or a step begins. A
+// send earns no more between two of them than at the first: nothing has
+// arrived since, and usefulness only falls.
 type series struct {
-	first  []int       // first[t]: the oldest bucket whose items are still worth something in bucket t
-	gain   [][]float64 // gain[t][k]: what a send in t earns of the k+1 latest buckets, t included
-	closed []bool
-	latest []time.Time // of each bucket: when its last item arrived; zero: nothing did
+	bucket []int       // of each moment
+	first  []int       // first[m]: the oldest moment whose items are still worth something at m
+	gain   [][]float64 // gain[m][k]: what a send at m earns of the k+1 latest moments, m included
+	news   []bool      // whether items arrive at m
+	at     []time.Time // when the last of them does, or the bucket begins
+	closed []bool      // until the next moment
+	shut   []bool      // at the instant at[m]
 	items  []*Arrival
 }
 
-// cut prepares the digests. The grid divides the time into n buckets.
+const (
+	finest   = time.Minute // grid
+	manyFits = 5_000_000   // pairs of an item and a moment at which it is worth something, for which the grid is made coarser
+)
+
+// cut prepares the digests. The steps divide the time into n.
 func (p *Problem) cut() (all []series, n int) {
-	if p.Grid == 0 {
+	if p.Step == 0 {
 		switch days := p.To.Sub(p.From).Hours() / 24; {
 		case days <= 35:
-			p.Grid = 10 * time.Minute
+			p.Step = 10 * time.Minute
 		case days <= 50:
-			p.Grid = 15 * time.Minute
+			p.Step = 15 * time.Minute
 		default:
-			p.Grid = 30 * time.Minute
+			p.Step = 30 * time.Minute
 		}
 	}
-	var last time.Time // the grid goes on until the last item has expired
+	var last time.Time // the steps go on until the last item has expired
 	digests := 0
 	for i := range p.Arrivals {
 		digests = max(digests, p.Arrivals[i].Digest+1)
@@ -79,11 +92,14 @@ func (p *Problem) cut() (all []series, n int) {
 	if p.To.After(last) {
 		last = p.To
 	}
-	n = int(math.Ceil(float64(last.Sub(p.From)) / float64(p.Grid)))
+	n = int(math.Ceil(float64(last.Sub(p.From)) / float64(p.Step)))
 	all = make([]series, digests)
 	for i := range p.Arrivals {
 		s := &all[p.Arrivals[i].Digest]
 		s.items = append(s.items, &p.Arrivals[i])
+	}
+	if p.Grid == 0 {
+		p.Grid = p.chosen(all)
 	}
 	for d := range all {
 		p.fill(&all[d], d, n)
@@ -91,74 +107,116 @@ func (p *Problem) cut() (all []series, n int) {
 	return all, n
 }
 
-func (p *Problem) start(t int) time.Time { return p.From.Add(time.Duration(t) * p.Grid) }
+// chosen is the finest grid that does not take too long.
+func (p *Problem) chosen(all []series) time.Duration {
+	var lives time.Duration
+	for d := range all {
+		for _, a := range all[d].items {
+			lives += a.Expires.Sub(a.At)
+		}
+	}
+	for _, grid := range []time.Duration{finest, 2 * finest, 5 * finest} {
+		if p.Step%grid == 0 && lives/grid <= manyFits {
+			return grid
+		}
+	}
+	return p.Step
+}
 
-func (p *Problem) bucket(at time.Time) int { return int(at.Sub(p.From) / p.Grid) }
+// steps is how many buckets of the grid a step has.
+func (p *Problem) steps() int { return int(p.Step / p.Grid) }
 
-// bucketFrom is the first bucket that begins at an instant or later.
-func (p *Problem) bucketFrom(at time.Time) int { return p.bucket(at.Add(p.Grid - 1)) }
+func (p *Problem) start(bucket int) time.Time { return p.From.Add(time.Duration(bucket) * p.Grid) }
 
-// fill works out what a send in every bucket earns of each bucket before it.
+// index is the part of a length in which an instant lies.
+func (p *Problem) index(at time.Time, length time.Duration) int { return int(at.Sub(p.From) / length) }
+
+// fill works out what a send at every moment earns of each moment before it.
 func (p *Problem) fill(s *series, digest, n int) {
-	s.first, s.gain, s.closed = make([]int, n), make([][]float64, n), make([]bool, n)
-	s.latest = make([]time.Time, n)
-	for t := range n {
-		s.first[t] = t
-		s.closed[t] = p.Closed != nil && p.Closed(digest, p.start(t), p.start(t+1))
-	}
-	for _, a := range s.items {
-		j := p.bucket(a.At)
-		if a.At.After(s.latest[j]) {
-			s.latest[j] = a.At
-		}
-		for t := j; t < n && p.start(t).Before(a.Expires); t++ {
-			s.first[t] = min(s.first[t], j)
-		}
-	}
-	for t := range n {
-		s.gain[t] = make([]float64, t-s.first[t]+1)
-	}
-	for _, a := range s.items {
-		j := p.bucket(a.At)
-		for t := j; t < n; t++ {
-			begin := p.start(t)
-			if begin.Before(a.At) {
-				begin = a.At
+	s.mark(p, n)
+	moments := len(s.bucket)
+	s.first, s.gain = make([]int, moments), make([][]float64, moments)
+	s.closed, s.shut = make([]bool, moments), make([]bool, moments)
+	for m := range moments {
+		s.first[m] = m
+		if p.Closed != nil {
+			end := p.start(n * p.steps())
+			if m+1 < moments {
+				end = p.start(s.bucket[m+1])
 			}
-			v := a.at(begin)
-			if v <= 0 {
-				break
-			}
-			s.gain[t][t-j] += v
+			s.closed[m] = p.Closed(digest, p.start(s.bucket[m]), end)
+			s.shut[m] = p.Closed(digest, s.at[m], s.at[m])
 		}
 	}
-	for t := range n {
-		for k := 1; k < len(s.gain[t]); k++ {
-			s.gain[t][k] += s.gain[t][k-1]
+	each := func(do func(a *Arrival, came, m int)) {
+		for _, a := range s.items {
+			came, _ := slices.BinarySearch(s.bucket, p.index(a.At, p.Grid))
+			for m := came; m < moments && p.start(s.bucket[m]).Before(a.Expires); m++ {
+				do(a, came, m)
+			}
+		}
+	}
+	each(func(_ *Arrival, came, m int) { s.first[m] = min(s.first[m], came) })
+	for m := range moments {
+		s.gain[m] = make([]float64, m-s.first[m]+1)
+	}
+	each(func(a *Arrival, came, m int) {
+		begin := p.start(s.bucket[m])
+		if begin.Before(a.At) {
+			begin = a.At
+		}
+		s.gain[m][m-came] += a.at(begin)
+	})
+	for m := range moments {
+		for k := 1; k < len(s.gain[m]); k++ {
+			s.gain[m][k] += s.gain[m][k-1]
 		}
 	}
 }
 
-// stretch is a run of buckets and how many sends one window allows in it.
+// mark lists the moments.
+func (s *series) mark(p *Problem, n int) {
+	latest := map[int]time.Time{}
+	for _, a := range s.items {
+		if b := p.index(a.At, p.Grid); a.At.After(latest[b]) {
+			latest[b] = a.At
+		}
+	}
+	for step := range n {
+		s.bucket = append(s.bucket, step*p.steps())
+	}
+	s.bucket = slices.AppendSeq(s.bucket, maps.Keys(latest))
+	slices.Sort(s.bucket)
+	s.bucket = slices.Compact(s.bucket)
+	for _, b := range s.bucket {
+		at, news := latest[b]
+		if !news {
+			at = p.start(b)
+		}
+		s.at, s.news = append(s.at, at), append(s.news, news)
+	}
+}
+
+// stretch is a run of parts of the time, and how many sends one window allows in it.
 type stretch struct{ from, to, most int }
 
-// stretches lists what the windows bind: a rolling window wherever a bucket begins.
-func (p *Problem) stretches(n int) []stretch {
+// within lists the steps that lie in a window entirely: a rolling one begins with every step.
+func (p *Problem) within(n int) []stretch {
 	var out []stretch
 	for _, w := range p.Limits.Windows {
-		out = append(out, p.runs(w, n, false)...)
+		out = append(out, p.runs(w, p.Step, n, false)...)
 	}
 	return slices.DeleteFunc(out, func(s stretch) bool { return s.to <= s.from })
 }
 
-// runs lists the buckets that lie in a window's stretches entirely, or all
-// that they touch, in order.
-func (p *Problem) runs(w quota.Window, n int, touched bool) []stretch {
+// runs divides the time into n parts, and lists in order those that lie in a
+// window's stretches entirely, or all that they touch.
+func (p *Problem) runs(w quota.Window, part time.Duration, n int, touched bool) []stretch {
 	var out []stretch
 	if w.Calendar == quota.None {
-		length := int(w.Rolling / p.Grid)
+		length := int(w.Rolling / part)
 		if touched {
-			length = int((w.Rolling+p.Grid-1)/p.Grid) + 1
+			length = int((w.Rolling+part-1)/part) + 1
 		}
 		for from := 0; length > 0 && from < n; from++ {
 			out = append(out, stretch{from, min(from+length, n), w.Max})
@@ -166,11 +224,12 @@ func (p *Problem) runs(w quota.Window, n int, touched bool) []stretch {
 		return out
 	}
 	limits := quota.Limits{Windows: []quota.Window{w}}
-	for begin := p.From; begin.Before(p.start(n)); {
+	last := p.From.Add(time.Duration(n) * part)
+	for begin := p.From; begin.Before(last); {
 		end := limits.Frees(begin)
-		from, to := p.bucketFrom(begin), p.bucket(end)
+		from, to := p.index(begin.Add(part-1), part), p.index(end, part)
 		if touched {
-			from, to = p.bucket(begin), p.bucketFrom(end)
+			from, to = p.index(begin, part), p.index(end.Add(part-1), part)
 		}
 		out = append(out, stretch{from, min(to, n), w.Max})
 		begin = end

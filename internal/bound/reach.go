@@ -2,6 +2,7 @@ package bound
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -15,11 +16,13 @@ const (
 // scheduler looks for a good real schedule.
 type scheduler struct {
 	d      *dual
-	limits [][]stretch // of each window
+	n      int         // buckets of the grid
+	limits [][]stretch // of each window, in buckets
 	reach  int         // no window binds two sends that are so many buckets apart
 	full   []bool      // by bucket: no further send fits
-	sends  [][]int     // the buckets of each digest's sends, ascending
+	sends  [][]int     // the moments of each digest's sends, ascending
 	left   int         // of the effort
+	toll   []float64   // of each step: what its windows are worth to others
 	dice   dice
 }
 
@@ -27,27 +30,32 @@ type scheduler struct {
 // sends first; then, again and again, most sends of some stretch are taken
 // out, and it is filled up anew, a little at random.
 func (d *dual) schedule() *scheduler {
-	s := &scheduler{d: d, full: make([]bool, d.n), sends: make([][]int, len(d.all)), left: effort}
+	n := d.n * d.p.steps()
+	s := &scheduler{d: d, n: n, full: make([]bool, n), sends: make([][]int, len(d.all)), left: effort}
+	s.toll, _ = d.tolls()
 	for _, w := range d.p.Limits.Windows { // kept wherever in their buckets the sends are
-		runs := d.p.runs(w, d.n, true)
+		runs := d.p.runs(w, d.p.Grid, n, true)
 		for _, run := range runs {
 			s.reach = max(s.reach, run.to-run.from)
 		}
 		s.limits = append(s.limits, runs)
 	}
-	s.fill(0, d.n, 0)
+	s.fill(0, n, 0, 1)
 	best := s.total()
 	for tries := 0; s.left > 0 && tries < fruitless; tries++ {
 		kept := make([][]int, len(s.sends))
 		for i := range s.sends {
 			kept[i] = slices.Clone(s.sends[i])
 		}
-		from := int(s.dice.roll() * float64(d.n))
+		from := int(s.dice.roll() * float64(n))
 		to := from + s.reach/2 + int(s.dice.roll()*3*float64(s.reach))
 		for i := range s.sends {
-			s.sends[i] = slices.DeleteFunc(s.sends[i], func(t int) bool { return from <= t && t < to && s.dice.roll() < mostly })
+			s.sends[i] = slices.DeleteFunc(s.sends[i], func(m int) bool {
+				at := d.all[i].bucket[m]
+				return from <= at && at < to && s.dice.roll() < mostly
+			})
 		}
-		s.fill(from-s.reach, to+s.reach, s.dice.roll())
+		s.fill(from-s.reach, to+s.reach, s.dice.roll(), s.dice.roll())
 		switch total := s.total(); {
 		case total > best:
 			best, tries = total, 0
@@ -71,72 +79,79 @@ func (d *dice) roll() float64 {
 }
 
 // fill inserts the most gainful send between two buckets until none fits.
-// Gains are taken for up to so much less than they are, at random.
-func (s *scheduler) fill(from, to int, noise float64) {
-	from, to = max(0, from), min(s.d.n, to)
+// Gains are taken for up to so much less than they are, at random, and pay a
+// share of the tolls: where others need a window, a send has to be worth it.
+func (s *scheduler) fill(from, to int, noise, share float64) {
+	from, to = max(0, from), min(s.n, to)
+	steps := s.d.p.steps()
 	for s.left > 0 {
 		s.mark(from, to)
-		best, digest, bucket := 0.0, -1, -1
-		s.left -= (to - from) * len(s.sends)
+		best, digest, moment := math.Inf(-1), -1, -1
 		for i := range s.sends {
-			prev, k := -1, 0
-			for t := from; t < to; t++ {
-				for ; k < len(s.sends[i]) && s.sends[i][k] < t; k++ {
-					prev = s.sends[i][k]
+			all := &s.d.all[i]
+			first, _ := slices.BinarySearch(all.bucket, from)
+			k, _ := slices.BinarySearch(s.sends[i], first)
+			for m := first; m < len(all.bucket) && all.bucket[m] < to; m++ {
+				if k < len(s.sends[i]) && s.sends[i][k] < m {
+					k++
 				}
-				next := -1
-				if k < len(s.sends[i]) {
-					next = s.sends[i][k]
-				}
-				if s.full[t] {
+				s.left--
+				if s.full[all.bucket[m]] {
 					continue
 				}
-				gain := s.gain(i, prev, t, next)
-				if gain > best && noise > 0 {
+				gain, toll := s.gain(i, k, m), share*s.toll[all.bucket[m]/steps]
+				if gain <= 0 || gain-toll <= best {
+					continue
+				}
+				if noise > 0 {
 					gain *= 1 - noise*s.dice.roll()
 				}
-				if gain > best {
-					best, digest, bucket = gain, i, t
+				if gain-toll > best {
+					best, digest, moment = gain-toll, i, m
 				}
 			}
 		}
 		if digest < 0 {
 			return
 		}
-		k, _ := slices.BinarySearch(s.sends[digest], bucket)
-		s.sends[digest] = slices.Insert(s.sends[digest], k, bucket)
+		k, _ := slices.BinarySearch(s.sends[digest], moment)
+		s.sends[digest] = slices.Insert(s.sends[digest], k, moment)
 	}
 }
 
-// gain is what a further send of a digest earns between two that it has (-1: none).
-func (s *scheduler) gain(digest, prev, t, next int) float64 {
-	all := &s.d.all[digest]
+// gain is what a further send of a digest at moment m earns, as its k-th.
+func (s *scheduler) gain(digest, k, m int) float64 {
+	all, sends, prev := &s.d.all[digest], s.sends[digest], -1
+	if k > 0 {
+		prev = sends[k-1]
+	}
 	switch {
-	case next == t:
+	case k == len(sends):
+		return all.carries(prev, m)
+	case sends[k] == m:
 		return 0
-	case next < 0:
-		return all.carries(prev, t)
 	}
-	return all.carries(prev, t) + all.carries(t, next) - all.carries(prev, next)
+	return all.carries(prev, m) + all.carries(m, sends[k]) - all.carries(prev, sends[k])
 }
 
-// carries is what a send in bucket t earns after one in prev, or after none (-1).
-func (s *series) carries(prev, t int) float64 {
-	k := min(t-prev, len(s.gain[t]))
-	if k <= 0 || s.closed[t] {
+// carries is what a send at moment m earns after one at prev, or after none (-1).
+func (s *series) carries(prev, m int) float64 {
+	k := min(m-prev, len(s.gain[m]))
+	if k <= 0 || s.shut[m] {
 		return 0
 	}
-	return s.gain[t][k-1]
+	return s.gain[m][k-1]
 }
 
 // mark notes where between two buckets no further send fits.
 func (s *scheduler) mark(from, to int) {
 	first := max(0, from-s.reach)
-	used := make([]int, min(s.d.n, to+s.reach)-first+1)
-	for _, sends := range s.sends {
-		k, _ := slices.BinarySearch(sends, first)
-		for ; k < len(sends) && sends[k]-first+1 < len(used); k++ {
-			used[sends[k]-first+1]++
+	used := make([]int, min(s.n, to+s.reach)-first+1)
+	for i, sends := range s.sends {
+		for _, m := range sends {
+			if at := s.d.all[i].bucket[m] - first + 1; at > 0 && at < len(used) {
+				used[at]++
+			}
 		}
 	}
 	for i := range used[1:] {
@@ -164,9 +179,9 @@ func (s *scheduler) total() float64 {
 	sum := 0.0
 	for i, sends := range s.sends {
 		prev := -1
-		for _, t := range sends {
-			sum += s.d.all[i].carries(prev, t)
-			prev = t
+		for _, m := range sends {
+			sum += s.d.all[i].carries(prev, m)
+			prev = m
 		}
 	}
 	return sum
@@ -184,16 +199,8 @@ func (s *scheduler) earned() float64 {
 // times lists when a digest is sent.
 func (s *scheduler) times(digest int) []time.Time {
 	times := make([]time.Time, len(s.sends[digest]))
-	for k, t := range s.sends[digest] {
-		times[k] = s.d.moment(digest, t)
+	for k, m := range s.sends[digest] {
+		times[k] = s.d.all[digest].at[m]
 	}
 	return times
-}
-
-// moment is the best instant of a bucket: when its last item has arrived.
-func (d *dual) moment(digest, bucket int) time.Time {
-	if at := d.all[digest].latest[bucket]; !at.IsZero() {
-		return at
-	}
-	return d.p.start(bucket)
 }

@@ -23,7 +23,7 @@ func Upper(p Problem) Result {
 		p.Rounds = rounds
 	}
 	all, n := p.cut()
-	d := &dual{p: &p, all: all, n: n, windows: p.stretches(n)}
+	d := &dual{p: &p, all: all, n: n, windows: p.within(n)}
 	d.prices, d.drift = make([]float64, len(d.windows)), make([]float64, len(d.windows))
 	return Result{Bound: d.descend(), Reached: d.schedule().earned()}
 }
@@ -32,7 +32,7 @@ func Upper(p Problem) Result {
 type dual struct {
 	p       *Problem
 	all     []series
-	n       int
+	n       int // steps
 	windows []stretch
 	prices  []float64
 	drift   []float64 // the direction of the last step
@@ -41,7 +41,7 @@ type dual struct {
 // descend moves the prices against the subgradient: up where a window is
 // overdrawn, down where it is not used up. The step follows Polyak's rule,
 // aiming a little below the best bound so far, and less far with every time
-// that it gets stuck.
+// that it gets stuck. It leaves the best prices.
 func (d *dual) descend() float64 {
 	best := math.Inf(1)
 	bestPrices := slices.Clone(d.prices)
@@ -65,6 +65,7 @@ func (d *dual) descend() float64 {
 			break
 		}
 	}
+	copy(d.prices, bestPrices)
 	return best
 }
 
@@ -94,10 +95,9 @@ func (d *dual) step(picks []int, aim float64) bool {
 	return true
 }
 
-// relaxed is the bound at the present prices, and the buckets of the sends that attain it.
-func (d *dual) relaxed() (float64, []int) {
-	toll := make([]float64, d.n+1)
-	total := 0.0
+// tolls returns what a send in every step pays, and what all windows pay.
+func (d *dual) tolls() (toll []float64, total float64) {
+	toll = make([]float64, d.n+1)
 	for w, s := range d.windows {
 		toll[s.from] += d.prices[w]
 		toll[s.to] -= d.prices[w]
@@ -106,42 +106,55 @@ func (d *dual) relaxed() (float64, []int) {
 	for t := 1; t <= d.n; t++ {
 		toll[t] += toll[t-1]
 	}
+	return toll, total
+}
+
+// relaxed is the bound at the present prices, and the steps of the sends that attain it.
+func (d *dual) relaxed() (float64, []int) {
+	toll, total := d.tolls()
 	var picks []int
 	for i := range d.all {
-		value, sends := d.all[i].best(toll)
+		value, sends := d.all[i].best(toll, d.p.steps())
 		total += value
-		picks = append(picks, sends...)
+		for _, m := range sends {
+			picks = append(picks, d.all[i].bucket[m]/d.p.steps())
+		}
 	}
 	return total, picks
 }
 
-// best is the dynamic programme of one digest: ending[t] is the most that
-// sends up to one in bucket t earn after tolls, and upTo[t] the most that
-// sends before bucket t do.
-func (s *series) best(toll []float64) (float64, []int) {
-	n := len(s.gain)
+// best is the dynamic programme of one digest: ending[m] is the most that
+// sends up to one at moment m earn after the tolls of their steps, and
+// upTo[m] the most that sends before it do.
+func (s *series) best(toll []float64, steps int) (float64, []int) {
+	n := len(s.bucket)
 	ending, before := make([]float64, n), make([]int, n)
 	upTo, last := make([]float64, n+1), make([]int, n+1)
 	last[0] = -1
-	for t := range n {
-		ending[t], before[t] = math.Inf(-1), -1
-		gain, first := s.gain[t], s.first[t]
-		if k := len(gain); gain[k-1] > 0 && !s.closed[t] {
-			ending[t], before[t] = upTo[first]+gain[k-1]-toll[t], last[first]
-			for prev := first; prev < t; prev++ {
-				if v := ending[prev] + gain[t-prev-1] - toll[t]; v > ending[t] {
-					ending[t], before[t] = v, prev
-				}
+	open := make([]int, 0, n) // the moments that may be the best
+	for m := range n {
+		upTo[m+1], last[m+1] = upTo[m], last[m]
+		gain, first, fee := s.gain[m], s.first[m], toll[s.bucket[m]/steps]
+		if len(gain) == 0 || gain[len(gain)-1] <= 0 || s.closed[m] {
+			continue
+		}
+		if !s.news[m] && m > 0 && !s.closed[m-1] && fee >= toll[s.bucket[m-1]/steps] {
+			continue // the moment before earns as much
+		}
+		ending[m], before[m] = upTo[first]+gain[len(gain)-1]-fee, last[first]
+		for k := len(open) - 1; k >= 0 && open[k] >= first; k-- {
+			if v := ending[open[k]] + gain[m-open[k]-1] - fee; v > ending[m] {
+				ending[m], before[m] = v, open[k]
 			}
 		}
-		upTo[t+1], last[t+1] = upTo[t], last[t]
-		if ending[t] > upTo[t+1] {
-			upTo[t+1], last[t+1] = ending[t], t
+		open = append(open, m)
+		if ending[m] > upTo[m+1] {
+			upTo[m+1], last[m+1] = ending[m], m
 		}
 	}
 	var sends []int
-	for t := last[n]; t >= 0; t = before[t] {
-		sends = append(sends, t)
+	for m := last[n]; m >= 0; m = before[m] {
+		sends = append(sends, m)
 	}
 	return upTo[n], sends
 }

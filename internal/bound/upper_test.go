@@ -12,14 +12,38 @@ import (
 
 var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
-// anyProblem is small enough for exhaustive search.
-func anyProblem(t *rapid.T) Problem {
-	p := Problem{From: monday, To: monday.Add(12 * time.Hour), Rounds: 40}
+// small is a problem for exhaustive search.
+type small struct {
+	Problem
+	begin, end time.Time // digest 0 is not sent between them
+}
+
+func (p *small) quiet(begin, end time.Time) {
+	p.begin, p.end = begin, end
+	p.Closed = func(digest int, from, to time.Time) bool {
+		return digest == 0 && !from.Before(begin) && !to.After(end)
+	}
+}
+
+func (p *small) closed(digest int, at time.Time) bool {
+	return digest == 0 && !at.Before(p.begin) && at.Before(p.end)
+}
+
+func anyProblem(t *rapid.T) small {
+	p := small{Problem: Problem{From: monday, To: monday.Add(12 * time.Hour), Rounds: 40}}
 	minutes := func(label string, from, to int) time.Duration {
 		return time.Duration(rapid.IntRange(from, to).Draw(t, label)) * time.Minute
 	}
+	if rapid.Bool().Draw(t, "own grid") {
+		p.Grid = minutes("grid", 1, 10)
+		p.Step = p.Grid * time.Duration(rapid.IntRange(1, 5).Draw(t, "steps"))
+	}
+	if rapid.Bool().Draw(t, "quiet") {
+		begin := monday.Add(minutes("quiet from", 0, 400))
+		p.quiet(begin, begin.Add(minutes("quiet for", 1, 300)))
+	}
 	for range rapid.IntRange(1, 6).Draw(t, "arrivals") {
-		at := monday.Add(minutes("at", 0, 700))
+		at := monday.Add(minutes("at", 0, 700) + time.Duration(rapid.IntRange(0, 59).Draw(t, "seconds"))*time.Second)
 		a := Arrival{
 			Digest: rapid.IntRange(0, 2).Draw(t, "digest"), At: at,
 			Worth: float64(rapid.SampledFrom([]int{1, 3, 10, 30}).Draw(t, "worth")),
@@ -39,25 +63,25 @@ func anyProblem(t *rapid.T) Problem {
 	return p
 }
 
-// search tries all schedules whose sends happen at an arrival or at the first
-// instant that the sends before it allow.
-func search(p *Problem, sends map[int][]time.Time, led *quota.Ledger, now time.Time) float64 {
+// search tries all schedules whose sends happen at an arrival, at the first
+// instant that the sends before it allow, or when quiet hours end.
+func search(p *small, sends map[int][]time.Time, led *quota.Ledger, now time.Time) float64 {
 	best := 0.0
 	for digest := range 3 {
-		best += Earned(itemsOf(p, digest), sends[digest])
+		best += Earned(itemsOf(&p.Problem, digest), sends[digest])
 	}
-	times := []time.Time{p.Limits.Next(led, now)}
+	times := []time.Time{p.end}
 	for i := range p.Arrivals {
-		if at := p.Arrivals[i].At; at.After(now) {
-			times = append(times, at)
-		}
+		times = append(times, p.Arrivals[i].At)
 	}
+	times = slices.DeleteFunc(times, func(at time.Time) bool { return !at.After(now) })
+	times = append(times, p.Limits.Next(led, now))
 	for _, at := range times {
 		if p.Limits.Left(led, at) == 0 || len(led.Spends) >= 4 {
 			continue
 		}
 		for digest := range 3 {
-			if !alive(p, sends[digest], digest, at) {
+			if p.closed(digest, at) || !alive(&p.Problem, sends[digest], digest, at) {
 				continue
 			}
 			before, ledger := sends[digest], led.Clone()
@@ -94,7 +118,7 @@ func TestNoScheduleEarnsMoreThanTheBound(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := anyProblem(rt)
 		best := search(&p, map[int][]time.Time{}, &quota.Ledger{}, monday)
-		r := Upper(p)
+		r := Upper(p.Problem)
 		if r.Bound < best-1e-6 {
 			rt.Fatalf("the bound is %.3f, and a schedule earns %.3f", r.Bound, best)
 		}
@@ -116,12 +140,16 @@ func TestNoScheduleEarnsMoreThanTheBound(t *testing.T) {
 func TestTheScheduleThatIsReachedKeepsTheWindows(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := anyProblem(rt)
-		p.Grid = time.Duration(rapid.IntRange(3, 20).Draw(rt, "grid")) * time.Minute
 		all, n := p.cut()
-		s := (&dual{p: &p, all: all, n: n}).schedule()
+		s := (&dual{p: &p.Problem, all: all, n: n}).schedule()
 		var sent []time.Time
 		for i := range all {
 			sent = append(sent, s.times(i)...)
+			for _, at := range s.times(i) {
+				if p.closed(i, at) {
+					rt.Fatalf("digest %d is sent at %s, in quiet hours", i, at)
+				}
+			}
 		}
 		slices.SortFunc(sent, time.Time.Compare)
 		var led quota.Ledger
