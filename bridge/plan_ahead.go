@@ -3,6 +3,7 @@ package bridge
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -17,6 +18,9 @@ const (
 	// maxLanes is how many digests and expected digests a plan weighs against
 	// each other; further ones are worth less.
 	maxLanes = 12
+	// mostInstants is what a set of instants has room for: more than are needed,
+	// also where the clocks change.
+	mostInstants = 64
 )
 
 // ahead is the coming day as the planner sees it. Its grid is now and the half
@@ -36,14 +40,26 @@ type ahead struct {
 	scratch schedule
 }
 
+// instants is a set of instants of a grid.
+type instants uint64
+
+// within is the set of the instants from one to before another.
+func within(from, to int) instants { return (1<<max(from, to) - 1) &^ (1<<from - 1) }
+
+func (s instants) has(b int) bool { return s&(1<<b) != 0 }
+
+// first is the earliest instant of a set that is not empty.
+func (s instants) first() int { return bits.TrailingZeros64(uint64(s)) }
+
 // lane is what one digest is and may become.
 type lane struct {
 	d       *Digest // nil: nothing is waiting yet
 	key     string
+	number  int       // of the key, in the paths
 	share   float64   // of the key's arrivals; less than 1 with several groups
 	pending []float64 // what waits now, worth at each instant of the grid; 0 while it may not go
-	open    []bool    // whether the audience may be disturbed
-	pressed []bool    // whether it may by urgent news
+	open    instants  // when the audience may be disturbed
+	pressed instants  // when it may by urgent news
 	weight  float64
 }
 
@@ -56,11 +72,10 @@ type path struct {
 
 // laneValues is what sends of a lane earn on a path.
 type laneValues struct {
-	open  []bool      // by instant: whether it may be sent
+	open  instants    // when it may be sent
 	first []float64   // by instant, if nothing was sent before: what waits and what arrives
 	fresh []float64   // by instant, after a send now: what arrives from now on
-	later *sendValues // after a later send; nil: nothing arrives on this path
-	usual *sendValues // the same on the mean of all paths; nil: nothing arrives on any
+	later *sendValues // after a later send; nil: nothing arrives on any path
 	share float64
 	base  int
 }
@@ -72,23 +87,10 @@ func (v *laneValues) between(prev, b int) float64 {
 		return v.first[b]
 	case prev == 0:
 		return v.fresh[b]
-	case v.usual == nil:
+	case v.later == nil:
 		return 0
 	}
-	return v.share * v.arrives(v.base+prev, v.base+b)
-}
-
-// arrives is what a send at one boundary earns of what arrives after another,
-// on a path that is drawn towards the mean of all.
-func (v *laneValues) arrives(prev, b int) float64 {
-	i := v.usual.index(prev, b)
-	if i < 0 {
-		return 0
-	}
-	if v.later == nil {
-		return float64(tempered * v.usual.v[i])
-	}
-	return float64(v.later.v[i])
+	return v.share * v.later.between(v.base+prev, v.base+b)
 }
 
 // ahead lays out the coming day. The rows that are priced have a lane in it.
@@ -102,7 +104,7 @@ func (t *table) ahead(at time.Time, priced []*row) *ahead {
 	local := at.In(memo.from.Location())
 	a.base, a.into = slotOf(local), float64(sinceMidnight(local)%forecast.Slot)/float64(forecast.Slot)
 	end := at.Add(horizon * forecast.Slot)
-	for k := 1; a.base+k <= forecast.Ahead; k++ {
+	for k := 1; a.base+k <= forecast.Ahead && k < mostInstants; k++ {
 		b := later(a.grid[k-1], memo.boundary(a.base+k))
 		if b.After(end) {
 			break
@@ -160,7 +162,7 @@ func (t *table) layLanes(a *ahead, memo *Memo, priced []*row) {
 
 // layLane fills in what waits, and when the audience may be disturbed.
 func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
-	l.share = 1 / float64(max(1, groups))
+	l.share, l.number = 1/float64(max(1, groups)), memo.number(l.key)
 	d, top := l.d, mapping.High
 	if d == nil {
 		l.pending, d = make([]float64, len(a.grid)), memo.digest(l.key)
@@ -174,11 +176,12 @@ func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
 	if t.Muted != nil {
 		until, muted = t.Muted(d)
 	}
-	open := func(top mapping.Priority) []bool {
-		out := make([]bool, len(a.grid))
+	open := func(top mapping.Priority) (out instants) {
 		for b, at := range a.grid {
 			_, quiet := quietUntil(audience, top, at)
-			out[b] = !quiet && !(muted && (until.IsZero() || at.Before(until)))
+			if !quiet && !(muted && (until.IsZero() || at.Before(until))) {
+				out |= 1 << b
+			}
 		}
 		return out
 	}
@@ -190,48 +193,51 @@ func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
 
 // opened is when a lane may be sent on a path: in quiet hours, right after
 // urgent news only, which pass them.
-func (l *lane) opened(a *ahead, urgent []bool) []bool {
-	if l.pressed == nil || urgent == nil {
-		return l.open
+func (l *lane) opened(a *ahead, urgent []bool) instants {
+	out := l.open
+	if urgent == nil {
+		return out
 	}
-	out := slices.Clone(l.open)
-	for b := 1; b < len(out); b++ {
-		out[b] = out[b] || (l.pressed[b] && urgent[a.base+b-1])
+	for left := l.pressed &^ out &^ 1; left != 0; left &= left - 1 {
+		if b := left.first(); urgent[a.base+b-1] {
+			out |= 1 << b
+		}
 	}
 	return out
 }
 
 func (a *ahead) layPaths(memo *Memo, bursts [][]float64) {
-	n := 2 * len(a.grid) * len(a.lanes)
+	n, lanes := 2*len(a.grid)*len(a.lanes), len(a.lanes)
 	if need := n * len(memo.paths); cap(a.cells) < need {
 		a.cells = make([]float64, need)
 	}
-	cells := a.cells[:cap(a.cells)]
-	clear(cells)
 	a.paths = make([]path, len(memo.paths))
+	values, offers := make([]laneValues, lanes*len(a.paths)), make([]offer, lanes*len(a.paths))
 	for p := range a.paths {
-		a.layPath(&a.paths[p], &memo.paths[p], memo, bursts, cells[p*n:])
+		a.paths[p] = path{memo.paths[p].weight, values[p*lanes : (p+1)*lanes], offers[p*lanes : (p+1)*lanes]}
+		a.layPath(&a.paths[p], &memo.paths[p], bursts, a.cells[p*n:(p+1)*n])
 	}
 }
 
 // layPath fills in what sends earn on a path, with room for it in cells.
-func (a *ahead) layPath(out *path, from *pathValues, memo *Memo, bursts [][]float64, cells []float64) {
+func (a *ahead) layPath(out *path, from *pathValues, bursts [][]float64, cells []float64) {
 	n := len(a.grid)
-	out.weight = from.weight
-	out.lanes, out.offers = make([]laneValues, len(a.lanes)), make([]offer, len(a.lanes))
 	for i := range a.lanes {
 		l, v := &a.lanes[i], &out.lanes[i]
 		v.first, v.fresh, cells = cells[:n], cells[n:2*n], cells[2*n:]
-		v.later, v.usual, v.share, v.base = from.values[l.key], memo.usual[l.key], l.share, a.base
-		v.open = l.opened(a, from.urgent[l.key])
-		for b := range n {
-			if v.usual != nil && b > 0 {
-				whole, rest := v.arrives(a.base, a.base+b), v.arrives(a.base+1, a.base+b)
+		later, urgent := from.of(l.number)
+		v.later, v.share, v.base, v.open = later, l.share, a.base, l.opened(a, urgent)
+		clear(v.fresh)
+		if later != nil {
+			for b := 1; b < n; b++ {
+				whole, rest := later.between(a.base, a.base+b), later.between(a.base+1, a.base+b)
 				v.fresh[b] = l.share * (rest + (1-a.into)*(whole-rest))
 			}
-			if bursts[i] != nil {
-				v.fresh[b] += bursts[i][b]
-			}
+		}
+		for b, come := range bursts[i] {
+			v.fresh[b] += come
+		}
+		for b := range n {
 			v.first[b] = l.pending[b] + v.fresh[b]
 		}
 		out.offers[i] = v.best(a)
@@ -240,9 +246,9 @@ func (a *ahead) layPath(out *path, from *pathValues, memo *Memo, bursts [][]floa
 
 // best is a lane's best single send after now, whatever the quota.
 func (v *laneValues) best(a *ahead) offer {
-	var best offer
+	best := offer{gain: leastGain}
 	for b := 1; b < len(v.first); b++ {
-		if g := v.first[b] - a.toll[b]; v.open[b] && g > leastGain && g > best.gain {
+		if g := v.first[b] - a.toll[b]; g > best.gain && v.open.has(b) {
 			best = offer{b, g, true}
 		}
 	}

@@ -23,10 +23,10 @@ type Memo struct {
 	lives    map[lifeKey]life
 	longest  map[string]float64 // of the lives of each key, in hours
 	keys     []expectedKey
+	numbers  map[string]int // of the keys of which something arrives on any path
 	paths    []pathValues
-	usual    map[string]*sendValues // the mean of all paths
-	price    float64                // of a send of the day to come; negative until it is asked for
-	mutes    []mute                 // of the keys, when the price was worked out
+	price    float64 // of a send of the day to come; negative until it is asked for
+	mutes    []mute  // of the keys, when the price was worked out
 
 	cells []float64 // of the last plan, for the next
 }
@@ -62,8 +62,24 @@ func (m *Memo) muted(t *table) {
 
 type pathValues struct {
 	weight float64
-	values map[string]*sendValues
-	urgent map[string][]bool // by slot: whether urgent news arrive
+	values []*sendValues // by the number of the key
+	urgent [][]bool      // by the number of the key and slot: whether urgent news arrive; nil: none do
+}
+
+// of returns what sends of a key earn on a path; nil: nothing.
+func (p *pathValues) of(number int) (values *sendValues, urgent []bool) {
+	if number < 0 {
+		return nil, nil
+	}
+	return p.values[number], p.urgent[number]
+}
+
+// number is the place of a key in the paths; negative: nothing of it arrives on any.
+func (m *Memo) number(key string) int {
+	if n, ok := m.numbers[key]; ok {
+		return n
+	}
+	return -1
 }
 
 // sendValues is what sends of one key earn on one path: v[b*lags+n-1] is what
@@ -73,14 +89,13 @@ type sendValues struct {
 	v    []float32
 }
 
-// index is where v has what a send at a boundary earns of the slots since
-// another one; negative: nothing.
-func (s *sendValues) index(prev, b int) int {
+// between is what a send at a boundary earns of the slots since another one.
+func (s *sendValues) between(prev, b int) float64 {
 	n := min(b-prev, s.lags)
 	if n <= 0 {
-		return -1
+		return 0
 	}
-	return b*s.lags + n - 1
+	return float64(s.v[b*s.lags+n-1])
 }
 
 // learn brings the memo up to date.
@@ -112,32 +127,39 @@ func (m *Memo) learn(t *table, at time.Time) {
 
 func (m *Memo) replay(t *table, o forecast.Outlook) {
 	expected := map[string]float64{}
+	m.numbers = map[string]int{}
 	for i := range o.Paths {
-		p := pathValues{weight: o.Paths[i].Weight, values: map[string]*sendValues{}, urgent: map[string][]bool{}}
 		for r := range o.Paths[i].Rows {
 			row := &o.Paths[i].Rows[r]
-			worth := t.App.Quota.Worth[mapping.Priority(row.Priority)]
-			l := m.lives[lifeKey{row.Key, row.Priority}]
+			if m.number(row.Key) < 0 && t.priced(row) > 0 && m.longest[row.Key] > 0 {
+				m.numbers[row.Key] = len(m.numbers)
+			}
+		}
+	}
+	for i := range o.Paths {
+		p := pathValues{weight: o.Paths[i].Weight, values: make([]*sendValues, len(m.numbers)), urgent: make([][]bool, len(m.numbers))}
+		for r := range o.Paths[i].Rows {
+			row := &o.Paths[i].Rows[r]
+			worth, l, n := t.priced(row), m.lives[lifeKey{row.Key, row.Priority}], m.number(row.Key)
 			if worth <= 0 || l.ends <= 0 {
 				continue
 			}
-			if p.values[row.Key] == nil {
-				p.values[row.Key] = m.newValues(row.Key)
+			if p.values[n] == nil {
+				p.values[n] = m.newValues(row.Key)
 			}
-			p.values[row.Key].add(row.Counts[:], worth, l)
+			p.values[n].add(row.Counts[:], worth, l)
 			if row.Priority == int(mapping.Urgent) {
-				p.urgent[row.Key] = make([]bool, forecast.Ahead)
-				for slot, n := range row.Counts {
-					p.urgent[row.Key][slot] = n > 0
+				p.urgent[n] = make([]bool, forecast.Ahead)
+				for slot, came := range row.Counts {
+					p.urgent[n][slot] = came > 0
 				}
 			}
-			for _, n := range row.Counts[:forecast.PerDay] {
-				expected[row.Key] += p.weight * n * worth
+			for _, come := range row.Counts[:forecast.PerDay] {
+				expected[row.Key] += p.weight * come * worth
 			}
 		}
 		m.paths = append(m.paths, p)
 	}
-	m.usual = m.average()
 	m.temper()
 	for key, weight := range expected {
 		audience, digest := digestOf(t.App, key)
@@ -148,6 +170,10 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 	})
 }
 
+func (t *table) priced(row *forecast.PathRow) float64 {
+	return t.App.Quota.Worth[mapping.Priority(row.Priority)]
+}
+
 // tempered is how much of each remembered day gives way to the mean of all of
 // them. A day replayed with hindsight shows its best moments, which nobody
 // knows beforehand: who plans for it holds out too long, the more the more
@@ -155,30 +181,30 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 // a rare burst at all.
 const tempered = 0.3
 
-// average is a day of which every half hour is the mean of all paths.
-func (m *Memo) average() map[string]*sendValues {
-	mean := map[string]*sendValues{}
-	for _, p := range m.paths {
-		for key, v := range p.values {
-			if mean[key] == nil {
-				mean[key] = m.newValues(key)
+// temper draws the paths towards a day of which every half hour is the mean
+// of all paths.
+func (m *Memo) temper() {
+	for key, n := range m.numbers {
+		mean := m.newValues(key)
+		for _, p := range m.paths {
+			if p.values[n] == nil {
+				continue
 			}
-			for i, worth := range v.v {
-				mean[key].v[i] += float32(p.weight) * worth
+			weight := float32(p.weight)
+			for i, worth := range p.values[n].v {
+				mean.v[i] += weight * worth
 			}
 		}
-	}
-	return mean
-}
-
-// temper draws what the paths have towards the mean. What a path has nothing of
-// gets its share of the mean when it is looked at: most keys are on few paths.
-func (m *Memo) temper() {
-	for _, p := range m.paths {
-		for key, values := range p.values {
-			usual := m.usual[key].v
-			for i, v := range values.v {
-				values.v[i] = (1-tempered)*v + tempered*usual[i]
+		for i := range mean.v {
+			mean.v[i] *= tempered
+		}
+		for _, p := range m.paths {
+			if p.values[n] == nil {
+				p.values[n] = mean
+				continue
+			}
+			for i, v := range p.values[n].v {
+				p.values[n].v[i] = (1-tempered)*v + mean.v[i]
 			}
 		}
 	}

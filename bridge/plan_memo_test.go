@@ -31,8 +31,8 @@ func TestRememberedDaysAreDrawnTowardsTheirMean(t *testing.T) {
 	for _, p := range m.paths {
 		weights += p.weight
 		for _, key := range keys {
-			v := laneValues{later: p.values[key], usual: m.usual[key]}
-			worth[key] = append(worth[key], v.arrives(20, 21))
+			values, _ := p.of(m.number(key))
+			worth[key] = append(worth[key], values.between(20, 21))
 		}
 	}
 	if len(m.paths) != 4 || math.Abs(weights-1) > 1e-9 {

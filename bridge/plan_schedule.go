@@ -59,10 +59,10 @@ func fading(a *ahead, b forecast.Burst) []float64 {
 type schedule struct {
 	a     *ahead
 	p     *path
-	used  []int   // of each limit
-	full  []bool  // at each instant: no further send fits
-	sends [][]int // of each lane, ascending; a leading 0 may be given
-	best  []offer // of each lane
+	used  []int    // of each limit
+	full  instants // when no further send fits
+	sends [][]int  // of each lane, ascending; a leading 0 may be given
+	best  []offer  // of each lane
 	total float64
 }
 
@@ -156,8 +156,7 @@ func (a *ahead) plan(p *path, gone int) *schedule {
 func (a *ahead) blank() *schedule {
 	s := &a.scratch
 	if s.a == nil {
-		*s = schedule{a: a, used: make([]int, len(a.caps)), full: make([]bool, len(a.grid)),
-			sends: make([][]int, len(a.lanes)), best: make([]offer, len(a.lanes))}
+		*s = schedule{a: a, used: make([]int, len(a.caps)), sends: make([][]int, len(a.lanes)), best: make([]offer, len(a.lanes))}
 	}
 	clear(s.used)
 	s.total = 0
@@ -204,7 +203,8 @@ const leastGain = 1e-6
 // offer finds a lane's best further send, between any two that it has.
 func (s *schedule) offer(lane int) offer {
 	best := offer{gain: leastGain}
-	v, sends, open, toll := &s.p.lanes[lane], s.sends[lane], s.p.lanes[lane].open, s.a.toll
+	v, sends, toll := &s.p.lanes[lane], s.sends[lane], s.a.toll
+	free := v.open &^ s.full &^ 1
 	prev := -1
 	for k := 0; k <= len(sends); k++ {
 		next, end, parted := -1, len(toll), 0.0
@@ -212,10 +212,8 @@ func (s *schedule) offer(lane int) offer {
 			next, end = sends[k], sends[k]
 			parted = v.between(prev, next)
 		}
-		for b := max(prev+1, 1); b < end; b++ {
-			if !open[b] || s.full[b] {
-				continue
-			}
+		for left := free & within(prev+1, end); left != 0; left &= left - 1 {
+			b := left.first()
 			gain := v.between(prev, b) - toll[b]
 			if next >= 0 {
 				gain += v.between(b, next) - parted
@@ -232,7 +230,7 @@ func (s *schedule) offer(lane int) offer {
 	return best
 }
 
-func (s *schedule) fits(b int) bool { return !s.full[b] }
+func (s *schedule) fits(b int) bool { return !s.full.has(b) }
 
 func (s *schedule) count(b, by int) {
 	for i, c := range s.a.caps {
@@ -245,12 +243,10 @@ func (s *schedule) count(b, by int) {
 
 // mark notes where the limits leave no room.
 func (s *schedule) mark() {
-	clear(s.full)
+	s.full = 0
 	for i, c := range s.a.caps {
 		if s.used[i] >= c.most {
-			for b := c.from; b < c.to; b++ {
-				s.full[b] = true
-			}
+			s.full |= within(c.from, c.to)
 		}
 	}
 }
