@@ -138,8 +138,7 @@ const candidates = 3
 
 // price fills in the figures and returns the digest that should go, if any.
 func (t *table) price(rows []*row, at time.Time) *row {
-	first := mostWorth(rows)
-	first = first[:min(len(first), candidates)]
+	first := mostWorth(rows, candidates)
 	a := t.ahead(at, first)
 	wait := a.hold(t.full)
 	var best *row

@@ -306,17 +306,18 @@ func (s *schedule) remove(lane, k int) (loss float64) {
 	return loss
 }
 
-// mostWorth orders rows by what they are worth now; equal ones stay in rank.
-func mostWorth(rows []*row) []*row {
-	out := slices.Clone(rows)
-	slices.SortStableFunc(out, func(x, y *row) int {
-		switch {
-		case x.worth > y.worth:
-			return -1
-		case x.worth < y.worth:
-			return 1
+// mostWorth lists the first few rows by what they are worth now; equal ones stay in rank.
+func mostWorth(rows []*row, few int) []*row {
+	out := make([]*row, 0, few+1)
+	for _, r := range rows {
+		i := len(out)
+		for i > 0 && out[i-1].worth < r.worth {
+			i--
 		}
-		return 0
-	})
+		if i < few {
+			out = slices.Insert(out, i, r)
+			out = out[:min(len(out), few)]
+		}
+	}
 	return out
 }

@@ -102,11 +102,12 @@ func (d *Digest) curve(w *worths, from time.Time, hours []float64) []float64 {
 // Usefulness is 1 until an item's gathering window ends, then falls in a
 // straight line to 0 at its expiry.
 func Usefulness(readyBy, expires, at time.Time) float64 {
+	left, whole := expires.Sub(at), expires.Sub(readyBy)
 	switch {
-	case !at.Before(expires):
+	case left <= 0:
 		return 0
-	case !at.After(readyBy):
+	case left >= whole:
 		return 1
 	}
-	return float64(expires.Sub(at)) / float64(expires.Sub(readyBy))
+	return float64(left) / float64(whole)
 }
