@@ -153,21 +153,21 @@ func (d *daemon) run(ctx context.Context) (err error) {
 
 	page, err := web.Start(d.opts.http, d.overview, d.log)
 	if err != nil {
-		return fmt.Errorf("%w (--http names another address, or none)", err)
+		return fmt.Errorf("%w (--http names another address; --http \"\" does without the pages)", err)
 	}
 	cleanup(page.Close)
 	if d.onURL != nil {
 		d.onURL(natsOpts.URL, page.URL())
 	}
 
-	if err := d.provision(ctx); err != nil || ctx.Err() != nil {
-		return err
-	}
-	service, err := control.Serve(d.nc, d, d.log)
+	service, err := control.Serve(d.nc, d, d.log) // so that status tells what the start waits for
 	if err != nil {
 		return err
 	}
 	cleanup(service.Close)
+	if err := d.provision(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
 	return d.runApps(ctx)
 }
 

@@ -20,8 +20,11 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// noLetters is said where none is meant.
-const noLetters = "no dead letters"
+// What is said where there are none, and where none is meant.
+const (
+	noLetters  = "no dead letters"
+	noneChosen = "no dead letters of that choice (belfry deadletter list without options lists all)"
+)
 
 const (
 	replayedSubject = stream.DeadLetterSubjects + "replayed" // the notes on what was replayed
@@ -208,6 +211,10 @@ func newDeadLetterList(std stdio) *cobra.Command {
 			return p.withLetters(cmd.Context(), c, func(_ context.Context, _ jetstream.JetStream, letters []deadLetter) error {
 				if p.json {
 					return printJSON(std.out, letters)
+				}
+				if len(letters) == 0 && !c.empty() {
+					fmt.Fprintln(std.out, noneChosen)
+					return nil
 				}
 				printLetters(std.out, letters)
 				return nil

@@ -94,7 +94,7 @@ func (p *publications) replay(ctx context.Context, std stdio, js jetstream.JetSt
 
 func printReplayed(w io.Writer, all []replayed) {
 	if len(all) == 0 {
-		fmt.Fprintln(w, noLetters+" of that choice; nothing was replayed (belfry deadletter list)")
+		fmt.Fprintln(w, noneChosen+"; nothing was replayed")
 	}
 	sent, again, left := 0, 0, 0
 	for _, r := range all {
@@ -122,7 +122,11 @@ func (p *publications) replayOne(ctx context.Context, js jetstream.JetStream, d 
 	as = fmt.Sprintf("%s.replay.%d", d.ID, d.Replayed+1)
 	event := &nats.Msg{Subject: d.Subject, Header: nats.Header(maps.Clone(d.Header)), Data: d.Data}
 	event.Header[replayHeader] = []string{d.ID}
-	if _, err := js.PublishMsg(ctx, event, jetstream.WithMsgID(as)); err != nil {
+	_, err = js.PublishMsg(ctx, event, jetstream.WithMsgID(as))
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		return "", fmt.Errorf("cannot replay %s: no stream takes the subject %s now; create one that does, and try again", d.ID, d.Subject)
+	}
+	if err != nil {
 		return "", fmt.Errorf("cannot replay %s to %s: %w", d.ID, d.Subject, err)
 	}
 	note := &nats.Msg{Subject: replayedSubject, Header: nats.Header{

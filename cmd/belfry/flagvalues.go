@@ -36,7 +36,7 @@ func (a *addressFlag) Set(text string) error {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil && text != "" {
-		return errors.New("want HOST:PORT, such as 127.0.0.1:8080")
+		return errors.New(`want HOST:PORT, such as 127.0.0.1:8080, or "" for none`)
 	}
 	*a = addressFlag(text)
 	return nil

@@ -136,7 +136,7 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 	}
 	consumer, err := js.OrderedConsumer(ctx, name, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the stream %s: %w", name, err)
+		return nil, cannotRead(ctx, js, name, err)
 	}
 	info, err := consumer.Info(ctx)
 	if err != nil {

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/pflag"
 
@@ -28,7 +31,7 @@ func (p *publications) flag(f *pflag.FlagSet) {
 func (p *publications) each(ctx context.Context, js jetstream.JetStream, subject string, f func(jetstream.Msg) error) error {
 	c, err := js.OrderedConsumer(ctx, p.stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
 	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", p.stream, err)
+		return cannotRead(ctx, js, p.stream, err)
 	}
 	info, err := c.Info(ctx)
 	if err != nil {
@@ -60,6 +63,25 @@ func (p *publications) each(ctx context.Context, js jetstream.JetStream, subject
 	}
 }
 
+// cannotRead says what to do about a stream that can't be read.
+func cannotRead(ctx context.Context, js jetstream.JetStream, name string, err error) error {
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		var names []string
+		for other := range js.StreamNames(ctx).Name() {
+			names = append(names, other)
+		}
+		if len(names) == 0 {
+			return fmt.Errorf("cannot read the stream %s: this NATS has no streams at all; is it the right one (--nats)?", name)
+		}
+		slices.Sort(names)
+		return fmt.Errorf("cannot read the stream %s: this NATS has only %s", name, strings.Join(names, ", "))
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
+		return fmt.Errorf("cannot read the stream %s: JetStream does not answer; is it enabled (nats-server -js), and has a cluster its majority?", name)
+	}
+	return fmt.Errorf("cannot read the stream %s: %w", name, err)
+}
+
 // published is what subscribers that dedupe by id know of one app.
 type published struct {
 	results     map[string]bridge.Result // by id
@@ -71,7 +93,7 @@ type published struct {
 func (p *publications) of(ctx context.Context, js jetstream.JetStream, app string) (published, error) {
 	s, err := js.Stream(ctx, p.stream)
 	if err != nil {
-		return published{}, fmt.Errorf("cannot look at stream %s: %w", p.stream, err)
+		return published{}, cannotRead(ctx, js, p.stream, err)
 	}
 	state := s.CachedInfo().State
 	all := published{

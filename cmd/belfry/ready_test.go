@@ -1,9 +1,14 @@
 package main
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
 func TestAReplicaIsReadyAsLongAsItCanDoAnythingForOneOfItsApps(t *testing.T) {
@@ -25,5 +30,35 @@ func TestAReplicaIsReadyAsLongAsItCanDoAnythingForOneOfItsApps(t *testing.T) {
 		if got := canWork(&bridge.Overview{Conditions: tt.conditions, Apps: tt.apps}); got != tt.want {
 			t.Errorf("%s: ready %v, want %v", name, got, tt.want)
 		}
+	}
+}
+
+// Who asks at three in the morning why nothing starts is told, and not that
+// there is nobody.
+func TestStatusTellsWhatADaemonWaitsForBeforeItIsReady(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	bare := start(t, nil, built(t, "nats-server"), "-a", "127.0.0.1", "-p", strconv.Itoa(port)) // without JetStream
+	natsURL := fmt.Sprintf("nats://127.0.0.1:%d", port)
+	p := start(t, rulesEnv(startSandbox(t, sandbox.Config{})), built(t, "belfry"), "run", "--nats", natsURL,
+		"--rules", writeFile(t, "rules.yaml", e2eRules), "--http", "")
+	var out string
+	eventually(t, "status tells of the missing JetStream", func() bool {
+		var code int
+		code, out, _ = cli(t, "status", "--nats", natsURL)
+		return code == 0 && strings.Contains(out, "NOT READY") && strings.Contains(out, "JetStream")
+	})
+	if !strings.Contains(out, "stream.unavailable") || !strings.Contains(out, "nats-server -js") {
+		t.Errorf("the condition and its remedy are not named:\n%s", out)
+	}
+	bare.kill()
+	startNATS(t, t.TempDir(), port)
+	eventually(t, "it is ready", func() bool {
+		_, out, _ = cli(t, "status", "--nats", natsURL)
+		return strings.Contains(out, "  ready  ") && !strings.Contains(out, "NOT READY")
+	})
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(patience); code != 0 {
+		t.Errorf("the exit code is %d", code)
 	}
 }

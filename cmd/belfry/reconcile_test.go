@@ -122,7 +122,7 @@ func TestDeadLettersAreListedShownAndReplayedOnce(t *testing.T) {
 		t.Errorf("show: exit %d\n%s", code, out)
 	}
 	for _, filter := range [][]string{{"--reason", "oversized"}, {"--rule", "cancelled"}, {"--app", "other"}, {"--since", "1ns"}} {
-		if _, out, _ := cli(t, append([]string{"deadletter", "list", "--nats", natsURL}, filter...)...); out != "no dead letters\n" {
+		if _, out, _ := cli(t, append([]string{"deadletter", "list", "--nats", natsURL}, filter...)...); !strings.HasPrefix(out, "no dead letters of that choice") {
 			t.Errorf("list %v shows\n%s", filter, out)
 		}
 	}
@@ -165,6 +165,33 @@ func TestDeadLettersAreListedShownAndReplayedOnce(t *testing.T) {
 	eventually(t, "both are read", func() bool { return overviewOf(t, page).Counts.Read == 4 })
 	if code, out, _ := cli(t, "reconcile", "--nats", natsURL, "--strict"); code != exitOK {
 		t.Errorf("reconcile after replays: exit %d\n%s", code, out)
+	}
+	if err := js.DeleteStream(t.Context(), "SCHOOL"); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs = cli(t, "deadletter", "replay", d.ID, "--again", "--nats", natsURL)
+	if code == exitOK || !strings.Contains(errs, "no stream takes the subject school.lesson.cancelled now") {
+		t.Errorf("a replay to nobody: exit %d, %s", code, errs)
+	}
+}
+
+func TestAStreamThatIsNotThereIsAnsweredWithThoseThatAre(t *testing.T) {
+	t.Parallel()
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	env := writeFile(t, "env", "APP_KEY=k\nAPP_SECRET=s\nPRIMARY=https://a.example.com\nBACKUP=https://b.example.com\n")
+	simulate := []string{"simulate", "--rules", writeFile(t, "rules.yaml", e2eRules), "--env-file", env, "--stream", "NOPE", "--nats", natsURL}
+	list := []string{"deadletter", "list", "--result-stream", "NOPE", "--nats", natsURL}
+	for _, args := range [][]string{simulate, list} {
+		if code, _, errs := cli(t, args...); code == exitOK || !strings.Contains(errs, "the stream NOPE: this NATS has no streams at all; is it the right one (--nats)?") {
+			t.Errorf("%v: exit %d, %s", args, code, errs)
+		}
+	}
+	_, js := connect(t, natsURL)
+	createSchool(t, js)
+	for _, args := range [][]string{simulate, list} {
+		if code, _, errs := cli(t, args...); code == exitOK || !strings.Contains(errs, "cannot read the stream NOPE: this NATS has only SCHOOL\n") {
+			t.Errorf("%v: exit %d, %s", args, code, errs)
+		}
 	}
 }
 

@@ -234,6 +234,9 @@ func (c *Conditions) explain(subject string, err error) error {
 	if message, ok := c.denied(subject); ok && err != nil {
 		return fmt.Errorf("%w (%w)", err, deniedError(message))
 	}
+	if errors.Is(err, nats.ErrNoResponders) && strings.HasPrefix(subject, "$JS.API.") {
+		return fmt.Errorf("%w (is JetStream enabled there, as with nats-server -js, and has a cluster its majority?)", err)
+	}
 	return err
 }
 
