@@ -65,7 +65,7 @@ func (s *source) shown(n int) string {
 			break
 		}
 	}
-	l := userOfURL.ReplaceAllString(s.line(n), "//")
+	l := userOfURL.ReplaceAllString(s.line(n), "$1")
 	if at := secretAt(l); at >= 0 && !blockStart.MatchString(l[at:]) {
 		l = l[:at] + redacted
 	}
@@ -88,8 +88,8 @@ var (
 	keyAlone = regexp.MustCompile(`^(?:"[^"]*"|'[^']*'|[^:]*):?\s*`)
 	// fromEnvironment is a value that is nothing but ${NAME}.
 	fromEnvironment = regexp.MustCompile(`^["']?\$\{[A-Za-z_]\w*\}["']?\s*(?:$|[#,}])`)
-	// userOfURL is a user's name and password.
-	userOfURL = regexp.MustCompile(`//[^@\s"']*@`)
+	// userOfURL is a user's name and password, also where the scheme is forgotten.
+	userOfURL = regexp.MustCompile(`(//)[^@\s"']*@|[^@\s"'/:]+:[^@\s"'/][^@\s"']*@`)
 	// blockStart is a value that stands on the next lines.
 	blockStart = regexp.MustCompile(`^[|>]?[-+]?\s*$`)
 )

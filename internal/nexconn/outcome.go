@@ -32,6 +32,7 @@ type row struct {
 	kind   bridge.OutcomeKind
 	again  bool // one more try in this send is safe and may help
 	why    string
+	remedy string // for operators; empty where there is nothing to do, or docs/provider.md says it at length
 }
 
 // outcomeTable is the one place that says what an end of a try means:
@@ -42,55 +43,63 @@ type row struct {
 func outcomeTable() []row {
 	return []row{
 		// Without an answer (4.4).
-		{unwritten, anything, anything, bridge.NotSent, true, "no byte of the request left"},
-		{forbidden, anything, anything, bridge.NotSent, false, "not begun"},
-		{unanswered, anything, anything, bridge.Doubtful, false, "the request left, no answer came"},
+		{unwritten, anything, anything, bridge.NotSent, true, "no byte of the request left", ""},
+		{forbidden, anything, anything, bridge.NotSent, false, "not begun", ""},
+		{unanswered, anything, anything, bridge.Doubtful, false, "the request left, no answer came", ""},
 
 		// Accepted (4.1): both must say so.
-		{answered, 0, 200, bridge.Accepted, false, "accepted"},
-		{answered, 0, anything, bridge.Doubtful, false, "code 0 with an unexpected HTTP status"},
+		{answered, 0, 200, bridge.Accepted, false, "accepted", ""},
+		{answered, 0, anything, bridge.Doubtful, false, "code 0 with an unexpected HTTP status", ""},
 
 		// The signature, once again with a fresh nonce and time.
-		{answered, 1004, anything, bridge.Blocked, true, "signature verification failed"},
+		{answered, 1004, anything, bridge.Blocked, true, "signature verification failed", "check the App Secret and this machine's clock"},
 
 		// Certainly not sent, and no body will be until somebody acts.
-		{answered, 404, anything, bridge.Blocked, false, "the endpoint does not exist at this host"},
-		{answered, 1001, anything, bridge.Blocked, false, "App Key and App Secret do not match"},
-		{answered, 1006, anything, bridge.Blocked, false, "the app is locked, deleted or offline"},
-		{answered, 1007, anything, bridge.Blocked, false, "denied by an IP restriction"},
-		{answered, 1009, anything, bridge.Blocked, false, "the Broadcast Service is not enabled"},
-		{answered, 2007, anything, bridge.Blocked, false, "the development app has reached its user limit"},
+		{answered, 404, anything, bridge.Blocked, false, "the endpoint does not exist at this host", "check region or base_urls"},
+		{answered, 1001, anything, bridge.Blocked, false, "App Key and App Secret do not match", "check both, and the region"},
+		{answered, 1006, anything, bridge.Blocked, false, "the app is locked, deleted or offline", "ask the provider"},
+		{answered, 1007, anything, bridge.Blocked, false, "denied by an IP restriction", "allow this machine's address in the console"},
+		{answered, 1009, anything, bridge.Blocked, false, "the Broadcast Service is not enabled", "enable it for this App Key in the console"},
+		{answered, 2007, anything, bridge.Blocked, false, "the development app has reached its user limit", "use a production app"},
 
 		// Certainly not sent; the provider counts more than we know.
-		{answered, 1008, anything, bridge.Throttled, false, "rate limit exceeded"},
+		{answered, 1008, anything, bridge.Throttled, false, "rate limit exceeded", ""},
 
 		// Certainly not sent, and this body never will be.
-		{answered, 400, anything, bridge.OutcomeRejected, false, "the sender does not exist"},
-		{answered, 1000, 400, bridge.OutcomeRejected, false, "invalid parameters"},
-		{answered, 1002, anything, bridge.OutcomeRejected, false, "invalid parameter"},
-		{answered, 1003, anything, bridge.OutcomeRejected, false, "the request was empty"},
-		{answered, 1005, anything, bridge.OutcomeRejected, false, "a parameter is too long"},
-		{answered, 1015, anything, bridge.OutcomeRejected, false, "refused for a chat room's reason"},
-		{answered, 1016, anything, bridge.OutcomeRejected, false, "refused for a chat room's reason"},
-		{answered, 1019, anything, bridge.OutcomeRejected, false, "word list limit"},
-		{answered, 1501, anything, bridge.OutcomeRejected, false, "wrong type"},
-		{answered, 1502, anything, bridge.OutcomeRejected, false, "too many entries"},
-		{answered, 1508, anything, bridge.OutcomeRejected, false, "the body is too large"},
+		{answered, 400, anything, bridge.OutcomeRejected, false, "the sender does not exist", "register it: obtain an access token for it once"},
+		{answered, 1000, 400, bridge.OutcomeRejected, false, "invalid parameters", "check the template and the audience"},
+		{answered, 1002, anything, bridge.OutcomeRejected, false, "invalid parameter", "check the template, the audience and the App Key"},
+		{answered, 1003, anything, bridge.OutcomeRejected, false, "the request was empty", "report it, it is a bug"},
+		{answered, 1005, anything, bridge.OutcomeRejected, false, "a parameter is too long", "shorten the template"},
+		{answered, 1015, anything, bridge.OutcomeRejected, false, "refused for a chat room's reason", "report it, it is a bug"},
+		{answered, 1016, anything, bridge.OutcomeRejected, false, "refused for a chat room's reason", "report it, it is a bug"},
+		{answered, 1019, anything, bridge.OutcomeRejected, false, "word list limit", "shorten the template"},
+		{answered, 1501, anything, bridge.OutcomeRejected, false, "wrong type", "check the template"},
+		{answered, 1502, anything, bridge.OutcomeRejected, false, "too many entries", "check the audience"},
+		{answered, 1508, anything, bridge.OutcomeRejected, false, "the body is too large", "shorten the template"},
 
 		// Codes that leave open whether it was sent (section 12, row 18).
-		{answered, 1000, anything, bridge.Doubtful, false, "internal error"},
-		{answered, 1050, anything, bridge.Doubtful, false, "an internal service timed out"},
+		{answered, 1000, anything, bridge.Doubtful, false, "internal error", ""},
+		{answered, 1050, anything, bridge.Doubtful, false, "an internal service timed out", ""},
 
 		// Documented statuses that are sure without a code of their own.
-		{answered, mirrored, 405, bridge.Blocked, false, "the method is disabled"},
-		{answered, mirrored, 429, bridge.Throttled, false, "rate limit exceeded"},
-		{answered, mirrored, 430, bridge.Blocked, false, "the Broadcast Service is not enabled"},
+		{answered, mirrored, 405, bridge.Blocked, false, "the method is disabled", "check region or base_urls, then ask the provider"},
+		{answered, mirrored, 429, bridge.Throttled, false, "rate limit exceeded", ""},
+		{answered, mirrored, 430, bridge.Blocked, false, "the Broadcast Service is not enabled", "enable it for this App Key in the console"},
 
 		// Everything else: 5xx and 3xx, a 200 that is truncated or HTML, a 4xx
 		// without a known code, a code nobody has seen (section 12, row 16).
-		{answered, noCode, anything, bridge.Doubtful, false, "an answer without a readable code"},
-		{answered, anything, anything, bridge.Doubtful, false, "an unknown code"},
+		{answered, noCode, anything, bridge.Doubtful, false, "an answer without a readable code", ""},
+		{answered, anything, anything, bridge.Doubtful, false, "an unknown code", ""},
 	}
+}
+
+// String is what it means, and what to do.
+func (r row) String() string {
+	if r.remedy == "" {
+		return r.why
+	}
+	return r.why + "; " + r.remedy
 }
 
 func (r row) fits(t try) bool {

@@ -145,6 +145,9 @@ func TestEveryRowOfTheOutcomeTableIsMet(t *testing.T) {
 		if !met[r] {
 			t.Errorf("row %d is met by no test: %+v", i+1, r)
 		}
+		if (r.kind == bridge.Blocked || r.kind == bridge.OutcomeRejected) && r.remedy == "" {
+			t.Errorf("row %d does not tell the operator what to do: %+v", i+1, r)
+		}
 	}
 }
 

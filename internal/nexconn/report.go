@@ -52,7 +52,7 @@ func (r *report) add(t try) row {
 func (r *report) outcome(t try, verdict row) bridge.Outcome {
 	o := bridge.Outcome{
 		Kind: verdict.kind, Attempts: r.attempts, Host: t.host.base, At: r.client.cfg.Clock(),
-		Message: verdict.why + " (" + t.String() + ")",
+		Message: verdict.String() + " (" + t.String() + ")",
 	}
 	if leaveHost(t, verdict.kind) {
 		o.Host = r.client.other(t.host.base)
