@@ -60,7 +60,11 @@ func (t *tenure) take(b *Batch) {
 	t.dirty = true
 	if b.Gap != nil {
 		t.state.ReportGap(*b.Gap, time.Now())
-		t.log.Warn("events are missing from the stream", "stream", b.Gap.Stream, "from", b.Gap.From, "to", b.Gap.To, "why", b.Gap.Why)
+		missing := fmt.Sprintf("%d to %d", b.Gap.From, b.Gap.To)
+		if b.Gap.To == 0 { // of a stream that was made anew nobody knows what it had
+			missing = fmt.Sprintf("%d and later", b.Gap.From)
+		}
+		t.log.Warn("events are missing from the stream", "stream", b.Gap.Stream, "missing", missing, "why", b.Gap.Why)
 	}
 	b.Gap = nil
 	for i := range b.Messages {

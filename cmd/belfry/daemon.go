@@ -102,6 +102,9 @@ func (d *daemon) logCondition(c stream.Condition, active bool) {
 	d.log.Info("trouble is over", "condition", c.Name, "about", c.About, "after", time.Since(c.Since).Round(time.Millisecond).String())
 }
 
+// watchStreamsEvery is how soon a stream of ours that somebody edits is noticed.
+const watchStreamsEvery = 30 * time.Second
+
 // natsPort is where every NATS client looks when it is told nothing else.
 const natsPort = 4222
 
@@ -209,6 +212,7 @@ func (d *daemon) runApps(ctx context.Context) error {
 	defer signal.Stop(hangup)
 	helpers.Go(func() { d.rulesFile.watch(appsCtx, hangup, d.log, func(rs *mapping.RuleSet) { d.reload(appsCtx, rs) }) })
 	helpers.Go(func() { d.watchUnnamed(appsCtx) })
+	helpers.Go(func() { d.js.Watch(appsCtx, watchStreamsEvery) })
 	if d.opts.dryRun {
 		d.log.Warn("this is a dry run: nothing is sent")
 	}

@@ -42,6 +42,32 @@ func (j *JetStream) Provision(ctx context.Context) error {
 	return nil
 }
 
+// Watch looks again and again whether the two streams still are what they must
+// be, until ctx ends: somebody may edit them while Belfry runs. It only tells.
+func (j *JetStream) Watch(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, want := range j.ownStreams() {
+			name := want.config.Name
+			info, err := j.streamInfo(ctx, name)
+			if err != nil {
+				continue // who writes to it tells
+			}
+			if err := mismatch(want, info.Config); err != nil {
+				j.cfg.Conditions.Set(StreamMismatch, name, err.Error())
+				continue
+			}
+			j.cfg.Conditions.Clear(StreamMismatch, name)
+		}
+	}
+}
+
 func (j *JetStream) ownStreams() []ownStream {
 	return []ownStream{stateStream(j.cfg), resultStream(j.cfg)}
 }

@@ -80,6 +80,26 @@ func TestStreamThatIsNotWhatItMustBeIsRefusedWithEveryFieldThatDiffers(t *testin
 }
 
 // What a server echoes that silently ignored a field.
+func TestAStreamThatIsEditedWhileBelfryRunsIsACondition(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	go c.Watch(t.Context(), 5*time.Millisecond)
+	edit := func(bytes int64) {
+		config := stateStream(c.cfg).config
+		config.MaxBytes = bytes
+		if _, err := c.js.UpdateStream(within(t, 5*time.Second), config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit(1 << 20)
+	c.waitFor(t, "+stream.mismatch BELFRY")
+	if got := c.conditions.Active()[0].Message; !strings.Contains(got, "max_bytes is 1048576, want unlimited, or at least 256 MiB") {
+		t.Errorf("it says %q", got)
+	}
+	edit(-1)
+	c.waitFor(t, "-stream.mismatch BELFRY")
+}
+
 func TestMismatch(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Replicas: 3}.withDefaults()
