@@ -92,8 +92,6 @@ func clean(findings []finding, strict bool) bool {
 	})
 }
 
-// reconcile looks again while anything differs: the daemon counts at once,
-// and publishes a commit later.
 func (p *publications) reconcile(ctx context.Context, app string, within time.Duration) ([]finding, error) {
 	nc, err := p.connect()
 	if err != nil {
@@ -104,16 +102,25 @@ func (p *publications) reconcile(ctx context.Context, app string, within time.Du
 	if err != nil {
 		return nil, fmt.Errorf("cannot use JetStream: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, within+time.Minute)
-	defer cancel()
-	deadline := time.Now().Add(within)
-	for {
+	return untilClean(ctx, within, func(ctx context.Context) ([]finding, error) {
 		all, err := control.Overviews(ctx, nc)
 		if err != nil {
 			return nil, err
 		}
-		findings, err := p.lookAt(ctx, js, owned(all), app)
-		// A stream that has just lost its leader answers the next time.
+		return p.lookAt(ctx, js, owned(all), app)
+	})
+}
+
+// untilClean looks again while anything differs: the daemon counts at once,
+// and publishes a commit later. It also does where JetStream does not answer
+// in time, for a minute more: a stream that has just lost its leader answers
+// the next time.
+func untilClean(ctx context.Context, within time.Duration, look func(context.Context) ([]finding, error)) ([]finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, within+time.Minute)
+	defer cancel()
+	deadline := time.Now().Add(within)
+	for {
+		findings, err := look(ctx)
 		late := ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded)
 		if !late && (err != nil || clean(findings, false) || time.Now().After(deadline)) {
 			return findings, err

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -59,6 +65,51 @@ func TestReconcileProvesTheAccountAndNamesADifference(t *testing.T) {
 			t.Errorf("reconcile does not say that the first two are gone:\n%s", out)
 		}
 	})
+}
+
+func TestReconcileAsksAgainWhatIsNotAnsweredInTimeOrDiffersStill(t *testing.T) {
+	t.Parallel()
+	silent := fmt.Errorf("cannot read: %w", context.DeadlineExceeded)
+	other := errors.New("no such app")
+	differing, proved := []finding{{Verdict: differs}}, []finding{{Verdict: "proved"}}
+	for name, tt := range map[string]struct {
+		silent, differs int // so often first
+		err             error
+		want            []finding
+		wantErr         error
+		after           time.Duration
+	}{
+		"clean at once":            {want: proved},
+		"silent, then clean":       {silent: 3, want: proved, after: 600 * time.Millisecond},
+		"differs, then clean":      {differs: 2, want: proved, after: 400 * time.Millisecond},
+		"differs to the end":       {differs: 1000, want: differing, after: 10*time.Second + 200*time.Millisecond},
+		"another error":            {err: other, wantErr: other},
+		"silent beyond a minute":   {silent: 1000, wantErr: context.DeadlineExceeded, after: 70 * time.Second},
+		"silent beyond the within": {silent: 100, want: proved, after: 20 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin, looks := time.Now(), 0
+				got, err := untilClean(t.Context(), 10*time.Second, func(context.Context) ([]finding, error) {
+					switch looks++; {
+					case looks <= tt.silent:
+						return nil, silent
+					case looks <= tt.silent+tt.differs:
+						return differing, nil
+					case tt.err != nil:
+						return nil, tt.err
+					}
+					return proved, nil
+				})
+				if !errors.Is(err, tt.wantErr) || !slices.Equal(got, tt.want) {
+					t.Errorf("got %v, %v", got, err)
+				}
+				if took := time.Since(begin); took != tt.after {
+					t.Errorf("it took %s, want %s", took, tt.after)
+				}
+			})
+		})
+	}
 }
 
 func TestTheAccountIsCleanAfterTheDaemonWasKilledAgainAndAgain(t *testing.T) {
