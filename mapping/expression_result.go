@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -79,8 +81,19 @@ func (x *expression) evalText(e *evaluation) (string, error) {
 	return "", fmt.Errorf("the result is %s, not a string or a number", valueWord(v))
 }
 
-// evalStrings gives a list of strings, without empty ones and duplicates.
-func (x *expression) evalStrings(e *evaluation) ([]string, error) {
+// maxUserID bounds a user's id, in bytes. Source: the provider's page on
+// registering users, which allows letters and digits only.
+const maxUserID = 64
+
+// isUserID leaves the alphabet to the provider, but refuses what no id can be.
+func isUserID(s string) bool {
+	return len(s) <= maxUserID && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+}
+
+// evalUsers gives a list of user ids, without empty ones and duplicates. One
+// that cannot be an id fails: the provider would refuse the whole digest.
+func (x *expression) evalUsers(e *evaluation) ([]string, error) {
 	v, err := x.eval(e)
 	if err != nil {
 		return nil, err
@@ -91,10 +104,13 @@ func (x *expression) evalStrings(e *evaluation) ([]string, error) {
 	}
 	var out []string
 	seen := map[string]bool{}
-	for it := list.Iterator(); it.HasNext() == types.True; {
+	for it, n := list.Iterator(), 1; it.HasNext() == types.True; n++ {
 		s, ok := it.Next().(types.String)
 		if !ok {
 			return nil, errors.New("the list has an element that is not a string")
+		}
+		if !isUserID(string(s)) {
+			return nil, fmt.Errorf("element %d of the list cannot be a user id: want letters and digits, at most %d bytes", n, maxUserID)
 		}
 		if id := string(s); id != "" && !seen[id] {
 			seen[id] = true

@@ -161,7 +161,7 @@ func (r *compiledRule) reach(e *evaluation, m *Match) (part string, err error) {
 	if r.users == nil {
 		return "", nil
 	}
-	if m.Users, err = r.users.evalStrings(e); err != nil {
+	if m.Users, err = r.users.evalUsers(e); err != nil {
 		return "users", err
 	}
 	if len(m.Users) == 0 {

@@ -234,10 +234,21 @@ func TestUserAudiencesGatherIDs(t *testing.T) {
 	if diff := cmp.Diff([]string{"u1", "u2"}, d.Matches[0].Users); diff != "" {
 		t.Error(diff)
 	}
-	m := lessonMessage()
-	m.Data = []byte(`{"users":["a",5]}`)
-	if got := failures(app.Map(m)); got != "users: the list has an element that is not a string" {
-		t.Errorf("failures = %q", got)
+	malformed := "users: element 2 of the list cannot be a user id: want letters and digits, at most 64 bytes"
+	for users, want := range map[string]string{
+		`["a", 5]`:        "users: the list has an element that is not a string",
+		`["a", "b c"]`:    malformed, // the provider would refuse all
+		`["a", "b\n"]`:    malformed,
+		`["a", "\u0000"]`: malformed,
+		`["a", "` + strings.Repeat("é", 33) + `"]`: malformed,
+		`["", ""]`: "users: the list of users is empty",
+		`["a", "` + strings.Repeat("b", 64) + `", "c-d_e.f@g"]`: "",
+	} {
+		m := lessonMessage()
+		m.Data = []byte(`{"users":` + users + `}`)
+		if got := failures(app.Map(m)); got != want {
+			t.Errorf("%s: failures = %q, want %q", users, got, want)
+		}
 	}
 }
 
