@@ -23,9 +23,9 @@ type Config struct {
 	Born      func() string                        // a random name for a state that begins, 4 to 8 letters or digits
 	Logger    *slog.Logger
 
-	// Namesake says why an app without a state must not send yet: another name
-	// of the same App Key has sent. Empty: it may. Nil: it always may.
-	Namesake func(ctx context.Context) (string, error)
+	// Namesake says why an app must not send yet: another name of the same App
+	// Key has sent since an instant (zero: ever). Empty: it may. Nil: it always may.
+	Namesake func(ctx context.Context, since time.Time) (string, error)
 
 	Note func(condition string, err error) // a named trouble began (or goes on), or is over with nil
 

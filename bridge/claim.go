@@ -22,11 +22,16 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 		if err != nil {
 			return nil, err
 		}
+		if s.Epoch > 0 { // else begin has asked
+			if err := b.askNamesake(ctx, s, s.Ledger.Seen); err != nil {
+				return nil, err
+			}
+		}
 		s.Epoch++
 		now := time.Now()
 		interrupted := s.Sending
 		s.Recover(app, now)
-		s.adopt(app)
+		b.adopt(s, app, now)
 		s.Seal(app, b.cfg.Replica, now)
 		data, err := codec.Encode(s)
 		if err != nil {
@@ -80,7 +85,8 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 	}
 	s := NewState(b.name, b.cfg.Born())
 	if owner == "" && latest.IsZero() {
-		return s, b.beginAnew(ctx, s)
+		b.log.Info("no state is stored yet, beginning with an empty one")
+		return s, b.askNamesake(ctx, s, time.Time{})
 	}
 	s.Paused = &Pause{Since: time.Now(), Why: "the stored state is lost, and with it what was sent of the quota and what was waiting. " +
 		"Events are read again from where start says: what was sent before the loss may wait again (belfry digests). " + lostTraces(owner, latest)}
@@ -89,24 +95,36 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 	return s, nil
 }
 
-// beginAnew is for an app of which there never was a state. One that was
-// renamed knows nothing of what it has sent under its old name.
-func (b *Bridge) beginAnew(ctx context.Context, s *State) error {
-	why := ""
-	if b.cfg.Namesake != nil {
-		var err error
-		if why, err = b.cfg.Namesake(ctx); err != nil {
-			return fmt.Errorf("cannot look for another name of the app: %w", err)
-		}
-	}
-	if why == "" {
-		b.log.Info("no state is stored yet, beginning with an empty one")
+// askNamesake pauses an app that was renamed, or has its old name again: it
+// knows nothing of what it has sent under the other one since. It is asked with
+// every claim, and what it pauses for is in the state that the claim commits:
+// the next one asks about what was sent later.
+func (b *Bridge) askNamesake(ctx context.Context, s *State, since time.Time) error {
+	if b.cfg.Namesake == nil {
 		return nil
 	}
-	s.Paused = &Pause{Since: time.Now(), Why: why}
-	b.log.Error("the App Key has sent under another name; the app begins anew and is paused", "why", why,
-		"remedy", "give the app its old name again; or record its sends, mute what waits again (belfry digests, belfry mute), then belfry resume --app "+b.name)
+	why, err := b.cfg.Namesake(ctx, since)
+	if err != nil {
+		return fmt.Errorf("cannot look for another name of the app: %w", err)
+	}
+	if why == "" {
+		return nil
+	}
+	s.pause(why, time.Now())
+	b.log.Error("the App Key has sent under another name; the app is paused", "why", why,
+		"remedy", "record its sends, mute what waits again (belfry digests, belfry mute), then belfry resume --app "+b.name)
 	return nil
+}
+
+// adopt takes over the rules in force. With another App Key the app is another
+// one to the provider: its users and its quota are not those of the ledger.
+func (b *Bridge) adopt(s *State, app *mapping.App, now time.Time) {
+	if changed := s.adopt(app); !changed {
+		return
+	}
+	s.pause("its App Key has changed: what it has sent and the quota that it has used were another's, and what was sent with this one is not known here", now)
+	b.log.Error("the App Key has changed; the app is paused", "why", s.Paused.Why,
+		"remedy", "put the old App Key back; or record what was sent with this one (belfry quota spend), see what waits (belfry digests), then belfry resume --app "+b.name)
 }
 
 // lostTraces says what is known of a state that was lost.

@@ -20,7 +20,7 @@ func TestAnAppWhoseKeyHasSentUnderAnotherNameBeginsPaused(t *testing.T) {
 		var trouble atomic.Bool
 		trouble.Store(true)
 		w.startWith(func(c *bridge.Config) {
-			c.Namesake = func(context.Context) (string, error) {
+			c.Namesake = func(context.Context, time.Time) (string, error) {
 				if trouble.Load() {
 					return "", errors.New("no answer")
 				}

@@ -202,11 +202,12 @@ func (s *State) backOff(o Outcome, now time.Time) {
 }
 
 func (s *State) block(o Outcome, now time.Time) {
-	p := Pause{Since: now, Code: o.Code, Why: o.Message}
-	if was := s.Paused; was != nil { // an operator's reason is not over with the provider's
-		p.Since, p.Why = was.Since, fmt.Sprintf("%s; and since %s the provider refuses the app: %s", was.Why, now.UTC().Format("2 Jan 15:04 MST"), o.Message)
+	why := o.Message
+	if s.Paused != nil {
+		why = "the provider refuses the app: " + why
 	}
-	s.Paused = &p
+	s.pause(why, now)
+	s.Paused.Code = o.Code
 	s.NextID++
 	s.report(fmt.Sprintf("%s-%d.blocked", s.Born, s.NextID),
 		Result{State: ResultBlocked, HTTPStatus: o.HTTPStatus, Code: o.Code, Message: o.Message, Attempts: o.Attempts}, now)

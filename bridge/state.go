@@ -47,11 +47,34 @@ type State struct {
 	tight   bool              // key sets were shrunk to save room
 }
 
-// SentWith reports whether anything may have been sent with an app's key. A
-// state of an older build does not say whose it is, and may be anybody's.
-func (s *State) SentWith(app *mapping.App) bool {
+// SentWith reports whether anything may have been sent with an app's key since
+// an instant (zero: ever). A state of an older build does not say whose it is,
+// and may be anybody's.
+func (s *State) SentWith(app *mapping.App, since time.Time) bool {
 	sent := s.Counts.Sent > 0 || s.Sending != nil || len(s.Held) > 0
-	return sent && (s.Key == "" || s.Key == keyHash(app))
+	if !sent || s.OtherKey(app) {
+		return false
+	}
+	latest := s.Ledger.Seen.Add(-quota.KeepAtLeast) // nothing later is forgotten
+	for _, spend := range s.Ledger.Spends {
+		if spend.Origin == quota.Own {
+			latest = later(latest, spend.At)
+		}
+	}
+	return since.IsZero() || latest.After(since)
+}
+
+// OtherKey reports whether the state is known to be another App Key's.
+func (s *State) OtherKey(app *mapping.App) bool { return s.Key != "" && s.Key != keyHash(app) }
+
+// pause keeps the reason of one that there is: it is not over with another's.
+func (s *State) pause(why string, now time.Time) {
+	p := Pause{Since: now, Why: why}
+	if was := s.Paused; was != nil {
+		p.Since, p.Code = was.Since, was.Code
+		p.Why = fmt.Sprintf("%s; and since %s: %s", was.Why, now.UTC().Format("2 Jan 15:04 MST"), why)
+	}
+	s.Paused = &p
 }
 
 func keyHash(app *mapping.App) string {

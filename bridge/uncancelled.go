@@ -33,10 +33,12 @@ func hasRule(app *mapping.App, name string) bool {
 }
 
 // adopt notes what the rules in force are, and forgets the failures of those
-// that are gone.
-func (s *State) adopt(app *mapping.App) {
+// that are gone. It reports whether the App Key is another than before.
+func (s *State) adopt(app *mapping.App) (changed bool) {
+	changed = s.OtherKey(app)
 	s.Key = keyHash(app)
 	maps.DeleteFunc(s.Failed, func(rule string, _ int) bool { return !hasRule(app, rule) })
+	return changed
 }
 
 func (t *tenure) warnOfUncancelled(was *mapping.App) {

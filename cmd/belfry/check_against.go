@@ -60,6 +60,7 @@ type live struct {
 	status bridge.Status
 	state  func() *bridge.State // a copy; nil where none could be read
 	unread error                // why
+	idle   bool                 // nobody runs it, and there is a state of it
 }
 
 // compare says what a reload would do to the running daemon.
@@ -119,6 +120,14 @@ func (o *checkOptions) liveApps(ctx context.Context, std stdio, rules *mapping.R
 		l.state, l.unread = stateOf(ctx, nc, o.stateStream, s.App)
 		apps[s.App] = l
 	}
+	for name := range rules.Apps {
+		if _, runs := apps[name]; runs {
+			continue
+		}
+		if state, err := stateOf(ctx, nc, o.stateStream, name); err == nil {
+			apps[name] = live{idle: true, state: state}
+		}
+	}
 	js, err := clientOf(nc, o.stateStream)
 	if err != nil {
 		return nil, nil, err
@@ -155,8 +164,12 @@ func impactsOf(was, rules *mapping.RuleSet, apps map[string]live, now time.Time)
 	out := []impact{}
 	for _, name := range sortedKeys(rules.Apps) {
 		l, runs := apps[name]
-		if !runs {
-			out = append(out, impact{App: name, Change: "added", Digests: []digestImpact{}})
+		if !runs || l.idle {
+			i := impact{App: name, Change: "added", Digests: []digestImpact{}}
+			if l.idle {
+				i.Changes = append([]string{"the stream has a state of it, and it goes on from there"}, keyChange(rules.Apps[name], l.state())...)
+			}
+			out = append(out, i)
 			continue
 		}
 		var old *mapping.App
@@ -177,19 +190,28 @@ func impactsOf(was, rules *mapping.RuleSet, apps map[string]live, now time.Time)
 // under one of their names: one that they add, or, where nobody runs it any
 // more, any of them.
 func withUnnamed(impacts []impact, rules *mapping.RuleSet, left []unnamed) []impact {
-	var added []string
+	var added, back []string
 	at := map[string]int{}
 	for n, i := range impacts {
 		at[i.App] = n
-		if i.Change == "added" {
+		switch {
+		case i.Change != "added":
+		case len(i.Changes) > 0: // it has a state
+			back = append(back, i.App)
+		default:
 			added = append(added, i.App)
 		}
 	}
 	for _, u := range left {
 		n, runs := at[u.app]
 		switch {
-		case runs && len(added) > 0:
-			impacts[n].Changes = append(impacts[n].Changes, u.renamed(added))
+		case runs && len(added)+len(back) > 0:
+			if len(added) > 0 {
+				impacts[n].Changes = append(impacts[n].Changes, u.renamed(added))
+			}
+			for _, name := range back {
+				impacts[n].Changes = append(impacts[n].Changes, fmt.Sprintf("if %s goes on as %s, %s", u.app, name, u.returned(name)))
+			}
 		case !runs && len(u.sends) > 0:
 			impacts = append(impacts, impact{App: u.app, Change: "unnamed", Digests: []digestImpact{}, Changes: []string{
 				"the stream has its state, and nobody runs it: " + u.renamed(sortedKeys(rules.Apps)),
@@ -206,6 +228,14 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// keyChange says what another App Key means. The state may be nil.
+func keyChange(app *mapping.App, s *bridge.State) []string {
+	if s == nil || !s.OtherKey(app) {
+		return nil
+	}
+	return []string{"its App Key is another one: it is paused until belfry resume, since nobody here knows what was sent with that"}
 }
 
 func removed(l live) impact {
@@ -256,6 +286,7 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 			i.Changes = append(i.Changes, fmt.Sprintf("in doubt, %s (%s): if it was not sent, %s", b.ID, b.Name(), why))
 		}
 	}
+	i.Changes = append(i.Changes, keyChange(app, waits)...)
 	i.Changes = append(i.Changes, quotaChanges(app, l)...)
 	i.Changes = append(i.Changes, ruleChanges(old, app, waits)...)
 	if old == nil && len(l.status.Digests) > 0 {

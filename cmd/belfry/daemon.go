@@ -295,7 +295,7 @@ func (d *daemon) begin(ctx context.Context, rules bridge.Rules, strict bool) (*r
 		Store: d.js.Store(name), Lease: d.leases.Lease(name), Source: d.js.Source(name), Publisher: d.js.Publisher(),
 		Strict: strict, Provider: d.provider, Born: func() string { return randomName(6) }, Logger: d.log,
 		Note:     func(condition string, err error) { d.note(condition, name, err) },
-		Namesake: func(ctx context.Context) (string, error) { return d.namesake(ctx, rules.App) },
+		Namesake: func(ctx context.Context, since time.Time) (string, error) { return d.namesake(ctx, name, since) },
 	}))
 	if err != nil {
 		return nil, err

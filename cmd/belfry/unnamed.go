@@ -136,12 +136,27 @@ func (u *unnamed) renamed(names []string) string {
 		return fmt.Sprintf("if %s goes on as %s, that one begins anew: with an empty quota ledger, and it reads events from where start says, also those that %[1]s has sent already",
 			u.app, strings.Join(names, " or "))
 	}
+	return fmt.Sprintf("a renamed app begins anew, and reads events from where start says, also those that were sent already; if %s goes on as %s, %s",
+		u.app, strings.Join(names, " or "), u.tell(names))
+}
+
+// returned says the same of an app that has its old name again.
+func (u *unnamed) returned(name string) string {
+	text := fmt.Sprintf("%s goes on from where it was left, and reads again what %s has sent since", name, u.app)
+	if len(u.sends) > 0 {
+		text += "; " + u.tell([]string{name})
+	}
+	return text
+}
+
+// tell is how one of the names learns of the sends.
+func (u *unnamed) tell(names []string) string {
 	name := names[0]
 	if len(names) > 1 {
 		name = "NAME"
 	}
-	text := fmt.Sprintf("a renamed app begins anew, and reads events from where start says, also those that were sent already; if %s goes on as %s, tell it of the %s: belfry quota spend --app %s --why renamed",
-		u.app, strings.Join(names, " or "), plural(len(u.sends), "send that still counts", "sends that still count"), name)
+	text := fmt.Sprintf("tell it of the %s: belfry quota spend --app %s --why renamed",
+		plural(len(u.sends), "send that still counts", "sends that still count"), name)
 	for i, s := range u.sends[:min(len(u.sends), unnamedShown)] {
 		if i > 0 {
 			text += ", and again with"
@@ -154,37 +169,42 @@ func (u *unnamed) renamed(names []string) string {
 	return text
 }
 
-// namesake says why an app that begins without a state must not send yet: it
-// has sent under another name. What the rules name, too, is another app.
-func (d *daemon) namesake(ctx context.Context, app *mapping.App) (string, error) {
-	if d.opts.dryRun {
+// namesake says why an app must not send yet: it has sent under another name
+// since an instant (zero: ever, it begins without a state). What the rules
+// name, too, is another app.
+func (d *daemon) namesake(ctx context.Context, name string, since time.Time) (string, error) {
+	rs := d.rulesFile.current()
+	app := rs.Apps[name]
+	if d.opts.dryRun || app == nil {
 		return "", nil
 	}
-	rs := d.rulesFile.current()
 	names, err := unnamedApps(ctx, d.js, rs)
 	if err != nil {
 		return "", err
 	}
-	for _, name := range names {
-		s, err := readState(ctx, d.js, name)
+	for _, other := range names {
+		s, err := readState(ctx, d.js, other)
 		if err != nil {
 			return "", err
 		}
-		if s == nil || !s.SentWith(app) {
+		if s == nil || !s.SentWith(app, since) {
 			continue
 		}
-		u := unnamedOf(name, s, rs, nil, time.Now())
-		if s.Key != "" {
-			return fmt.Sprintf("the stream %s has the state of %s, which has the same App Key and has sent; %s",
-				d.opts.stateStream, name, u.renamed([]string{app.Name})), nil
+		u := unnamedOf(other, s, rs, nil, time.Now())
+		loses := u.renamed([]string{name})
+		if !since.IsZero() {
+			loses = u.returned(name)
 		}
-		runs, err := d.js.Runs(ctx, name)
+		if s.Key != "" {
+			return fmt.Sprintf("the stream %s has the state of %s, which has the same App Key and has sent; %s", d.opts.stateStream, other, loses), nil
+		}
+		runs, err := d.js.Runs(ctx, other)
 		if err != nil {
 			return "", err
 		}
 		if !runs && len(u.sends) > 0 { // of an older build, which did not say whose key it is
 			return fmt.Sprintf("the stream %s has the state of %s, which the rules do not name and which may have the same App Key; %s",
-				d.opts.stateStream, name, u.renamed([]string{app.Name})), nil
+				d.opts.stateStream, other, loses), nil
 		}
 	}
 	return "", nil

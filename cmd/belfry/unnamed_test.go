@@ -148,4 +148,30 @@ func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
 	if want := "app campus: unnamed"; code != exitOK || !strings.Contains(out, want) {
 		t.Errorf("check --against: exit %d, want %q in\n%s%s", code, want, out, errs)
 	}
+
+	// The other way round it is the same: the old name has not sent what the new one has.
+	lesson(t, js, 8, "Music", 30)
+	eventually(t, "both lessons wait", func() bool { return overviewOf(t, page).Waiting == 2 })
+	if code, out, errs := cli(t, "resume", "--app", "annex", "--nats", url); code != exitOK {
+		t.Fatalf("resume: exit %d\n%s%s", code, out, errs)
+	}
+	eventually(t, "the new name sends", func() bool { return overviewOf(t, page).Counts.Broadcasts == 1 })
+	old := writeFile(t, "rules.yaml", e2eRules)
+	code, out, errs = cli(t, "check", old, "--against", url)
+	if want := "if annex goes on as campus, campus goes on from where it was left, and reads again what annex has sent since; tell it of the "; code != exitOK || !strings.Contains(out, want) ||
+		!strings.Contains(out, "the stream has a state of it, and it goes on from there") {
+		t.Errorf("check --against: exit %d, want %q in\n%s%s", code, want, out, errs)
+	}
+	sent := len(provider.Broadcasts())
+	if err := os.WriteFile(rules, []byte(e2eRules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the old name waits for its operator", func() bool {
+		s := overviewOf(t, page)
+		return s.App == "campus" && s.Paused != nil && strings.Contains(s.Paused.Why, "the state of annex, which has the same App Key") &&
+			strings.Contains(s.Paused.Why, "belfry quota spend --app campus") && s.Waiting == 1 && s.CaughtUp
+	})
+	if n := len(provider.Broadcasts()); n != sent {
+		t.Errorf("%d broadcasts were sent, want %d", n, sent)
+	}
 }

@@ -33,8 +33,9 @@ type Ledger struct {
 }
 
 const (
-	keepAtLeast = 50 * time.Hour // a reload may bring a longer window
-	keepSpare   = 128            // spends kept beyond the largest maximum
+	// KeepAtLeast is how long spends are kept at least: a reload may bring a longer window.
+	KeepAtLeast = 50 * time.Hour
+	keepSpare   = 128 // spends kept beyond the largest maximum
 )
 
 // Charge records one send of ours. Charging an id again moves nothing.
@@ -140,7 +141,7 @@ func (l *Ledger) Trust(now time.Time) {
 func (l *Ledger) Prune(now time.Time, limits Limits) {
 	l.date(now)
 	l.see(now)
-	most, reach := 0, keepAtLeast
+	most, reach := 0, KeepAtLeast
 	for _, w := range limits.Windows {
 		most = max(most, w.Max)
 		reach = max(reach, w.reach(limits.Guard))

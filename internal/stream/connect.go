@@ -54,10 +54,6 @@ func Connect(o Options) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(o.URL, opts...)
 	if err != nil {
-		var malformed *url.Error // its text has the URL, with the password
-		if errors.As(err, &malformed) {
-			err = malformed.Err
-		}
 		return nil, fmt.Errorf("cannot connect to %s: %w: %w", RedactURLs(o.URL), err, ErrPermanent)
 	}
 	if !nc.IsConnected() {
@@ -99,10 +95,15 @@ func (o Options) withDefaults() Options {
 
 func (o Options) natsOptions() ([]nats.Option, error) {
 	for raw := range strings.SplitSeq(o.URL, ",") {
-		scheme, _, found := strings.Cut(strings.TrimSpace(raw), "://")
+		raw = strings.TrimSpace(raw)
+		if !wellFormed(raw) { // what says why quotes the password, whole or in part
+			return nil, fmt.Errorf("cannot read the NATS address %s: write characters such as %% / # ? and spaces in a user or password as %%25 %%2F %%23 %%3F %%20: %w",
+				RedactURLs(raw), ErrPermanent)
+		}
+		scheme, _, found := strings.Cut(raw, "://")
 		if found && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, strings.ToLower(scheme)) {
 			return nil, fmt.Errorf("%s is not the address of a NATS server: want nats://, tls://, ws:// or wss://, as in nats://host:4222: %w",
-				RedactURLs(strings.TrimSpace(raw)), ErrPermanent)
+				RedactURLs(raw), ErrPermanent)
 		}
 	}
 	opts := []nats.Option{
@@ -123,6 +124,16 @@ func (o Options) natsOptions() ([]nats.Option, error) {
 	}
 	secrets, err := o.credentials()
 	return append(opts, secrets...), err
+}
+
+// wellFormed reports whether the user, the password and the host of an address
+// can be told apart.
+func wellFormed(address string) bool {
+	if !strings.Contains(address, "://") {
+		address = "nats://" + address
+	}
+	u, err := url.Parse(address)
+	return err == nil && (u.User != nil || !strings.Contains(address, "@"))
 }
 
 func (o Options) credentials() ([]nats.Option, error) {

@@ -75,16 +75,24 @@ func TestOptionsThatCanNeverWorkArePermanent(t *testing.T) {
 		"a URL of something else":        {URL: "nats://127.0.0.1:1,http://user:hunter2@127.0.0.1:4222"},
 		"a URL that is none":             {URL: "nats://bad url:x"},
 		"a URL with a secret, not shown": {URL: "nats://user:hunter2@bad host:x"},
+		"a password with a percent sign": {URL: "nats://user:hunt%er2@host"},
+		"a password with a slash":        {URL: "user:hunt/er2@host:4222"},
+		"a password like a port":         {URL: "nats://hunter:12/34@127.0.0.1:4222"},
+		"a password with a hash":         {URL: "nats://a:1,nats://user:hunt#er2@host"},
+		"a password with a mark":         {URL: "nats://user:hunt?er2@host"},
+		"a password with a space":        {URL: "nats://user:hunt er2@host"},
 	} {
-		nc, err := Connect(o)
-		if !errors.Is(err, ErrPermanent) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if err != nil && strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: the error tells the password: %v", name, err)
-		}
-		if nc != nil {
-			nc.Close()
+		for connects, connect := range map[string]func(Options) (*nats.Conn, error){"Connect": Connect, "Dial": Dial} {
+			nc, err := connect(o)
+			if !errors.Is(err, ErrPermanent) && (connects == "Connect" || err == nil) {
+				t.Errorf("%s, %s: %v", connects, name, err)
+			}
+			if err != nil && (strings.Contains(err.Error(), "hunt") || strings.Contains(err.Error(), "er2")) {
+				t.Errorf("%s, %s: the error tells the password: %v", connects, name, err)
+			}
+			if nc != nil {
+				nc.Close()
+			}
 		}
 	}
 }
