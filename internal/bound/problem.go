@@ -1,7 +1,6 @@
 package bound
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -38,6 +37,9 @@ type Problem struct {
 	// Closed says that a digest may not be sent at any instant of a stretch;
 	// nil: it may always be.
 	Closed func(digest int, from, to time.Time) bool
+	// Shut says that the schedule which is reached must not send a digest at an
+	// instant: always then, and perhaps more often; nil: as Closed says.
+	Shut   func(digest int, at time.Time) bool
 	Step   time.Duration // a rolling window begins with every step; 0: chosen by the length of the history
 	Grid   time.Duration // of arrivals, a whole part of a step; 0: chosen by how many there are
 	Rounds int           // of improving the prices; 0: enough
@@ -65,12 +67,24 @@ type series struct {
 }
 
 const (
-	finest   = time.Minute // grid
-	manyFits = 5_000_000   // pairs of an item and a moment at which it is worth something, for which the grid is made coarser
+	finest = time.Minute // grid
+	// With more of them, the grid is made coarser: buckets in which items are
+	// worth something, counted for each item, and values of gains.
+	manyFits  = 5_000_000
+	manyCells = 10_000_000
 )
 
 // cut prepares the digests. The steps divide the time into n.
 func (p *Problem) cut() (all []series, n int) {
+	all, n = p.divide()
+	for d := range all {
+		p.fill(&all[d], d)
+	}
+	return all, n
+}
+
+// divide sorts the items by digests, and chooses the steps and the grid.
+func (p *Problem) divide() (all []series, n int) {
 	if p.Step == 0 {
 		switch days := p.To.Sub(p.From).Hours() / 24; {
 		case days <= 35:
@@ -98,29 +112,57 @@ func (p *Problem) cut() (all []series, n int) {
 		s := &all[p.Arrivals[i].Digest]
 		s.items = append(s.items, &p.Arrivals[i])
 	}
+	for d := range all {
+		slices.SortStableFunc(all[d].items, func(a, b *Arrival) int { return a.At.Compare(b.At) })
+	}
 	if p.Grid == 0 {
 		p.Grid = p.chosen(all)
-	}
-	for d := range all {
-		p.fill(&all[d], d, n)
 	}
 	return all, n
 }
 
-// chosen is the finest grid that does not take too long.
+// chosen is the finest grid that does not take too long, or too much room.
 func (p *Problem) chosen(all []series) time.Duration {
-	var lives time.Duration
-	for d := range all {
-		for _, a := range all[d].items {
-			lives += a.Expires.Sub(a.At)
-		}
-	}
 	for _, grid := range []time.Duration{finest, 2 * finest, 5 * finest} {
-		if p.Step%grid == 0 && lives/grid <= manyFits {
+		if p.Step%grid != 0 {
+			continue
+		}
+		fits, cells := 0.0, 0
+		for d := range all {
+			for _, a := range all[d].items {
+				fits += float64(a.Expires.Sub(a.At)) / float64(grid)
+			}
+			if fits < manyFits {
+				cells += p.cells(&all[d], grid)
+			}
+		}
+		if fits <= manyFits && cells <= manyCells {
 			return grid
 		}
 	}
 	return p.Step
+}
+
+// cells is how many values a digest's gains have on a grid.
+func (p *Problem) cells(s *series, grid time.Duration) (n int) {
+	on := *p
+	on.Grid = grid
+	oldest, came := 0, 0 // the first item that is alive, and its moment
+	at := on.moments(s)
+	for m, b := range at {
+		now := on.start(b)
+		for oldest < len(s.items) && !now.Before(s.items[oldest].Expires) {
+			oldest++
+		}
+		if oldest == len(s.items) {
+			break
+		}
+		for at[came] < on.index(s.items[oldest].At, grid) {
+			came++
+		}
+		n += max(1, m-came+1)
+	}
+	return n
 }
 
 // steps is how many buckets of the grid a step has.
@@ -132,20 +174,24 @@ func (p *Problem) start(bucket int) time.Time { return p.From.Add(time.Duration(
 func (p *Problem) index(at time.Time, length time.Duration) int { return int(at.Sub(p.From) / length) }
 
 // fill works out what a send at every moment earns of each moment before it.
-func (p *Problem) fill(s *series, digest, n int) {
-	s.mark(p, n)
+func (p *Problem) fill(s *series, digest int) {
+	s.bucket = p.moments(s)
+	s.date(p)
 	moments := len(s.bucket)
 	s.first, s.gain = make([]int, moments), make([][]float64, moments)
 	s.closed, s.shut = make([]bool, moments), make([]bool, moments)
 	for m := range moments {
 		s.first[m] = m
 		if p.Closed != nil {
-			end := p.start(n * p.steps())
-			if m+1 < moments {
+			end := p.start((s.bucket[m]/p.steps() + 1) * p.steps())
+			if m+1 < moments && p.start(s.bucket[m+1]).Before(end) {
 				end = p.start(s.bucket[m+1])
 			}
 			s.closed[m] = p.Closed(digest, p.start(s.bucket[m]), end)
 			s.shut[m] = p.Closed(digest, s.at[m], s.at[m])
+		}
+		if p.Shut != nil {
+			s.shut[m] = p.Shut(digest, s.at[m])
 		}
 	}
 	each := func(do func(a *Arrival, came, m int)) {
@@ -174,20 +220,29 @@ func (p *Problem) fill(s *series, digest, n int) {
 	}
 }
 
-// mark lists the moments.
-func (s *series) mark(p *Problem, n int) {
+// moments lists the buckets in which an item of a digest arrives, or a step
+// begins while one is worth something.
+func (p *Problem) moments(s *series) (out []int) {
+	next := 0 // step
+	for _, a := range s.items {
+		out = append(out, p.index(a.At, p.Grid))
+		end := a.Expires.Add(-1)
+		for next = max(next, p.index(a.At, p.Step)); !p.start(next * p.steps()).After(end); next++ {
+			out = append(out, next*p.steps())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// date finds the best instant of every moment.
+func (s *series) date(p *Problem) {
 	latest := map[int]time.Time{}
 	for _, a := range s.items {
 		if b := p.index(a.At, p.Grid); a.At.After(latest[b]) {
 			latest[b] = a.At
 		}
 	}
-	for step := range n {
-		s.bucket = append(s.bucket, step*p.steps())
-	}
-	s.bucket = slices.AppendSeq(s.bucket, maps.Keys(latest))
-	slices.Sort(s.bucket)
-	s.bucket = slices.Compact(s.bucket)
 	for _, b := range s.bucket {
 		at, news := latest[b]
 		if !news {

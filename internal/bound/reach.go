@@ -40,7 +40,7 @@ func (d *dual) schedule() *scheduler {
 		}
 		s.limits = append(s.limits, runs)
 	}
-	s.fill(0, n, 0, 1)
+	s.begin()
 	best := s.total()
 	for tries := 0; s.left > 0 && tries < fruitless; tries++ {
 		kept := make([][]int, len(s.sends))
@@ -64,6 +64,27 @@ func (d *dual) schedule() *scheduler {
 		}
 	}
 	return s
+}
+
+// begin fills the whole time up: at once, or, where that would take too long,
+// stretch by stretch.
+func (s *scheduler) begin() {
+	moments, sends := 0, s.n
+	for i := range s.d.all {
+		moments += len(s.d.all[i].bucket)
+	}
+	for i, runs := range s.limits {
+		sends = min(sends, s.d.p.Limits.Windows[i].Max*(1+s.n/max(1, runs[0].to-runs[0].from)))
+	}
+	length := s.n
+	if moments*sends > effort/2 {
+		length = max(1, s.reach)
+	}
+	for from := 0; from < s.n; from += length {
+		s.left = effort // all of it is for what follows
+		s.fill(from, from+length, 0, 1)
+	}
+	s.left = effort
 }
 
 // dice are thrown alike every time: the same problem gives the same result.

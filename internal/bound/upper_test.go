@@ -179,3 +179,48 @@ func TestADigestThatIsNeverOpenIsWorthNothing(t *testing.T) {
 		t.Errorf("the bound is %v, want 0", got)
 	}
 }
+
+// A fine grid is for histories that it does not overwhelm.
+func TestTheGridIsCoarseWhereAFineOneWouldTakeTooMuch(t *testing.T) {
+	problem := func(items int, life time.Duration, more ...Arrival) Problem {
+		p := Problem{From: monday, To: monday.AddDate(0, 0, 30), Arrivals: more}
+		for i := range items {
+			at := monday.Add(time.Duration(i) * (30 * 24 * time.Hour / time.Duration(items)))
+			p.Arrivals = append(p.Arrivals, Arrival{At: at, Ready: at, Expires: at.Add(life), Worth: 1})
+		}
+		return p
+	}
+	forever := Arrival{At: monday, Ready: monday, Expires: monday.AddDate(0, 0, 30), Worth: 1}
+	for name, c := range map[string]struct {
+		p    Problem
+		want time.Duration
+	}{
+		"a quiet month":               {problem(1000, 6*time.Hour), time.Minute},
+		"a flood":                     {problem(16_000, 24*time.Hour), 5 * time.Minute},
+		"many that live long":         {problem(20_000, 7*24*time.Hour), 10 * time.Minute},
+		"more than an int64 can hold": {problem(200_000, 48*time.Hour), 10 * time.Minute},
+		"one that lives all the time": {problem(20_000, time.Hour, forever), 10 * time.Minute},
+	} {
+		c.p.divide()
+		if c.p.Grid != c.want {
+			t.Errorf("%s: the grid is %s, want %s", name, c.p.Grid, c.want)
+		}
+	}
+}
+
+func TestAScheduleIsFoundForALongHistory(t *testing.T) {
+	p := Problem{From: monday, To: monday.AddDate(1, 0, 0), Limits: quota.Limits{Windows: []quota.Window{{Max: 3, Rolling: 25 * time.Hour}}}, Rounds: 5}
+	for i := range 20_000 {
+		at := monday.Add(time.Duration(i) * (365 * 24 * time.Hour / 20_000))
+		p.Arrivals = append(p.Arrivals, Arrival{Digest: i % 5, At: at, Ready: at, Expires: at.Add(4 * time.Hour), Worth: 1})
+	}
+	all, n := p.cut()
+	s := (&dual{p: &p, all: all, n: n}).schedule()
+	sends := 0
+	for i := range all {
+		sends += len(s.sends[i])
+	}
+	if want := 3 * 365 * 4 / 5; sends < want {
+		t.Errorf("it has %d sends, want %d at least", sends, want)
+	}
+}

@@ -176,25 +176,31 @@ func (t *tally) problem(app *mapping.App, from, to time.Time) bound.Problem {
 		if !t.counts(o) {
 			continue
 		}
-		i, ok := index[o.place]
+		at := o.place
+		if all := (place{at.audience, at.template, ""}); t.joined[all] {
+			at = all // one send can carry what several groups have
+		}
+		i, ok := index[at]
 		if !ok {
 			i = len(index)
-			index[o.place] = i
-			places = append(places, o.place)
+			index[at] = i
+			places = append(places, at)
 		}
 		urgent[i] = urgent[i] || o.priority == mapping.Urgent
-		a := bound.Arrival{Digest: i, At: o.arrived, Ready: o.ready, Expires: o.expires, Worth: t.worth[o.priority]}
-		if o.came == Replaced || o.came == Cancelled {
-			a.Gone = o.ended
-		}
-		p.Arrivals = append(p.Arrivals, a)
+		p.Arrivals = append(p.Arrivals, bound.Arrival{
+			Digest: i, At: o.arrived, Ready: o.ready, Expires: o.expires, Gone: o.gone, Worth: t.worth[o.priority],
+		})
+	}
+	quiet := func(digest int, top mapping.Priority, from, to time.Time) bool {
+		return bridge.QuietThrough(app.Audiences[places[digest].audience], top, from, to)
 	}
 	p.Closed = func(digest int, from, to time.Time) bool {
 		top := mapping.High
-		if urgent[digest] {
+		if urgent[digest] { // at some time
 			top = mapping.Urgent
 		}
-		return bridge.QuietThrough(app.Audiences[places[digest].audience], top, from, to)
+		return quiet(digest, top, from, to)
 	}
+	p.Shut = func(digest int, at time.Time) bool { return quiet(digest, mapping.High, at, at) }
 	return p
 }

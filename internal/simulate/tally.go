@@ -32,7 +32,8 @@ type tracked struct {
 	expires  time.Time
 	came     string
 	ended    time.Time
-	by       int // broadcast, when delivered
+	by       int       // broadcast, when delivered
+	gone     time.Time // replaced or cancelled unless sent before; zero: never
 }
 
 // tally follows every item beside the fold, which need not keep them all.
@@ -41,11 +42,13 @@ type tally struct {
 	since   time.Time // what arrived before only taught the planner
 	items   []*tracked
 	pending map[place][]*tracked
+	keyed   map[string][]*tracked // by key: the latest items, also those that are delivered
+	joined  map[place]bool        // of which groups had no room for digests of their own
 	sent    []Broadcast
 }
 
 func newTally(worth map[mapping.Priority]float64) *tally {
-	return &tally{worth: worth, pending: map[place][]*tracked{}}
+	return &tally{worth: worth, pending: map[place][]*tracked{}, keyed: map[string][]*tracked{}, joined: map[place]bool{}}
 }
 
 // counts reports whether an item counts for the score.
@@ -69,10 +72,26 @@ func (t *tally) decided(m *mapping.Message, d *mapping.Decision) {
 		}
 		t.items = append(t.items, item)
 		t.pending[p] = append(t.pending[p], item)
+		t.goes(it.Key, m.Time, func(o *tracked) bool { return o.place == p })
+		t.keyed[it.Key] = append(t.keyed[it.Key], item)
 	}
 }
 
+// goes notes from when on items of a key can no longer be sent by anybody.
+func (t *tally) goes(key string, now time.Time, is func(*tracked) bool) {
+	t.keyed[key] = slices.DeleteFunc(t.keyed[key], func(o *tracked) bool {
+		if !is(o) {
+			return false
+		}
+		o.gone = now
+		return true
+	})
+}
+
 func (t *tally) cancel(match *mapping.Match, now time.Time) {
+	t.goes(match.Item.Key, now, func(o *tracked) bool {
+		return (match.Audience == "" || o.place.audience == match.Audience) && slices.Contains(match.Cancels, o.rule)
+	})
 	for p := range t.pending {
 		if match.Audience != "" && p.audience != match.Audience {
 			continue
@@ -143,7 +162,11 @@ func (t *tally) overflowed(d *bridge.Digest, now time.Time) (items []*tracked) {
 	for p := range t.pending {
 		if p.audience == d.Audience && p.template == d.Template && p.group != "" {
 			ids := d.EventIDs(1 << 20)
-			items = append(items, t.end(p, now, Delivered, func(o *tracked) bool { return slices.Contains(ids, o.event) })...)
+			joined := t.end(p, now, Delivered, func(o *tracked) bool { return slices.Contains(ids, o.event) })
+			if len(joined) > 0 {
+				t.joined[place{p.audience, p.template, ""}] = true
+			}
+			items = append(items, joined...)
 		}
 	}
 	slices.SortFunc(items, func(a, b *tracked) int { return a.arrived.Compare(b.arrived) })

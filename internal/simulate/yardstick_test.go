@@ -1,0 +1,78 @@
+package simulate
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// What is told of the best schedule has to be possible.
+
+const shared = `version: 1
+apps:
+  town: {app_key: key, app_secret: secret-of-the-town, base_urls: ["https://provider.example.com"], sender: town, packages: [com.example.town],
+    quota: {per_hour: 2, per_day: 3, timezone: UTC}}
+audiences:
+  all: {app: town, package: com.example.town, timezone: UTC, quiet_hours: "22:00-07:00"}
+templates:
+  news: {gather: {at_most: 15m}, expires_after: 2h, %s
+    message: {type: "RC:TxtMsg", content: {content: "{{ .Count }}"}}, notification: {title: News, alert: "{{ .Count }}"}}
+rules:
+  - {name: news, on: town.news, audience: all, template: news, item: "{{ .id }}"}
+  - {name: alarm, on: town.alarm, audience: all, template: news, item: "{{ .id }}", priority: urgent}
+`
+
+func sharedTown(t *testing.T, more string) *mapping.RuleSet {
+	t.Helper()
+	rules, problems := mapping.Compile("town.yaml", fmt.Appendf(nil, shared, more), mapping.Options{})
+	if rules == nil {
+		t.Fatal(problems)
+	}
+	return rules
+}
+
+func TestTheBestScheduleKeepsQuietHours(t *testing.T) {
+	t.Parallel()
+	var d diary
+	for i := range 20 { // they expire unsent, whatever is done
+		d.add(monday.Add(23*hour+time.Duration(i)*time.Second), "town.news", fmt.Sprint(i))
+	}
+	d.add(monday.Add(12*hour), "town.alarm", "fire")
+	r := lived(t, sharedTown(t, ""), d, 0)
+	if r.Earned != 30 || r.Reached != 30 {
+		t.Errorf("earned %v, reached %v: want the 30 of the urgent item", r.Earned, r.Reached)
+	}
+}
+
+func TestTheBestScheduleDoesNotCountNewsBesideWhatReplacedThem(t *testing.T) {
+	t.Parallel()
+	news := kind{"students", "news", "normal", "15m", "12h", ""}
+	var d diary
+	d.add(monday.Add(8*hour), news.subject(), "7")
+	d.add(monday.Add(9*hour), news.subject(), "7")
+	r := lived(t, smallTown(t, "per_hour: 1, per_day: 1, timezone: UTC, policy: asap", news), d, 0)
+	if r.Bound > 3.001 || r.Reached > 3.001 || r.Score > 1 {
+		t.Errorf("bound %v, reached %v, score %v: one send carries one of the two at most", r.Bound, r.Reached, r.Score)
+	}
+	var c diary
+	c.add(monday.Add(8*hour), news.subject(), "7")
+	c.add(monday.Add(8*hour+20*time.Minute), "not."+news.subject(), "7")
+	c.add(monday.Add(9*hour), news.subject(), "8")
+	r = lived(t, smallTown(t, "per_hour: 1, per_day: 1, timezone: UTC, policy: asap", news), c, 0)
+	if r.Bound > 3.001 {
+		t.Errorf("bound %v: what was cancelled after its send can't wait for the other", r.Bound)
+	}
+}
+
+func TestGroupsThatShareADigestForWantOfRoomShareItsSend(t *testing.T) {
+	t.Parallel()
+	var d diary
+	for i := range 300 {
+		d.add(monday.Add(8*hour+time.Duration(i)*time.Second), "town.news", fmt.Sprint(i))
+	}
+	if r := lived(t, sharedTown(t, "group_by: event.data.id,"), d, 0); r.Score > 1 || r.Score < 0.5 {
+		t.Errorf("earned %v of %v: score %v", r.Earned, r.Bound, r.Score)
+	}
+}
