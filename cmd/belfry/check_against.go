@@ -90,7 +90,7 @@ func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env fu
 	if err != nil {
 		return err
 	}
-	impacts := withUnnamed(impactsOf(was, c.rules, apps, time.Now()), c.rules, left)
+	impacts := withUnnamed(impactsOf(was, c.rules, apps, time.Now()), left)
 	if o.format == "json" {
 		return printJSON(std.out, map[string]any{"problems": append(mapping.Problems{}, c.problems...), "reload": impacts})
 	}
@@ -189,7 +189,7 @@ func impactsOf(was, rules *mapping.RuleSet, apps map[string]live, now time.Time)
 // withUnnamed says what is lost if an app that the rules do not name goes on
 // under one of their names: one that they add, or, where nobody runs it any
 // more, any of them.
-func withUnnamed(impacts []impact, rules *mapping.RuleSet, left []unnamed) []impact {
+func withUnnamed(impacts []impact, left []unnamed) []impact {
 	var added, back []string
 	at := map[string]int{}
 	for n, i := range impacts {
@@ -205,16 +205,16 @@ func withUnnamed(impacts []impact, rules *mapping.RuleSet, left []unnamed) []imp
 	for _, u := range left {
 		n, runs := at[u.app]
 		switch {
-		case runs && len(added)+len(back) > 0:
-			if len(added) > 0 {
-				impacts[n].Changes = append(impacts[n].Changes, u.renamed(added))
+		case runs:
+			if same := u.among(added); len(same) > 0 {
+				impacts[n].Changes = append(impacts[n].Changes, u.renamed(same))
 			}
-			for _, name := range back {
+			for _, name := range u.among(back) {
 				impacts[n].Changes = append(impacts[n].Changes, fmt.Sprintf("if %s goes on as %s, %s", u.app, name, u.returned(name)))
 			}
-		case !runs && len(u.sends) > 0:
+		case len(u.sends)+u.waiting+u.doubts > 0 && len(u.names) > 0:
 			impacts = append(impacts, impact{App: u.app, Change: "unnamed", Digests: []digestImpact{}, Changes: []string{
-				"the stream has its state, and nobody runs it: " + u.renamed(sortedKeys(rules.Apps)),
+				fmt.Sprintf("the stream has its state, with %s, and nobody runs it: %s", u.holds(), u.renamed(u.names)),
 			}})
 		}
 	}

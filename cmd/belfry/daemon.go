@@ -280,7 +280,8 @@ func (d *daemon) removeMissing(rs *mapping.RuleSet) (gone []*running) {
 	defer d.mu.Unlock()
 	for name, r := range d.apps {
 		if rs.Apps[name] == nil {
-			d.log.Warn("the app is gone from the rules; its state is kept", "app", name)
+			d.log.Warn("the app is gone from the rules; its state is kept", "app", name, "waiting", r.bridge.Status().Waiting,
+				"remedy", "name it again, or what waits is never sent")
 			gone = append(gone, r)
 			delete(d.apps, name)
 		}

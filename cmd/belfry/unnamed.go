@@ -20,9 +20,10 @@ const unnamedEvery = time.Minute
 // unnamed is the state of an app that the rules do not name.
 type unnamed struct {
 	app     string
+	names   []string      // apps of the rules that may be it: those of its App Key
 	sends   []quota.Spend // that count, and that no app of the rules knows of
 	until   time.Time     // when the last of them stops counting
-	waiting int           // items
+	waiting int           // items that have not expired
 	doubts  int           // broadcasts that nobody can resolve until the app is named again
 }
 
@@ -110,13 +111,20 @@ func spendsOf(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet) (m
 	return ids, nil
 }
 
-// unnamedOf judges by whichever app of the rules counts a send for longest.
+// unnamedOf judges by whichever app of the rules counts a send for longest. It
+// uses the state up.
 func unnamedOf(app string, s *bridge.State, rs *mapping.RuleSet, told map[string]bool, now time.Time) unnamed {
+	s.Expire(now)
 	u := unnamed{app: app, waiting: s.Waiting(), doubts: len(s.Held)}
+	for _, name := range sortedKeys(rs.Apps) {
+		if !s.OtherKey(rs.Apps[name]) {
+			u.names = append(u.names, name)
+		}
+	}
 	for _, spend := range s.Ledger.Spends {
 		var until time.Time
-		for _, named := range rs.Apps {
-			if t := bridge.LimitsFor(named.Quota).Frees(spend.At); t.After(until) {
+		for _, name := range u.names {
+			if t := bridge.LimitsFor(rs.Apps[name].Quota).Frees(spend.At); t.After(until) {
 				until = t
 			}
 		}
@@ -130,10 +138,15 @@ func unnamedOf(app string, s *bridge.State, rs *mapping.RuleSet, told map[string
 
 const unnamedShown = 3 // sends whose time and id are named
 
+// among are those of the names that may be it.
+func (u *unnamed) among(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(u.names, name) })
+}
+
 // renamed says what an app loses that goes on under one of the names.
 func (u *unnamed) renamed(names []string) string {
 	if len(u.sends) == 0 {
-		return fmt.Sprintf("if %s goes on as %s, that one begins anew: with an empty quota ledger, and it reads events from where start says, also those that %[1]s has sent already",
+		return fmt.Sprintf("if %s goes on as %s, that one begins anew: with an empty quota ledger and without what waits, and it reads events from where start says, also those that %[1]s has sent already",
 			u.app, strings.Join(names, " or "))
 	}
 	return fmt.Sprintf("a renamed app begins anew, and reads events from where start says, also those that were sent already; if %s goes on as %s, %s",
@@ -182,32 +195,35 @@ func (d *daemon) namesake(ctx context.Context, name string, since time.Time) (st
 	if err != nil {
 		return "", err
 	}
+	var why []string
 	for _, other := range names {
 		s, err := readState(ctx, d.js, other)
 		if err != nil {
 			return "", err
 		}
-		if s == nil || !s.SentWith(app, since) {
+		if s == nil || s.OtherKey(app) {
 			continue
-		}
-		u := unnamedOf(other, s, rs, nil, time.Now())
-		loses := u.renamed([]string{name})
-		if !since.IsZero() {
-			loses = u.returned(name)
-		}
-		if s.Key != "" {
-			return fmt.Sprintf("the stream %s has the state of %s, which has the same App Key and has sent; %s", d.opts.stateStream, other, loses), nil
 		}
 		runs, err := d.js.Runs(ctx, other)
 		if err != nil {
 			return "", err
 		}
-		if !runs && len(u.sends) > 0 { // of an older build, which did not say whose key it is
-			return fmt.Sprintf("the stream %s has the state of %s, which the rules do not name and which may have the same App Key; %s",
-				d.opts.stateStream, other, loses), nil
+		keyed, sent := s.Key != "", s.SentWith(app, since)
+		u := unnamedOf(other, s, rs, nil, time.Now())
+		loses := u.renamed([]string{name})
+		if !since.IsZero() {
+			loses = u.returned(name)
+		}
+		switch {
+		case keyed && runs && (sent || since.IsZero()):
+			why = append(why, fmt.Sprintf("a replica with other rules runs %s, which has the same App Key: both would send what they read, each with a quota of its own; %s", other, loses))
+		case keyed && sent:
+			why = append(why, fmt.Sprintf("the stream %s has the state of %s, which has the same App Key and has sent; %s", d.opts.stateStream, other, loses))
+		case !keyed && sent && !runs && len(u.sends) > 0: // of an older build, which did not say whose key it is
+			why = append(why, fmt.Sprintf("the stream %s has the state of %s, which the rules do not name and which may have the same App Key; %s", d.opts.stateStream, other, loses))
 		}
 	}
-	return "", nil
+	return strings.Join(why, "; and "), nil
 }
 
 // watchUnnamed keeps the condition true, beginning at once and after every
@@ -243,15 +259,22 @@ func (d *daemon) lookForUnnamed(ctx context.Context, said map[string]bool) error
 	}
 	holds := map[string]bool{}
 	for _, u := range all {
+		remedy := "name it again, if it is still wanted"
+		if len(u.names) > 0 {
+			remedy += "; " + u.renamed(u.names)
+		}
 		switch {
-		case len(u.sends) > 0:
+		case len(u.sends)+u.waiting+u.doubts > 0:
 			holds[u.app] = true
-			d.conditions.Set(stream.AppUnnamed, u.app, fmt.Sprintf("the stream %s has the state of the app %s, which the rules do not name, with %s, and sends of it that count until %s; %s",
-				d.opts.stateStream, u.app, u.holds(), u.until.UTC().Format("2 Jan 15:04 MST"), u.renamed(sortedKeys(rs.Apps))))
+			counts := ""
+			if len(u.sends) > 0 {
+				counts = ", and sends of it that count until " + u.until.UTC().Format("2 Jan 15:04 MST")
+			}
+			d.conditions.Set(stream.AppUnnamed, u.app, fmt.Sprintf("the stream %s has the state of the app %s, which the rules do not name, with %s%s: nobody sends what waits; %s",
+				d.opts.stateStream, u.app, u.holds(), counts, remedy))
 		case !said[u.app]:
 			said[u.app] = true
-			d.log.Warn("the stream has the state of an app that the rules do not name", "app", u.app, "holds", u.holds(),
-				"remedy", "name it again, if it is still wanted; "+u.renamed(sortedKeys(rs.Apps)))
+			d.log.Warn("the stream has the state of an app that the rules do not name", "app", u.app, "holds", u.holds(), "remedy", remedy)
 		}
 	}
 	for _, c := range d.conditions.Active() {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,14 +119,7 @@ func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
 		t.Fatal(err)
 	}
 	condition := func(page string) func() bool {
-		return func() bool {
-			var o bridge.Overview
-			_, body := get(page + "/status")
-			_ = json.Unmarshal([]byte(body), &o)
-			return slices.ContainsFunc(o.Conditions, func(c bridge.Condition) bool {
-				return c.Name == string(stream.AppUnnamed) && c.About == "campus" && strings.Contains(c.Message, "belfry quota spend --app annex")
-			})
-		}
+		return func() bool { return strings.Contains(unnamedCondition(page, "campus"), "belfry quota spend --app annex") }
 	}
 	eventually(t, "the condition after the reload", condition(page))
 	// The same lesson waits again under the new name. Nobody must get it twice.
@@ -173,5 +165,61 @@ func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
 	})
 	if n := len(provider.Broadcasts()); n != sent {
 		t.Errorf("%d broadcasts were sent, want %d", n, sent)
+	}
+}
+
+// unnamedCondition is what the daemon says of an app that its rules do not name.
+func unnamedCondition(page, app string) string {
+	var o bridge.Overview
+	_, body := get(page + "/status")
+	_ = json.Unmarshal([]byte(body), &o)
+	for _, c := range o.Conditions {
+		if c.Name == string(stream.AppUnnamed) && c.About == app {
+			return c.Message
+		}
+	}
+	return ""
+}
+
+func TestWhatWaitsInAnAppThatIsRenamedBeforeItsFirstSendStaysInSight(t *testing.T) {
+	t.Parallel()
+	url, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, url)
+	createSchool(t, js)
+	rules := writeFile(t, "rules.yaml", e2eRules)
+	_, page := startBelfry(t, startSandbox(t, sandbox.Config{}), url, rules)
+	if code, out, errs := cli(t, "pause", "--app", "campus", "--why", "test", "--nats", url); code != exitOK {
+		t.Fatalf("pause: exit %d\n%s%s", code, out, errs)
+	}
+	lesson(t, js, 7, "Maths", 30)
+	eventually(t, "the item waits", func() bool { return overviewOf(t, page).Waiting == 1 })
+	if err := os.WriteFile(rules, []byte(strings.ReplaceAll(e2eRules, "campus", "annex")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the condition tells of it", func() bool {
+		return strings.Contains(unnamedCondition(page, "campus"), "with 1 item waiting: nobody sends what waits; name it again")
+	})
+}
+
+// Two replicas with different rules, as during an update: both names would
+// send the same news.
+func TestAnAppKeyThatALivingReplicaUsesUnderAnotherNameIsNotUsedTwice(t *testing.T) {
+	t.Parallel()
+	provider := startSandbox(t, sandbox.Config{})
+	url, _ := startNATS(t, t.TempDir(), freePort(t))
+	_, js := connect(t, url)
+	createSchool(t, js)
+	_, first := startBelfry(t, provider, url, writeFile(t, "rules.yaml", e2eRules))
+	eventually(t, "the first one owns the app", func() bool { return overviewOf(t, first).Role == bridge.RoleOwner })
+	_, second := startBelfry(t, provider, url, writeFile(t, "rules.yaml", strings.ReplaceAll(e2eRules, "campus", "annex")))
+	eventually(t, "the other name waits for its operator", func() bool {
+		s := overviewOf(t, second)
+		return s.App == "annex" && s.Paused != nil && strings.Contains(s.Paused.Why, "a replica with other rules runs campus, which has the same App Key")
+	})
+	lesson(t, js, 7, "Maths", 30)
+	eventually(t, "the first one sends", func() bool { return overviewOf(t, first).Counts.Broadcasts == 1 })
+	eventually(t, "the other one holds it", func() bool { return overviewOf(t, second).Waiting == 1 })
+	if n := len(provider.Broadcasts()); n != 1 {
+		t.Errorf("%d broadcasts were sent, want 1", n)
 	}
 }
