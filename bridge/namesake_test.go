@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,4 +46,74 @@ func TestAnAppWhoseKeyHasSentUnderAnotherNameBeginsPaused(t *testing.T) {
 		w.pass(5 * time.Minute)
 		w.wantSends(1)
 	})
+}
+
+// One that has its old name again knows nothing of what it has sent meanwhile.
+func TestAnAppThatTakesUpItsStateAsksWhatWasSentSince(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(5 * time.Minute)
+		w.wantSends(1)
+		w.end()
+		var asked []time.Time
+		why := "annex has sent"
+		namesake := func(c *bridge.Config) {
+			c.Namesake = func(_ context.Context, since time.Time) (string, error) {
+				asked = append(asked, since)
+				return why, nil
+			}
+		}
+		stopped := time.Now()
+		w.pass(time.Hour)
+		w.startWith(namesake)
+		w.cancelled("music")
+		w.pass(5 * time.Minute)
+		w.wantSends(1)
+		if s := w.bridge.Status(); s.Paused == nil || s.Paused.Why != "annex has sent" {
+			t.Errorf("paused: %+v", s.Paused)
+		}
+		if len(asked) != 1 || asked[0].IsZero() || asked[0].After(stopped) {
+			t.Errorf("asked since %v, want once, since it was alive last, before %s", asked, stopped)
+		}
+		why = ""
+		w.end()
+		w.startWith(namesake)
+		if len(asked) != 2 || !asked[1].After(stopped) {
+			t.Errorf("asked since %v, want what came after the first claim", asked)
+		}
+		w.resume()
+		w.pass(5 * time.Minute)
+		w.wantSends(2)
+	})
+}
+
+func TestAnotherAppKeyPausesAnApp(t *testing.T) {
+	for name, change := range map[string]func(w *world, other bridge.Rules){
+		"by a reload": func(w *world, other bridge.Rules) { w.bridge.Reload(other) },
+		"while it was down": func(w *world, other bridge.Rules) {
+			w.end()
+			w.rules = other
+			w.start()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				change(w, compile(t, strings.Replace(scenarioRules, "${K}", "another-key", 1)))
+				w.cancelled("maths")
+				w.pass(5 * time.Minute)
+				w.wantSends(0)
+				if s := w.bridge.Status(); s.Paused == nil || !strings.HasPrefix(s.Paused.Why, "its App Key has changed") {
+					t.Errorf("paused: %+v", s.Paused)
+				}
+				if len(w.logged("the App Key has changed; the app is paused")) != 1 {
+					t.Error("the log does not tell of it once")
+				}
+				w.end()
+				w.start() // the same key: not again
+				w.resume()
+				w.pass(5 * time.Minute)
+				w.wantSends(1)
+			})
+		})
+	}
 }

@@ -89,6 +89,8 @@ type Mute struct {
 	Template string    `json:"template,omitempty"`
 	Until    time.Time `json:"until"`
 	Why      string    `json:"why"`
+
+	Void bool `json:"void,omitempty"` // in a status: the rules do not have what it names, and nothing is muted
 }
 
 // Scope says in words what is muted.
@@ -189,6 +191,25 @@ func (s *State) Mute(m Mute) Mute {
 // Muting lists the mutes that have not run out.
 func (s *State) Muting(now time.Time) []Mute {
 	return slices.DeleteFunc(slices.Clone(s.Mutes), func(m Mute) bool { return !m.Until.After(now) })
+}
+
+// mutes are those of a status.
+func (s *State) mutes(app *mapping.App, now time.Time) []Mute {
+	mutes := s.Muting(now)
+	for i := range mutes {
+		mutes[i].Void = mutes[i].void(app)
+	}
+	return mutes
+}
+
+// VoidMutes are those that mute nothing, since the rules do not have what they
+// name: it was renamed, say, and the same people are addressed all the same.
+func (s *State) VoidMutes(app *mapping.App, now time.Time) []Mute {
+	return slices.DeleteFunc(s.Muting(now), func(m Mute) bool { return !m.void(app) })
+}
+
+func (m Mute) void(app *mapping.App) bool {
+	return m.Audience != "" && app.Audiences[m.Audience] == nil || m.Template != "" && app.Templates[m.Template] == nil
 }
 
 // Unmute ends a mute.

@@ -143,7 +143,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 		Born: st.Born, Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.wasCaughtUp,
 		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(),
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
-		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.Muting(now),
+		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),
 		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), Outbox: len(st.Outbox),
 		Host: st.Host, Skew: t.skew,
 	}

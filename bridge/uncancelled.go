@@ -3,6 +3,7 @@ package bridge
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -39,6 +40,13 @@ func (s *State) adopt(app *mapping.App) (changed bool) {
 	s.Key = keyHash(app)
 	maps.DeleteFunc(s.Failed, func(rule string, _ int) bool { return !hasRule(app, rule) })
 	return changed
+}
+
+func (t *tenure) warnOfVoidMutes() {
+	for _, m := range t.state.VoidMutes(t.rules.App, time.Now()) {
+		t.log.Warn("a mute mutes nothing: the rules do not have what it names", "mute", m.ID, "of", m.Scope(),
+			"remedy", "if it was renamed, belfry mute the new name")
+	}
 }
 
 func (t *tenure) warnOfUncancelled(was *mapping.App) {

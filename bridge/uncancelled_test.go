@@ -37,3 +37,21 @@ func TestAReloadThatRenamesARuleTellsWhatNothingCancelsAnyMore(t *testing.T) {
 		}
 	})
 }
+
+// Who renames an audience addresses the same people, and their mute is void.
+func TestAReloadTellsOfMutesThatMuteNothingAnyMore(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.mute("students")
+		w.bridge.Reload(w.rules)
+		w.pass(time.Second)
+		const told = "a mute mutes nothing: the rules do not have what it names"
+		if lines := w.logged(told); len(lines) > 0 {
+			t.Errorf("nothing was renamed, and the log says %q", lines)
+		}
+		w.bridge.Reload(compile(t, strings.ReplaceAll(scenarioRules, "students", "pupils")))
+		w.pass(time.Second)
+		if lines := w.logged(told); len(lines) != 1 || !strings.Contains(lines[0], `of="audience students"`) || !strings.Contains(lines[0], "belfry mute the new name") {
+			t.Errorf("the log says %q", lines)
+		}
+	})
+}

@@ -287,6 +287,11 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 		}
 	}
 	i.Changes = append(i.Changes, keyChange(app, waits)...)
+	if waits != nil {
+		for _, m := range waits.VoidMutes(app, now) {
+			i.Changes = append(i.Changes, fmt.Sprintf("mute %s (%s) mutes nothing: the rules do not have what it names", m.ID, m.Scope()))
+		}
+	}
 	i.Changes = append(i.Changes, quotaChanges(app, l)...)
 	i.Changes = append(i.Changes, ruleChanges(old, app, waits)...)
 	if old == nil && len(l.status.Digests) > 0 {

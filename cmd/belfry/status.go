@@ -141,7 +141,11 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(s.Failed[rule], "event", "events"))
 	}
 	for _, m := range s.Mutes {
-		fmt.Fprintf(w, "  muted     %s: %s until %s, %s (belfry unmute %[1]s%[5]s)\n", m.ID, m.Scope(), stamp(m.Until), m.Why, here)
+		scope := m.Scope()
+		if m.Void {
+			scope += " (which the rules do not have: NOTHING IS MUTED)"
+		}
+		fmt.Fprintf(w, "  muted     %s: %s until %s, %s (belfry unmute %[1]s%[5]s)\n", m.ID, scope, stamp(m.Until), m.Why, here)
 	}
 	if s.Sending != nil {
 		fmt.Fprintf(w, "  sending   %s, %s, since %s\n", s.Sending.ID, s.Sending.Name(), stamp(s.Sending.Started))

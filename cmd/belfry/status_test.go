@@ -48,6 +48,10 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 	if got := text(); !strings.Contains(got, "CANNOT SEND 2 times since ") || strings.Contains(got, "THROTTLED") {
 		t.Errorf("a provider that is out of reach:\n%s", got)
 	}
+	s.Mutes[0].Void = true
+	if got := text(); !strings.Contains(got, "m7: audience parents (which the rules do not have: NOTHING IS MUTED) until ") {
+		t.Errorf("a mute of what was renamed:\n%s", got)
+	}
 	s.App, s.Counts.DryRun = "campus"+dryRunSuffix, 1
 	if got := text(); !strings.Contains(got, "1 item would have been sent") {
 		t.Errorf("a dry run says\n%s", got)
