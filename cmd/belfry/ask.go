@@ -50,7 +50,11 @@ func (a *asking) overviews(ctx context.Context) ([]bridge.Overview, error) {
 	defer nc.Close()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	return control.Overviews(ctx, nc)
+	all, err := control.Overviews(ctx, nc)
+	if !a.json {
+		makePrintable(&all)
+	}
+	return all, err
 }
 
 // give gives an order to the owner of the app that choose names.
@@ -67,7 +71,11 @@ func (a *asking) give(ctx context.Context, o control.Order, choose func([]bridge
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	o.By = person()
-	return control.Give(ctx, nc, app, o)
+	answer, err := control.Give(ctx, nc, app, o)
+	if !a.json {
+		makePrintable(&answer)
+	}
+	return answer, err
 }
 
 // An order that comes while an app is handed over waits for its next owner:

@@ -216,6 +216,7 @@ func newDeadLetterList(std stdio) *cobra.Command {
 					fmt.Fprintln(std.out, noneChosen)
 					return nil
 				}
+				makePrintable(&letters)
 				printLetters(std.out, letters)
 				return nil
 			})
