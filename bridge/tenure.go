@@ -342,7 +342,7 @@ func (t *tenure) reload(ctx context.Context) error {
 	was := t.rules.App
 	t.rules, t.provider, t.memo = rules, provider, &Memo{}
 	t.warnOfUncancelled(was)
-	t.warnOfVoidMutes()
+	t.warnOfVoidMutes(time.Now())
 	t.adopt(t.state, rules.App, time.Now())
 	t.backlog = nil // not folded, so it is read again
 	clear(t.broken)

@@ -42,8 +42,8 @@ func (s *State) adopt(app *mapping.App) (changed bool) {
 	return changed
 }
 
-func (t *tenure) warnOfVoidMutes() {
-	for _, m := range t.state.VoidMutes(t.rules.App, time.Now()) {
+func (t *tenure) warnOfVoidMutes(now time.Time) {
+	for _, m := range t.state.VoidMutes(t.rules.App, now) {
 		t.log.Warn("a mute mutes nothing: the rules do not have what it names", "mute", m.ID, "of", m.Scope(),
 			"remedy", "if it was renamed, belfry mute the new name")
 	}

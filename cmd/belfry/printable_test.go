@@ -11,7 +11,7 @@ import (
 func TestTextsOfOthersCannotForgeLinesOrColours(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"plain, 日本語 and é 👩‍🏫":         "plain, 日本語 and é 👩‍🏫",
+		"plain, 日本語 and é 👩‍🏫":       "plain, 日本語 and é 👩‍🏫",
 		"red \x1b[31m":               `red \u001b[31m`,
 		"two\nlines\r\x00":           `two\nlines\u000d\u0000`,
 		"turned \u202e round \u2066": `turned \u202e round \u2066`,

@@ -94,6 +94,16 @@ func printStatus(w io.Writer, all []bridge.Overview, where string) {
 	printLeftOut(w, all)
 }
 
+func printMutes(w io.Writer, mutes []bridge.Mute, here string) {
+	for _, m := range mutes {
+		scope := m.Scope()
+		if m.Void {
+			scope += " (which the rules do not have: NOTHING IS MUTED)"
+		}
+		fmt.Fprintf(w, "  muted     %s: %s until %s, %s (belfry unmute %[1]s%[5]s)\n", m.ID, scope, stamp(m.Until), m.Why, here)
+	}
+}
+
 // printLeftOut says what the answers had no room for.
 func printLeftOut(w io.Writer, all []bridge.Overview) {
 	for _, o := range all {
@@ -140,13 +150,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	for _, rule := range slices.Sorted(maps.Keys(s.Failed)) {
 		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(s.Failed[rule], "event", "events"))
 	}
-	for _, m := range s.Mutes {
-		scope := m.Scope()
-		if m.Void {
-			scope += " (which the rules do not have: NOTHING IS MUTED)"
-		}
-		fmt.Fprintf(w, "  muted     %s: %s until %s, %s (belfry unmute %[1]s%[5]s)\n", m.ID, scope, stamp(m.Until), m.Why, here)
-	}
+	printMutes(w, s.Mutes, here)
 	if s.Sending != nil {
 		fmt.Fprintf(w, "  sending   %s, %s, since %s\n", s.Sending.ID, s.Sending.Name(), stamp(s.Sending.Started))
 	}

@@ -119,7 +119,9 @@ func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
 		t.Fatal(err)
 	}
 	condition := func(page string) func() bool {
-		return func() bool { return strings.Contains(unnamedCondition(page, "campus"), "belfry quota spend --app annex") }
+		return func() bool {
+			return strings.Contains(unnamedCondition(page, "campus"), "belfry quota spend --app annex")
+		}
 	}
 	eventually(t, "the condition after the reload", condition(page))
 	// The same lesson waits again under the new name. Nobody must get it twice.
