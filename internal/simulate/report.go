@@ -27,6 +27,7 @@ type Report struct {
 	Events     []Fate         `json:"events"`          // what each item came to, in order of arrival
 	Left       int            `json:"events_left_out"` // beyond the ones listed
 	Failures   []string       `json:"failures,omitempty"`
+	Failed     map[string]int `json:"failed,omitempty"` // events on which a rule's expression failed, by rule
 
 	quota     mapping.Quota
 	audiences map[string]*mapping.Audience

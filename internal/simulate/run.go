@@ -80,7 +80,7 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	if !t.since.Before(d.Now()) {
 		return r, fmt.Errorf("cannot let %d days only teach the planner: the history has no more", c.Learn)
 	}
-	r.To, r.Counts, r.Since = d.Now(), d.State.Counts, t.since
+	r.To, r.Counts, r.Since, r.Failed = d.Now(), d.State.Counts, t.since, d.State.Failed
 	t.close(d.Now())
 	t.report(&r, keepOr(c.Keep))
 	if !c.SkipBound {

@@ -3,6 +3,8 @@ package simulate
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 )
@@ -27,6 +29,15 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "\nearned %.1f%s\n\n", r.Earned, r.judged())
 	err := r.writePriorities(w)
+	if r.Counts.Items == 0 {
+		fmt.Fprintln(w, "no event became an item: none matched a rule (belfry explain says why)")
+	}
+	for _, rule := range slices.Sorted(maps.Keys(r.Failed)) {
+		fmt.Fprintf(w, "rule %s failed on %s, which counts as no match (belfry explain says why)\n", rule, count(r.Failed[rule], "event"))
+	}
+	if n := r.Counts.Dead; n > 0 {
+		fmt.Fprintf(w, "%s would go to the dead letters\n", count(int(n), "event"))
+	}
 	for _, f := range r.Failures {
 		fmt.Fprintf(w, "not sent: %s\n", f)
 	}
@@ -45,7 +56,7 @@ func (r *Report) writePriorities(w io.Writer) error {
 	fmt.Fprintln(t, "priority\titems\tdelivered\tlate\texpired\treplaced\tcancelled\twaiting\tmedian delay\tworst delay\t")
 	for _, p := range r.Priorities {
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t\n", p.Priority, p.Items, p.Delivered, p.Late, p.Expired,
-			p.Replaced, p.Cancelled, p.Waiting, p.Median, p.Worst)
+			p.Replaced, p.Cancelled, p.Waiting, p.delay(p.Median), p.delay(p.Worst))
 	}
 	return t.Flush()
 }
@@ -59,6 +70,14 @@ func (r *Report) day(at time.Time) string {
 
 // String shows whole seconds.
 func (s Seconds) String() string { return time.Duration(s).Truncate(time.Second).String() }
+
+// delay shows one of the delays, where anything was delivered.
+func (p *ByPriority) delay(s Seconds) string {
+	if p.Delivered == 0 {
+		return "-"
+	}
+	return s.String()
+}
 
 func dashed(group string) string {
 	if group == "" {
@@ -97,8 +116,8 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	for _, p := range bothPriorities(a, b) {
 		fmt.Fprintf(t, "%s delivered\t%d of %d\t%d of %d\t\n", p[0].Priority, p[0].Delivered, p[0].Items, p[1].Delivered, p[1].Items)
 		fmt.Fprintf(t, "%s expired\t%d\t%d\t\n", p[0].Priority, p[0].Expired, p[1].Expired)
-		fmt.Fprintf(t, "%s median delay\t%s\t%s\t\n", p[0].Priority, p[0].Median, p[1].Median)
-		fmt.Fprintf(t, "%s worst delay\t%s\t%s\t\n", p[0].Priority, p[0].Worst, p[1].Worst)
+		fmt.Fprintf(t, "%s median delay\t%s\t%s\t\n", p[0].Priority, p[0].delay(p[0].Median), p[1].delay(p[1].Median))
+		fmt.Fprintf(t, "%s worst delay\t%s\t%s\t\n", p[0].Priority, p[0].delay(p[0].Worst), p[1].delay(p[1].Worst))
 	}
 	return t.Flush()
 }

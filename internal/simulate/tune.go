@@ -158,7 +158,7 @@ func WriteTrials(w io.Writer, trials []Trial) error {
 			if i > 0 {
 				fmt.Fprint(t, "; ")
 			}
-			fmt.Fprintf(t, "%s %s (%s), %d of %d", p.Priority, p.Median, p.Worst, p.Expired, p.Items)
+			fmt.Fprintf(t, "%s %s (%s), %d of %d", p.Priority, p.delay(p.Median), p.delay(p.Worst), p.Expired, p.Items)
 		}
 		fmt.Fprintln(t)
 	}

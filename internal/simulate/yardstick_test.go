@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,5 +75,31 @@ func TestGroupsThatShareADigestForWantOfRoomShareItsSend(t *testing.T) {
 	}
 	if r := lived(t, sharedTown(t, "group_by: event.data.id,"), d, 0); r.Score > 1 || r.Score < 0.5 {
 		t.Errorf("earned %v of %v: score %v", r.Earned, r.Bound, r.Score)
+	}
+}
+
+func TestTheReportSaysWhyAnEventDidNotBecomeAnItem(t *testing.T) {
+	t.Parallel()
+	d := diary{{Subject: "town.news", Stream: "TOWN", Time: monday.Add(9 * hour), Data: []byte(`{}`)}}
+	r := lived(t, sharedTown(t, "group_by: event.data.id,"), d, 0)
+	var text strings.Builder
+	if err := r.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"no event became an item: none matched a rule", "rule news failed on 1 event, which counts as no match"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("it lacks %q:\n%s", want, text.String())
+		}
+	}
+}
+
+func TestADelayIsShownWhereSomethingWasDelivered(t *testing.T) {
+	t.Parallel()
+	var d diary
+	d.add(monday.Add(23*hour), "town.news", "7") // expires in quiet hours
+	r := lived(t, sharedTown(t, ""), d, 0)
+	var text strings.Builder
+	if err := r.WriteText(&text); err != nil || !strings.HasSuffix(strings.TrimSpace(text.String()), " -") {
+		t.Errorf("%v, it says\n%s", err, text.String())
 	}
 }
