@@ -244,6 +244,7 @@ type Overview struct {
 type RulesStatus struct {
 	File     string    `json:"file"`
 	Loaded   time.Time `json:"loaded"`
+	Version  string    `json:"version,omitempty"`  // of the file's text: replicas with the same rules have the same
 	Problems []string  `json:"problems,omitempty"` // of the file that was refused; empty when none was
 }
 

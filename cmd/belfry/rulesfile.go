@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -47,7 +48,7 @@ func openRulesFile(path string, env func(string) (string, bool)) (*rulesFile, ma
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the rules: %w", err)
 	}
-	f := &rulesFile{path: path, env: env, state: bridge.RulesStatus{File: path, Loaded: time.Now()}}
+	f := &rulesFile{path: path, env: env, state: rulesInForce(path, src)}
 	var problems mapping.Problems
 	if f.rules, problems = f.compile(src); problems.HasErrors() {
 		return nil, problems, nil
@@ -55,6 +56,11 @@ func openRulesFile(path string, env func(string) (string, bool)) (*rulesFile, ma
 	f.latest = f.sum(src, false)
 	f.glance = f.latest
 	return f, problems, nil
+}
+
+func rulesInForce(path string, src []byte) bridge.RulesStatus {
+	sum := sha256.Sum256(src)
+	return bridge.RulesStatus{File: path, Loaded: time.Now(), Version: hex.EncodeToString(sum[:4])}
 }
 
 func (f *rulesFile) compile(src []byte) (*mapping.RuleSet, mapping.Problems) {
@@ -151,7 +157,7 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 	f.mu.Lock()
 	old := f.rules
 	f.retry = time.Time{}
-	f.rules, f.state = rules, bridge.RulesStatus{File: f.path, Loaded: time.Now()}
+	f.rules, f.state = rules, rulesInForce(f.path, src)
 	f.mu.Unlock()
 	log.Info("uses new rules", append([]any{"file", f.path}, changes(old, rules)...)...)
 	for _, p := range lines(problems) {

@@ -88,10 +88,24 @@ func printStatus(w io.Writer, all []bridge.Overview, where string) {
 		}
 	}
 	_ = tab.Flush()
+	printRules(w, all)
 	for _, s := range owned(all) {
 		printApp(w, s, where)
 	}
 	printLeftOut(w, all)
+}
+
+// printRules tells of replicas with different rules: whoever takes an app over
+// would go on by others. During an update it is so for a moment.
+func printRules(w io.Writer, all []bridge.Overview) {
+	same := func(o bridge.Overview) bool { return o.Rules.Version == "" || o.Rules.Version == all[0].Rules.Version }
+	if !slices.ContainsFunc(all, func(o bridge.Overview) bool { return !same(o) }) {
+		return
+	}
+	fmt.Fprintln(w, "\nRULES DIFFER between replicas: after a takeover others would be in force; give all the same file")
+	for _, o := range all {
+		fmt.Fprintf(w, "  replica %s\t%s, version %s, loaded %s\n", o.Name, o.Rules.File, o.Rules.Version, stamp(o.Rules.Loaded))
+	}
 }
 
 func printMutes(w io.Writer, mutes []bridge.Mute, here string) {

@@ -86,3 +86,23 @@ func TestDigestsShowWhatIsOnItsWay(t *testing.T) {
 		t.Errorf("with one under way: %s", got)
 	}
 }
+
+func TestStatusTellsOfReplicasWithDifferentRules(t *testing.T) {
+	text := func(versions ...string) string {
+		var all []bridge.Overview
+		for i, v := range versions {
+			all = append(all, bridge.Overview{Name: string(rune('a' + i)), Rules: bridge.RulesStatus{File: "rules.yaml", Version: v}})
+		}
+		var out strings.Builder
+		printStatus(&out, all, "")
+		return out.String()
+	}
+	for _, same := range [][]string{{}, {"1"}, {"1", "1"}, {"1", ""}} {
+		if got := text(same...); strings.Contains(got, "DIFFER") {
+			t.Errorf("%q: it says\n%s", same, got)
+		}
+	}
+	if got := text("1", "1", "2"); !strings.Contains(got, "RULES DIFFER between replicas") || !strings.Contains(got, "replica c\trules.yaml, version 2, ") {
+		t.Errorf("it says\n%s", got)
+	}
+}
