@@ -87,6 +87,7 @@ const (
 
 // ownedApp is the app that choose names, once somebody owns it.
 func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview) (app string, err error)) (string, error) {
+	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, handoverTimeout)
 	defer cancel()
 	app := ""
@@ -107,7 +108,7 @@ func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview)
 			if err != nil {
 				return "", err
 			}
-			return "", fmt.Errorf("cannot give the order: for %s nobody has owned the app %s, and nothing was changed (belfry status)", handoverTimeout, app)
+			return "", fmt.Errorf("cannot give the order: for %s nobody has owned the app %s, and nothing was changed (belfry status)", time.Since(begin).Round(time.Second), app)
 		case <-time.After(handoverLook):
 		}
 	}

@@ -67,7 +67,12 @@ func message(b []byte, stream string, n uint64) (mapping.Message, error) {
 		return mapping.Message{}, errors.New("cannot read the history: it is compressed; gunzip -c FILE | belfry simulate --events -")
 	}
 	var l line
-	if err := json.Unmarshal(b, &l); err != nil {
+	err := json.Unmarshal(b, &l)
+	var noTime *time.ParseError
+	if errors.As(err, &noTime) {
+		err = fmt.Errorf("%s is not a time such as \"2026-11-02T15:04:05+08:00\", which \"at\" wants", noTime.Value)
+	}
+	if err != nil {
 		return mapping.Message{}, fmt.Errorf("cannot read line %d of the history: %w", n, err)
 	}
 	if l.At.IsZero() || l.Subject == "" {
