@@ -131,7 +131,9 @@ func (c *compiler) baseURL(t text) string {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		c.hintf(t.at, "want one such as https://api.sg-light-api.com", "cannot use %q as a base URL", WithoutUser(t.Value))
 		return ""
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+	case u.User != nil:
+		c.errorf(t.at, "cannot use %q as a base URL with a user or password in it (left out here): requests are signed with the App Secret", WithoutUser(t.Value))
+	case u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		c.errorf(t.at, "cannot use %q as a base URL: want only https:// and a host", WithoutUser(t.Value))
 	case u.Scheme == "http" && !IsLocal(u.Hostname()):
 		c.hintf(t.at, "use https://: the body of a request is protected by nothing else", "cannot use http:// for %s", u.Hostname())
