@@ -15,10 +15,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %s, %s\n\n", count(int(r.Counts.Read), "event"), count(int(r.Counts.Items), "item"),
 		count(len(r.Broadcasts), "broadcast"))
 	if midnight(r.From, r.location).Before(r.Since) {
-		fmt.Fprintf(w, "counted from %s on; the days before only taught the planner\n\n", r.day(r.Since))
+		fmt.Fprintf(w, "counted from %s on, %s; the days before only taught the planner\n\n", r.day(r.Since), count(len(r.counted()), "broadcast"))
 	}
 	date := ""
-	for _, b := range r.Broadcasts {
+	for _, b := range r.counted() {
 		at := b.At.In(r.location)
 		if d := at.Format("Mon 2 Jan 2006"); d != date {
 			fmt.Fprintln(w, d)
