@@ -216,7 +216,6 @@ func newDeadLetterList(std stdio) *cobra.Command {
 					fmt.Fprintln(std.out, noneChosen)
 					return nil
 				}
-				makePrintable(&letters)
 				printLetters(std.out, letters)
 				return nil
 			})
@@ -233,6 +232,7 @@ func printLetters(w io.Writer, letters []deadLetter) {
 		fmt.Fprintln(w, noLetters)
 		return
 	}
+	makePrintable(&letters)
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i := range letters {
 		d := &letters[i]
@@ -286,6 +286,7 @@ func appOfLetter(id string) string {
 }
 
 func printLetter(w io.Writer, d *deadLetter) {
+	makePrintable(d) // all but the bytes, which are shown as they are
 	row := func(name, text string) { fmt.Fprintf(w, "%-9s %s\n", name, text) }
 	row("id", d.ID)
 	row("reason", d.Reason)
