@@ -88,8 +88,8 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 		b.log.Info("no state is stored yet, beginning with an empty one")
 		return s, b.askNamesake(ctx, s, time.Time{})
 	}
-	s.Paused = &Pause{Since: time.Now(), Why: "the stored state is lost, and with it what was sent of the quota and what was waiting. " +
-		"Events are read again from where start says: what was sent before the loss may wait again (belfry digests). " + lostTraces(owner, latest)}
+	s.pause("the stored state is lost, and with it what was sent of the quota and what was waiting. "+
+		"Events are read again from where start says: what was sent before the loss may wait again (belfry digests). "+lostTraces(owner, latest), time.Now())
 	b.log.Error("the stored state has vanished; the app begins anew and is paused", "why", s.Paused.Why,
 		"remedy", "see what was sent (results; the provider's console), record it with belfry quota spend, mute what waits of it again (belfry digests, belfry mute), then belfry resume --app "+b.name)
 	return s, nil

@@ -23,7 +23,7 @@ type Memo struct {
 	lives    map[lifeKey]life
 	longest  map[string]float64 // of the lives of each key, in hours
 	keys     []expectedKey
-	numbers  map[string]int // of the keys of which something arrives on any path
+	numbers  map[string]int // of the rules' keys, in the paths
 	paths    []pathValues
 	price    float64 // of a send of the day to come; negative until it is asked for
 	mutes    []mute  // of the keys, when the price was worked out
@@ -74,7 +74,8 @@ func (p *pathValues) of(number int) (values *sendValues, urgent []bool) {
 	return p.values[number], p.urgent[number]
 }
 
-// number is the place of a key in the paths; negative: nothing of it arrives on any.
+// number is the place of a key in the paths; negative: the rules do not have it,
+// or nothing is known.
 func (m *Memo) number(key string) int {
 	if n, ok := m.numbers[key]; ok {
 		return n
@@ -127,20 +128,16 @@ func (m *Memo) learn(t *table, at time.Time) {
 
 func (m *Memo) replay(t *table, o forecast.Outlook) {
 	expected := map[string]float64{}
-	m.numbers = map[string]int{}
-	for i := range o.Paths {
-		for r := range o.Paths[i].Rows {
-			row := &o.Paths[i].Rows[r]
-			if m.number(row.Key) < 0 && t.priced(row) > 0 && m.longest[row.Key] > 0 {
-				m.numbers[row.Key] = len(m.numbers)
-			}
-		}
+	m.numbers = make(map[string]int, len(m.longest))
+	for key := range m.longest {
+		m.numbers[key] = len(m.numbers)
 	}
 	for i := range o.Paths {
 		p := pathValues{weight: o.Paths[i].Weight, values: make([]*sendValues, len(m.numbers)), urgent: make([][]bool, len(m.numbers))}
 		for r := range o.Paths[i].Rows {
 			row := &o.Paths[i].Rows[r]
-			worth, l, n := t.priced(row), m.lives[lifeKey{row.Key, row.Priority}], m.number(row.Key)
+			worth := t.App.Quota.Worth[mapping.Priority(row.Priority)]
+			l, n := m.lives[lifeKey{row.Key, row.Priority}], m.number(row.Key)
 			if worth <= 0 || l.ends <= 0 {
 				continue
 			}
@@ -170,10 +167,6 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 	})
 }
 
-func (t *table) priced(row *forecast.PathRow) float64 {
-	return t.App.Quota.Worth[mapping.Priority(row.Priority)]
-}
-
 // tempered is how much of each remembered day gives way to the mean of all of
 // them. A day replayed with hindsight shows its best moments, which nobody
 // knows beforehand: who plans for it holds out too long, the more the more
@@ -185,6 +178,9 @@ const tempered = 0.3
 // of all paths.
 func (m *Memo) temper() {
 	for key, n := range m.numbers {
+		if !slices.ContainsFunc(m.paths, func(p pathValues) bool { return p.values[n] != nil }) {
+			continue
+		}
 		mean := m.newValues(key)
 		for _, p := range m.paths {
 			if p.values[n] == nil {

@@ -197,7 +197,8 @@ func (s *State) Muting(now time.Time) []Mute {
 func (s *State) mutes(app *mapping.App, now time.Time) []Mute {
 	mutes := s.Muting(now)
 	for i := range mutes {
-		mutes[i].Void = mutes[i].void(app)
+		m := &mutes[i]
+		m.Void = m.Audience != "" && app.Audiences[m.Audience] == nil || m.Template != "" && app.Templates[m.Template] == nil
 	}
 	return mutes
 }
@@ -205,11 +206,7 @@ func (s *State) mutes(app *mapping.App, now time.Time) []Mute {
 // VoidMutes are those that mute nothing, since the rules do not have what they
 // name: it was renamed, say, and the same people are addressed all the same.
 func (s *State) VoidMutes(app *mapping.App, now time.Time) []Mute {
-	return slices.DeleteFunc(s.Muting(now), func(m Mute) bool { return !m.void(app) })
-}
-
-func (m Mute) void(app *mapping.App) bool {
-	return m.Audience != "" && app.Audiences[m.Audience] == nil || m.Template != "" && app.Templates[m.Template] == nil
+	return slices.DeleteFunc(s.mutes(app, now), func(m Mute) bool { return !m.Void })
 }
 
 // Unmute ends a mute.

@@ -90,7 +90,7 @@ func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env fu
 	if err != nil {
 		return err
 	}
-	impacts := withUnnamed(impactsOf(was, c.rules, apps, time.Now()), left)
+	impacts := withUnnamed(impactsOf(was, c.rules, apps, time.Now()), apps, left)
 	if o.format == "json" {
 		return printJSON(std.out, map[string]any{"problems": append(mapping.Problems{}, c.problems...), "reload": impacts})
 	}
@@ -167,7 +167,7 @@ func impactsOf(was, rules *mapping.RuleSet, apps map[string]live, now time.Time)
 		if !runs || l.idle {
 			i := impact{App: name, Change: "added", Digests: []digestImpact{}}
 			if l.idle {
-				i.Changes = append([]string{"the stream has a state of it, and it goes on from there"}, keyChange(rules.Apps[name], l.state())...)
+				i.Changes = append([]string{"the stream has a state of it, and it goes on from there"}, stateChanges(rules.Apps[name], l.state(), now)...)
 			}
 			out = append(out, i)
 			continue
@@ -189,14 +189,14 @@ func impactsOf(was, rules *mapping.RuleSet, apps map[string]live, now time.Time)
 // withUnnamed says what is lost if an app that the rules do not name goes on
 // under one of their names: one that they add, or, where nobody runs it any
 // more, any of them.
-func withUnnamed(impacts []impact, left []unnamed) []impact {
+func withUnnamed(impacts []impact, apps map[string]live, left []unnamed) []impact {
 	var added, back []string
 	at := map[string]int{}
 	for n, i := range impacts {
 		at[i.App] = n
 		switch {
 		case i.Change != "added":
-		case len(i.Changes) > 0: // it has a state
+		case apps[i.App].idle:
 			back = append(back, i.App)
 		default:
 			added = append(added, i.App)
@@ -212,7 +212,7 @@ func withUnnamed(impacts []impact, left []unnamed) []impact {
 			for _, name := range u.among(back) {
 				impacts[n].Changes = append(impacts[n].Changes, fmt.Sprintf("if %s goes on as %s, %s", u.app, name, u.returned(name)))
 			}
-		case len(u.sends)+u.waiting+u.doubts > 0 && len(u.names) > 0:
+		case u.matters() && len(u.names) > 0:
 			impacts = append(impacts, impact{App: u.app, Change: "unnamed", Digests: []digestImpact{}, Changes: []string{
 				fmt.Sprintf("the stream has its state, with %s, and nobody runs it: %s", u.holds(), u.renamed(u.names)),
 			}})
@@ -228,14 +228,6 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// keyChange says what another App Key means. The state may be nil.
-func keyChange(app *mapping.App, s *bridge.State) []string {
-	if s == nil || !s.OtherKey(app) {
-		return nil
-	}
-	return []string{"its App Key is another one: it is paused until belfry resume, since nobody here knows what was sent with that"}
 }
 
 func removed(l live) impact {
@@ -286,14 +278,10 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 			i.Changes = append(i.Changes, fmt.Sprintf("in doubt, %s (%s): if it was not sent, %s", b.ID, b.Name(), why))
 		}
 	}
-	i.Changes = append(i.Changes, keyChange(app, waits)...)
 	if waits != nil {
-		for _, m := range waits.VoidMutes(app, now) {
-			i.Changes = append(i.Changes, fmt.Sprintf("mute %s (%s) mutes nothing: the rules do not have what it names", m.ID, m.Scope()))
-		}
+		i.Changes = append(i.Changes, stateChanges(app, waits, now)...)
 	}
-	i.Changes = append(i.Changes, quotaChanges(app, l)...)
-	i.Changes = append(i.Changes, ruleChanges(old, app, waits)...)
+	i.Changes = slices.Concat(i.Changes, quotaChanges(app, l), ruleChanges(old, app, waits))
 	if old == nil && len(l.status.Digests) > 0 {
 		i.Unknown = append(i.Unknown, "when the digests would go with the rules in force, and how windows, expiry and quiet hours differ: the daemon does not tell its rules; name their file with --was")
 	}

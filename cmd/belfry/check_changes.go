@@ -232,3 +232,14 @@ func (d *digestImpact) when() string {
 	}
 	return fmt.Sprintf("would go %s: at %s instead of %s", d.Goes, stamp(d.Will), stamp(d.Was))
 }
+
+// stateChanges says what the rules mean for what the state has beside its digests.
+func stateChanges(app *mapping.App, s *bridge.State, now time.Time) (out []string) {
+	if s.OtherKey(app) {
+		out = append(out, "its App Key is another one: it is paused until belfry resume, since nobody here knows what was sent with that")
+	}
+	for _, m := range s.VoidMutes(app, now) {
+		out = append(out, fmt.Sprintf("mute %s (%s) mutes nothing: the rules do not have what it names", m.ID, m.Scope()))
+	}
+	return out
+}

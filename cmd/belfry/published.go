@@ -77,7 +77,7 @@ func cannotRead(ctx context.Context, js jetstream.JetStream, name string, err er
 		slices.Sort(names)
 		return fmt.Errorf("cannot read the stream %s: this NATS has only %s", name, strings.Join(names, ", "))
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
-		return fmt.Errorf("cannot read the stream %s: JetStream does not answer; is it enabled (nats-server -js), and has a cluster its majority?", name)
+		return fmt.Errorf("cannot read the stream %s: JetStream does not answer; %s", name, stream.Silent)
 	}
 	return fmt.Errorf("cannot read the stream %s: %w", name, err)
 }

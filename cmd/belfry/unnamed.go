@@ -138,6 +138,9 @@ func unnamedOf(app string, s *bridge.State, rs *mapping.RuleSet, told map[string
 
 const unnamedShown = 3 // sends whose time and id are named
 
+// matters reports whether anything would be lost without a word.
+func (u *unnamed) matters() bool { return len(u.sends)+u.waiting+u.doubts > 0 }
+
 // among are those of the names that may be it.
 func (u *unnamed) among(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(u.names, name) })
@@ -264,7 +267,7 @@ func (d *daemon) lookForUnnamed(ctx context.Context, said map[string]bool) error
 			remedy += "; " + u.renamed(u.names)
 		}
 		switch {
-		case len(u.sends)+u.waiting+u.doubts > 0:
+		case u.matters():
 			holds[u.app] = true
 			counts := ""
 			if len(u.sends) > 0 {

@@ -14,8 +14,8 @@
 //  1. Time is cut into buckets, of a minute where the history allows it. A send
 //     in a bucket carries all that arrives in it, at the usefulness that it
 //     has at the bucket's beginning.
-//  2. Rolling windows are enforced from every tenth minute on only (later in
-//     long histories), and calendar ones for the tenths that lie in them.
+//  2. Rolling windows begin with a step only, of ten minutes (more in long
+//     histories), and windows bind the steps that lie in them entirely.
 //  3. Windows are not enforced but priced (Lagrangian relaxation): every
 //     window w has a price p(w) >= 0, a send pays the prices of the windows
 //     that it lies in, and every window pays p(w) × its maximum to us.
@@ -31,6 +31,6 @@
 //
 // Reached is what a real schedule earns, that keeps to all windows: filled up
 // with the sends that gain most beyond their prices, then improved stretch by
-// stretch. The optimum lies between it and the bound, and the gap between the two says how much the
-// bound can be off.
+// stretch. The optimum lies between it and the bound, and the gap between the
+// two says how much the bound can be off.
 package bound

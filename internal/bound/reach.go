@@ -31,7 +31,7 @@ type scheduler struct {
 // out, and it is filled up anew, a little at random.
 func (d *dual) schedule() *scheduler {
 	n := d.n * d.p.steps()
-	s := &scheduler{d: d, n: n, full: make([]bool, n), sends: make([][]int, len(d.all)), left: effort}
+	s := &scheduler{d: d, n: n, full: make([]bool, n), sends: make([][]int, len(d.all))}
 	s.toll, _ = d.tolls()
 	for _, w := range d.p.Limits.Windows { // kept wherever in their buckets the sends are
 		runs := d.p.runs(w, d.p.Grid, n, true)

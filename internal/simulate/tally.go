@@ -89,17 +89,16 @@ func (t *tally) goes(key string, now time.Time, is func(*tracked) bool) {
 }
 
 func (t *tally) cancel(match *mapping.Match, now time.Time) {
-	t.goes(match.Item.Key, now, func(o *tracked) bool {
-		return (match.Audience == "" || o.place.audience == match.Audience) && slices.Contains(match.Cancels, o.rule)
-	})
+	is := func(o *tracked) bool {
+		return o.key == match.Item.Key && slices.Contains(match.Cancels, o.rule) && (match.Audience == "" || o.place.audience == match.Audience)
+	}
+	t.goes(match.Item.Key, now, is)
 	for p := range t.pending {
 		if match.Audience != "" && p.audience != match.Audience {
 			continue
 		}
 		t.expire(p, now)
-		t.end(p, now, Cancelled, func(o *tracked) bool {
-			return o.key == match.Item.Key && slices.Contains(match.Cancels, o.rule)
-		})
+		t.end(p, now, Cancelled, is)
 	}
 }
 

@@ -240,13 +240,16 @@ func (c *Conditions) denied(subject string) (string, bool) {
 	return held.Message, ok
 }
 
+// Silent is what to look for where nobody answers for JetStream.
+const Silent = "is JetStream enabled there, as with nats-server -js, and has a cluster its majority?"
+
 // explain puts the true reason into an error of a request to subject.
 func (c *Conditions) explain(subject string, err error) error {
 	if message, ok := c.denied(subject); ok && err != nil {
 		return fmt.Errorf("%w (%w)", err, deniedError(message))
 	}
 	if errors.Is(err, nats.ErrNoResponders) && strings.HasPrefix(subject, "$JS.API.") {
-		return fmt.Errorf("%w (is JetStream enabled there, as with nats-server -js, and has a cluster its majority?)", err)
+		return fmt.Errorf("%w (%s)", err, Silent)
 	}
 	return err
 }
