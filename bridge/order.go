@@ -46,6 +46,10 @@ func (t *tenure) obey(ctx context.Context, o order) error {
 	t.callOff()
 	t.touch()
 	err := t.commit(ctx)
+	if err == nil { // who gave it may look at once
+		t.lastStatus = time.Time{}
+		t.showStatus(time.Now())
+	}
 	o.done <- err
 	return err
 }
