@@ -83,7 +83,7 @@ func (t *table) sentence(r *row) string {
 func (t *table) stands(r *row) string {
 	switch r.state {
 	case StateOrphaned:
-		return fmt.Sprintf("orphaned: %s; it is never sent until they do again.", missing(r))
+		return fmt.Sprintf("orphaned: %s; it is never sent until they do again.", r.d.Orphaned(t.App))
 	case StateMuted:
 		if r.until.IsZero() {
 			return "muted by an operator, until it is unmuted."
@@ -127,20 +127,6 @@ func (t *table) stands(r *row) string {
 		return t.heldBecause(r)
 	}
 	return r.state + "."
-}
-
-func missing(r *row) string {
-	switch {
-	case r.audience == nil && r.template == nil:
-		return fmt.Sprintf("the rules no longer have the audience %q and the template %q", r.d.Audience, r.d.Template)
-	case r.audience == nil:
-		return fmt.Sprintf("the rules no longer have the audience %q", r.d.Audience)
-	case r.template == nil:
-		return fmt.Sprintf("the rules no longer have the template %q", r.d.Template)
-	case r.d.Personal:
-		return fmt.Sprintf("it is for single users, whom the rules no longer address with the audience %q", r.d.Audience)
-	}
-	return fmt.Sprintf("it is for all of the audience %q, whom the rules no longer address, but single users", r.d.Audience)
 }
 
 func (t *table) waiting(r *row, how string) string {

@@ -136,7 +136,7 @@ func (t *table) layLanes(a *ahead, memo *Memo, priced []*row) {
 	groups := map[string]int{}
 	for i := range t.rows {
 		r := &t.rows[i]
-		if r.audience == nil || r.template == nil {
+		if r.state == StateOrphaned {
 			continue
 		}
 		l := lane{d: r.d, key: forecastKey(r.d), weight: 4 * r.worth}

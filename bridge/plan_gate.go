@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/belfry-bridge/belfry/mapping"
@@ -9,7 +10,7 @@ import (
 // gate settles the rows that may not go, whatever they are worth. A row that
 // passes keeps an empty state.
 func (t *table) gate(r *row) {
-	if r.audience == nil || r.template == nil || r.audience.HasUsers != r.d.Personal {
+	if r.d.Orphaned(t.App) != "" {
 		r.state, r.since = StateOrphaned, r.d.Opened
 		return
 	}
@@ -31,6 +32,25 @@ func (t *table) gate(r *row) {
 	if until, quiet := quietUntil(r.audience, r.top, t.Now); quiet {
 		r.state, r.until = StateQuiet, until
 	}
+}
+
+// Orphaned says why the rules have no place for the digest, which is never sent
+// then; empty where they have.
+func (d *Digest) Orphaned(app *mapping.App) string {
+	audience, template := app.Audiences[d.Audience], app.Templates[d.Template]
+	switch {
+	case audience == nil && template == nil:
+		return fmt.Sprintf("the rules no longer have the audience %q and the template %q", d.Audience, d.Template)
+	case audience == nil:
+		return fmt.Sprintf("the rules no longer have the audience %q", d.Audience)
+	case template == nil:
+		return fmt.Sprintf("the rules no longer have the template %q", d.Template)
+	case audience.HasUsers == d.Personal:
+		return ""
+	case d.Personal:
+		return fmt.Sprintf("it is for single users, whom the rules no longer address with the audience %q", d.Audience)
+	}
+	return fmt.Sprintf("it is for all of the audience %q, whom the rules no longer address, but single users", d.Audience)
 }
 
 // quietUntil says whether an audience is left alone at now, and until when.

@@ -56,8 +56,9 @@ const (
 	maxMutes = 100
 )
 
-// bounded refuses what the state has no room for.
-func (o Order) bounded() error {
+// wellFormed refuses what the state has no room for, and what nobody can make
+// sense of later.
+func (o Order) wellFormed() error {
 	for _, f := range []struct {
 		name, value string
 		most        int
@@ -66,12 +67,18 @@ func (o Order) bounded() error {
 			return fmt.Errorf("cannot %s: %q has %d bytes, and may have %d: shorten it", o.Verb, f.name, len(f.value), f.most)
 		}
 	}
+	switch {
+	case strings.TrimSpace(o.By) == "":
+		return fmt.Errorf(`cannot %s: give "by", the name of who asks`, o.Verb)
+	case slices.Contains([]Verb{PauseIt, Mute, Spend, Trust}, o.Verb) && strings.TrimSpace(o.Why) == "":
+		return fmt.Errorf(`cannot %s: give "why", for those who come upon it later`, o.Verb)
+	}
 	return nil
 }
 
 // carryOut changes the state. It runs in the goroutine that owns it.
 func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
-	if err := o.bounded(); err != nil {
+	if err := o.wellFormed(); err != nil {
 		return Answer{}, err
 	}
 	switch o.Verb {
@@ -148,7 +155,11 @@ func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, 
 	case o.ID == "":
 		o.ID = fmt.Sprintf("external-%d", o.At.UnixMilli())
 	}
-	if known, ok := s.Ledger.Find(o.ID); ok {
+	known, ok := s.Ledger.Find(o.ID)
+	switch {
+	case ok && known.Origin != quota.External:
+		return Answer{}, fmt.Errorf("cannot record %q: that is a broadcast of this app's own, which counts already", o.ID)
+	case ok:
 		return Answer{Text: fmt.Sprintf("the send %s is recorded already, at %s; it is not counted twice (belfry quota take-back)",
 			o.ID, known.At.UTC().Format(time.RFC3339))}, nil
 	}
@@ -190,6 +201,9 @@ func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer
 	fates := ""
 	if i := slices.IndexFunc(s.Held, func(b *bridge.Broadcast) bool { return b.ID == o.Broadcast }); i >= 0 {
 		fates = s.Held[i].Fates(now).String()
+		if orphaned := s.Held[i].Digest.Orphaned(app); orphaned != "" && s.Held[i].Fates(now).Again > 0 {
+			fates = "but nothing of it goes again until the rules have a place for it: " + orphaned
+		}
 	}
 	if err := s.Resolve(app, o.Broadcast, o.Sent, "by "+o.By, now); err != nil {
 		return Answer{}, err

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"time"
@@ -30,9 +31,12 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 		{"its end again", Order{Verb: Unspend, ID: "external-1793631480000"}, "no such send is recorded", 1},
 		{"the end of none", Order{Verb: Unspend}, "no such send is recorded", 1},
 		{"the end of one of ours", Order{Verb: Unspend, ID: "own-1"}, "of this app's own", 1},
+		{"one of ours", Order{Verb: Spend, ID: "own-1", At: now}, "of this app's own, which counts already", 1},
 		{"one by a clock that is ahead", Order{Verb: Spend, ID: "sale-18", At: now.Add(4 * time.Minute)}, "recorded; it counts", 2},
 		{"one that is to come", Order{Verb: Spend, At: now.Add(time.Hour)}, "in the future", 2},
 		{"one of long ago", Order{Verb: Spend, At: now.AddDate(-6, 0, 0)}, "too long ago to count", 3},
+		{"one by nobody", Order{Verb: Spend, At: now, By: " "}, `give "by", the name of who asks`, 3},
+		{"one for no reason", Order{Verb: Spend, At: now, Why: "\n"}, `give "why"`, 3},
 		{"a long story", Order{Verb: Spend, At: now, Why: strings.Repeat("x", 1001)}, `"why" has 1001 bytes, and may have 1000: shorten it`, 3},
 		{"a long name", Order{Verb: Unmute, Mute: "x", By: strings.Repeat("x", 201)}, `"by" has 201 bytes, and may have 200`, 3},
 		{"a long id", Order{Verb: Spend, At: now, ID: strings.Repeat("x", 201)}, `"id" has 201 bytes, and may have 200`, 3},
@@ -51,6 +55,7 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 	s := bridge.NewState("campus", "b0rn")
 	s.Ledger.Charge("own-1", now.AddDate(0, -1, 0))
 	for _, tt := range tests {
+		tt.order.By, tt.order.Why = cmp.Or(tt.order.By, "ops"), cmp.Or(tt.order.Why, "a try")
 		answer, err := tt.order.carryOut(s, app, now)
 		if err != nil {
 			answer.Text = err.Error()
@@ -62,13 +67,18 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 			t.Errorf("%s: the answer names the mute %q, there are %+v", tt.name, answer.Mute, s.Mutes)
 		}
 	}
-	d := &bridge.Digest{Items: []mapping.Item{{Key: "a", Expires: now}, {Key: "b", Expires: now.Add(1)}}}
+	d := &bridge.Digest{Audience: "students", Template: "lessons", Items: []mapping.Item{{Key: "a", Expires: now}, {Key: "b", Expires: now.Add(1)}}}
 	s.Held = []*bridge.Broadcast{{ID: "b1", Digest: d}}
-	answer, err := Order{Verb: Resolve, Broadcast: "b1"}.carryOut(s, app, now)
+	answer, err := Order{Verb: Resolve, By: "ops", Broadcast: "b1"}.carryOut(s, app, now)
 	if want := "the send is refunded; 1 item goes again; 1 has expired"; err != nil || !strings.Contains(answer.Text, want) {
 		t.Errorf("resolved with %+v, %v; want %q", answer, err, want)
 	}
-	mute := Order{Verb: Mute, Until: now.Add(time.Hour)}
+	s.Held = []*bridge.Broadcast{{ID: "b2", Digest: &bridge.Digest{Audience: "staff", Template: "lessons", Items: []mapping.Item{{Key: "a", Expires: now.Add(1)}}}}}
+	answer, err = Order{Verb: Resolve, By: "ops", Broadcast: "b2"}.carryOut(s, app, now)
+	if want := `nothing of it goes again until the rules have a place for it: the rules no longer have the audience "staff"`; err != nil || !strings.Contains(answer.Text, want) {
+		t.Errorf("resolved with %+v, %v; want %q", answer, err, want)
+	}
+	mute := Order{Verb: Mute, By: "ops", Why: "a try", Until: now.Add(time.Hour)}
 	for len(s.Mutes) < maxMutes {
 		if _, err := mute.carryOut(s, app, now); err != nil {
 			t.Fatal(err)
@@ -87,7 +97,7 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 	if m := s.Muting(late); len(m) != 0 {
 		t.Errorf("mutes that have run out are shown: %v", m)
 	}
-	if answer, err := (Order{Verb: Unmute, Mute: s.Mutes[0].ID}).carryOut(s, app, late); err == nil {
+	if answer, err := (Order{Verb: Unmute, By: "ops", Mute: s.Mutes[0].ID}).carryOut(s, app, late); err == nil {
 		t.Errorf("a mute that has run out: %+v", answer)
 	}
 }
@@ -97,12 +107,12 @@ func TestABackOffCanBeEnded(t *testing.T) {
 	s := bridge.NewState("campus", "b0rn")
 	s.Backoff = &bridge.Backoff{Until: now.Add(time.Hour)}
 	s.Ledger.Throttle(s.Backoff.Until)
-	answer, err := Order{Verb: Resume}.carryOut(s, app, now)
+	answer, err := Order{Verb: Resume, By: "ops"}.carryOut(s, app, now)
 	if err != nil || !strings.Contains(answer.Text, "at once") || bridge.LimitsFor(app.Quota).Left(&s.Ledger, now) != 2 {
 		t.Errorf("%+v, %v; the ledger has %+v", answer, err, s.Ledger)
 	}
 	s.Backoff = &bridge.Backoff{Until: now}
-	if _, err := (Order{Verb: Resume}).carryOut(s, app, now); err == nil {
+	if _, err := (Order{Verb: Resume, By: "ops"}).carryOut(s, app, now); err == nil {
 		t.Error("a back-off that is over is ended")
 	}
 }
