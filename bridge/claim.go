@@ -84,6 +84,7 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 		return nil, err
 	}
 	s := NewState(b.name, b.cfg.Born())
+	s.Began = time.Now()
 	if owner == "" && latest.IsZero() {
 		b.log.Info("no state is stored yet, beginning with an empty one")
 		return s, b.askNamesake(ctx, s, time.Time{})

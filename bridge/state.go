@@ -16,13 +16,14 @@ import (
 // whole. It is owned by the goroutine of Bridge.Run; every change is a method
 // that takes the time as an argument.
 type State struct {
-	App    string `json:"app"`
-	Born   string `json:"born"`  // random, once per state: makes ids unique even if the state is ever lost
-	Epoch  uint64 `json:"epoch"` // one more with every owner
-	Commit uint64 `json:"commit"`
-	Owner  string `json:"owner"` // replica id of the last committer
-	NextID uint64 `json:"next_id"`
-	Key    string `json:"key,omitempty"` // of which App Key, as a hash; empty in old states
+	App    string    `json:"app"`
+	Born   string    `json:"born"`           // random, once per state: makes ids unique even if the state is ever lost
+	Began  time.Time `json:"began,omitzero"` // zero in old states
+	Epoch  uint64    `json:"epoch"`          // one more with every owner
+	Commit uint64    `json:"commit"`
+	Owner  string    `json:"owner"` // replica id of the last committer
+	NextID uint64    `json:"next_id"`
+	Key    string    `json:"key,omitempty"` // of which App Key, as a hash; empty in old states
 
 	Sources  map[string]Checkpoint `json:"sources"`
 	Folded   map[string]*Span      `json:"folded,omitempty"`   // by stream; see accounting.go

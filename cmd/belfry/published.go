@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -87,6 +88,7 @@ type published struct {
 	results     map[string]bridge.Result // by id
 	deadLetters map[string]bool          // by id
 	complete    bool                     // the stream still has everything from its beginning
+	made        time.Time                // when the stream was
 }
 
 // of reads what is published about one app.
@@ -98,7 +100,7 @@ func (p *publications) of(ctx context.Context, js jetstream.JetStream, app strin
 	state := s.CachedInfo().State
 	all := published{
 		results: map[string]bridge.Result{}, deadLetters: map[string]bool{},
-		complete: state.FirstSeq <= 1 && state.NumDeleted == 0,
+		complete: state.FirstSeq <= 1 && state.NumDeleted == 0, made: s.CachedInfo().Created,
 	}
 	err = p.each(ctx, js, stream.ResultSubjects+app+".>", func(m jetstream.Msg) error {
 		var event struct {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -70,10 +72,12 @@ func TestReconcileProvesTheAccountAndNamesADifference(t *testing.T) {
 func TestReconcileAsksAgainWhatIsNotAnsweredInTimeOrDiffersStill(t *testing.T) {
 	t.Parallel()
 	silent := fmt.Errorf("cannot read: %w", context.DeadlineExceeded)
+	leaderless := fmt.Errorf("cannot read: %w", &jetstream.APIError{Code: http.StatusServiceUnavailable, ErrorCode: 10008})
 	other := errors.New("no such app")
 	differing, proved := []finding{{Verdict: differs}}, []finding{{Verdict: "proved"}}
 	for name, tt := range map[string]struct {
 		silent, differs int // so often first
+		silence         error
 		err             error
 		want            []finding
 		wantErr         error
@@ -81,6 +85,7 @@ func TestReconcileAsksAgainWhatIsNotAnsweredInTimeOrDiffersStill(t *testing.T) {
 	}{
 		"clean at once":            {want: proved},
 		"silent, then clean":       {silent: 3, want: proved, after: 600 * time.Millisecond},
+		"leaderless, then clean":   {silent: 3, silence: leaderless, want: proved, after: 600 * time.Millisecond},
 		"differs, then clean":      {differs: 2, want: proved, after: 400 * time.Millisecond},
 		"differs to the end":       {differs: 1000, want: differing, after: 10*time.Second + 200*time.Millisecond},
 		"another error":            {err: other, wantErr: other},
@@ -93,7 +98,7 @@ func TestReconcileAsksAgainWhatIsNotAnsweredInTimeOrDiffersStill(t *testing.T) {
 				got, err := untilClean(t.Context(), 10*time.Second, func(context.Context) ([]finding, error) {
 					switch looks++; {
 					case looks <= tt.silent:
-						return nil, silent
+						return nil, cmp.Or(tt.silence, silent)
 					case looks <= tt.silent+tt.differs:
 						return differing, nil
 					case tt.err != nil:
@@ -279,6 +284,18 @@ func purge(t testing.TB, js jetstream.JetStream, stream string, before uint64) e
 		return err
 	}
 	return s.Purge(t.Context(), jetstream.WithPurgeSequence(before))
+}
+
+func TestResultsThatAreGoneWithTheirStreamAreNotProvable(t *testing.T) {
+	t.Parallel()
+	s := &bridge.Status{App: "campus", Born: "b0rn", Began: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC), Counts: bridge.Counts{Sent: 2, Broadcasts: 1}}
+	for made, want := range map[time.Duration]string{0: differs, 30 * time.Second: differs, time.Hour: unprovable} {
+		for _, f := range publishedFindings(s, published{complete: true, made: s.Began.Add(made)}) {
+			if f.Counted > 0 && (f.Verdict != want || (want == unprovable) != strings.Contains(f.Why, "was made anew")) {
+				t.Errorf("made after %s: %+v", made, f)
+			}
+		}
+	}
 }
 
 func TestResultsOfAStateThatWasLostAreNotCountedAgainstTheNextOne(t *testing.T) {

@@ -68,6 +68,13 @@ func answerOf(err error) (code int, answered bool) {
 	return http.StatusOK, err == nil
 }
 
+// MayPass reports whether the same request may be answered a moment later: nobody
+// has answered in time, or a cluster has no leader for it yet.
+func MayPass(err error) bool {
+	code, _ := answerOf(err)
+	return code == http.StatusServiceUnavailable || errors.Is(err, context.DeadlineExceeded)
+}
+
 // timedOut reports whether nobody was there who could answer. A request that
 // the server denied times out as well, and would everywhere.
 func timedOut(err error) bool {
