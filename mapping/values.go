@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -208,6 +209,11 @@ func (v *span) decode(d *decoder, n *node, name string) {
 	}
 }
 
+// ErrTooLong is returned by ParseSpan for more than 10,000 days.
+var ErrTooLong = errors.New("it is longer than 10000d")
+
+const maxDays = 10_000
+
 // ParseSpan reads a duration as rules files write it: time.ParseDuration, and
 // days, of 24 hours each: "2d", "1d12h".
 func ParseSpan(s string) (time.Duration, error) {
@@ -219,8 +225,11 @@ func ParseSpan(s string) (time.Duration, error) {
 		return time.ParseDuration(s)
 	}
 	n, err := strconv.ParseFloat(days, 64)
-	if err != nil || math.Abs(n) > 1e4 {
+	switch {
+	case err != nil:
 		return 0, fmt.Errorf("cannot use %q as a number of days", days)
+	case math.Abs(n) > maxDays:
+		return 0, fmt.Errorf("cannot use %q as a length of time: %w", s, ErrTooLong)
 	}
 	d := time.Duration(n * float64(24*time.Hour))
 	if rest == "" {

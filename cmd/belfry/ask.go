@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os/user"
 	"slices"
@@ -57,14 +59,15 @@ func (a *asking) overviews(ctx context.Context) ([]bridge.Overview, error) {
 	return all, err
 }
 
-// give gives an order to the owner of the app that choose names.
-func (a *asking) give(ctx context.Context, o control.Order, choose func([]bridge.Overview) (app string, err error)) (control.Answer, error) {
+// give gives an order to the owner of the app that choose names. That nobody owns
+// it yet is told.
+func (a *asking) give(ctx context.Context, tell io.Writer, o control.Order, choose func([]bridge.Overview) (app string, err error)) (control.Answer, error) {
 	nc, err := a.connect()
 	if err != nil {
 		return control.Answer{}, err
 	}
 	defer nc.Close()
-	app, err := ownedApp(ctx, nc, choose)
+	app, err := ownedApp(ctx, nc, choose, tell)
 	if err != nil {
 		return control.Answer{}, err
 	}
@@ -86,12 +89,12 @@ const (
 )
 
 // ownedApp is the app that choose names, once somebody owns it.
-func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview) (app string, err error)) (string, error) {
+func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview) (app string, err error), tell io.Writer) (string, error) {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, handoverTimeout)
 	defer cancel()
 	app := ""
-	for {
+	for look := 0; ; look++ {
 		all, err := control.Overviews(ctx, nc)
 		if err == nil {
 			app, err = choose(all)
@@ -102,6 +105,9 @@ func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview)
 		})
 		if !ownerless {
 			return app, err
+		}
+		if look == 1 { // most are handed over within one
+			fmt.Fprintf(tell, "belfry: %s has no owner at this moment; waiting for its next one for up to %s\n", cmp.Or(app, "an app"), handoverTimeout)
 		}
 		select {
 		case <-ctx.Done():

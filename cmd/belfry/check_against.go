@@ -53,6 +53,7 @@ type impact struct {
 	Digests []digestImpact `json:"digests"`
 	Changes []string       `json:"changes,omitempty"`
 	Unknown []string       `json:"unknown,omitempty"` // what cannot be known
+	unseen  bool           // its digests are part of that
 }
 
 // live is one app as the daemon has it.
@@ -248,7 +249,7 @@ func removed(l live) impact {
 func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 	i := impact{App: app.Name, Change: "reloaded", Digests: []digestImpact{}}
 	if l.status.Role != bridge.RoleOwner {
-		i.Unknown = append(i.Unknown, "nobody owns the app at this moment: what waits in it")
+		i.Unknown, i.unseen = append(i.Unknown, "nobody owns the app at this moment: what waits in it"), true
 		return i
 	}
 	var before, after *foresight

@@ -205,7 +205,7 @@ func printImpacts(w io.Writer, impacts []impact) {
 			}
 		}
 		_ = tab.Flush()
-		if len(i.Digests) == 0 && i.Change != "added" && i.Change != "unnamed" {
+		if len(i.Digests) == 0 && !i.unseen && i.Change != "added" && i.Change != "unnamed" {
 			fmt.Fprintln(w, "  no digests wait")
 		}
 		for _, c := range i.Changes {

@@ -15,11 +15,12 @@ import (
 // printExplained tells a person what the rules make of an event.
 func printExplained(w io.Writer, all []explained, m mapping.Message, file string, live bool) {
 	if len(all) == 0 {
-		fmt.Fprintf(w, "no rule listens to %s\n", m.Subject)
+		fmt.Fprintf(w, "no rule listens to %s\n", printable(m.Subject))
 		return
 	}
+	makePrintable(&all)
 	e := all[0].Event
-	fmt.Fprintf(w, "event %s of type %s, on %s\n", e.ID, e.Type, m.Subject)
+	fmt.Fprintf(w, "event %s of type %s, on %s\n", e.ID, e.Type, printable(m.Subject))
 	if u := all[0].Undecodable; u != "" {
 		fmt.Fprintf(w, "its content cannot be used: %s\n", u)
 	}
@@ -61,7 +62,7 @@ func printRule(w io.Writer, r mapping.RuleExplanation, file string) {
 	}
 	fmt.Fprintf(w, "    item     %s\n", r.Text)
 	if len(r.Data) > 0 {
-		fmt.Fprintf(w, "    data     %s\n", bytes.TrimSpace(r.Data))
+		fmt.Fprintf(w, "    data     %s\n", printable(string(bytes.TrimSpace(r.Data))))
 	}
 	if len(r.Users) > 0 {
 		fmt.Fprintf(w, "    users    %s\n", strings.Join(r.Users, ", "))
@@ -103,7 +104,9 @@ func printJoined(w io.Writer, d explainedDigest, ledger string) {
 		fmt.Fprintf(w, "    %s is cut from %d to %d\n", c.Field, c.Was, c.Limit)
 	}
 	var body bytes.Buffer
-	if json.Indent(&body, d.Request, "    ", "  ") == nil && body.Len() > 0 {
-		fmt.Fprintf(w, "    %s\n", body.String())
+	if json.Indent(&body, d.Request, "", "  ") == nil && body.Len() > 0 {
+		for line := range strings.Lines(body.String()) {
+			fmt.Fprintf(w, "    %s\n", printable(strings.TrimSuffix(line, "\n")))
+		}
 	}
 }

@@ -15,7 +15,10 @@ type spanFlag time.Duration
 
 func (s *spanFlag) Set(text string) error {
 	d, err := mapping.ParseSpan(text)
-	if err != nil || d < 0 {
+	switch {
+	case errors.Is(err, mapping.ErrTooLong):
+		return mapping.ErrTooLong
+	case err != nil || d < 0:
 		return errors.New("want a duration such as 90s, 15m, 6h or 2d")
 	}
 	*s = spanFlag(d)

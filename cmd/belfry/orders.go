@@ -24,7 +24,7 @@ func order(std stdio, cmd *cobra.Command, build func(args []string) (control.Ord
 		if err != nil {
 			return err
 		}
-		answer, err := a.give(cmd.Context(), o, choose)
+		answer, err := a.give(cmd.Context(), std.err, o, choose)
 		if err != nil {
 			return err
 		}

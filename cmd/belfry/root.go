@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,12 +66,23 @@ func run(ctx context.Context, args []string, io stdio) int {
 	case errors.As(err, &told):
 		return int(told)
 	}
-	fmt.Fprintln(io.err, "belfry:", strings.ReplaceAll(err.Error(), ": "+bridge.ErrPermanent.Error(), "")) // whoever types retries anyway
+	fmt.Fprintln(io.err, "belfry:", strings.ReplaceAll(inWords(err).Error(), ": "+bridge.ErrPermanent.Error(), "")) // whoever types retries anyway
 	if !started || errors.As(err, &wrong) {
 		explainUsage(io.err, verb)
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// inWords replaces a number parser's word on a flag's value by what is wanted.
+func inWords(err error) error {
+	var invalid *pflag.InvalidValueError
+	var parser *strconv.NumError
+	if !errors.As(err, &invalid) || !errors.As(invalid.Unwrap(), &parser) {
+		return err
+	}
+	want := map[string]string{"bool": "true or false", "float64Slice": "numbers such as 0.5,2", "float64": "a number"}[invalid.GetFlag().Value.Type()]
+	return errors.New(strings.Replace(err.Error(), invalid.Unwrap().Error(), "want "+cmp.Or(want, "a whole number"), 1))
 }
 
 // explainUsage says how a verb that was used wrongly is meant.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/sandbox"
@@ -62,9 +65,9 @@ func TestAStopWaitsForTheAnswerUnderWayUnlessToldTwice(t *testing.T) {
 
 // ownerAndStandby are two replicas, with their pages, to which a lesson was
 // told, and a provider whose first answer is scripted.
-func ownerAndStandby(t *testing.T, step sandbox.Step) (owner *process, page, standbyPage, natsURL string) {
+func ownerAndStandby(t *testing.T, step sandbox.Step) (provider *sandbox.Server, owner *process, page, standbyPage, natsURL string) {
 	t.Helper()
-	provider := startSandbox(t, sandbox.Config{})
+	provider = startSandbox(t, sandbox.Config{})
 	provider.Script(step)
 	natsURL, _ = startNATS(t, t.TempDir(), freePort(t))
 	_, js := connect(t, natsURL)
@@ -74,13 +77,13 @@ func ownerAndStandby(t *testing.T, step sandbox.Step) (owner *process, page, sta
 	eventually(t, "the first owns the app", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
 	_, standbyPage = startBelfry(t, provider, natsURL, rules)
 	lesson(t, js, 7, "Maths", 30)
-	return owner, page, standbyPage, natsURL
+	return provider, owner, page, standbyPage, natsURL
 }
 
 func TestAnOrderThatComesDuringAHandoverReachesTheNextOwner(t *testing.T) {
 	t.Parallel()
-	first, page, next, natsURL := ownerAndStandby(t, sandbox.Step{Delay: sandbox.Duration(4 * time.Second)})
-	eventually(t, "the send is under way", func() bool { return overviewOf(t, page).Sending != nil })
+	provider, first, page, next, natsURL := ownerAndStandby(t, sandbox.Step{Delay: sandbox.Duration(8 * time.Second)})
+	eventually(t, "the provider has the request", func() bool { return len(provider.Broadcasts()) == 1 }) // before that it would be called off
 	first.signal(syscall.SIGTERM)
 	eventually(t, "it drains", func() bool { return overviewOf(t, page).Role == bridge.RoleDraining })
 	if code, out, _ := cli(t, "status", "--nats", natsURL); code != exitOK || !strings.Contains(out, "is being handed over, once the broadcast ") {
@@ -94,9 +97,37 @@ func TestAnOrderThatComesDuringAHandoverReachesTheNextOwner(t *testing.T) {
 	}
 }
 
+// Whoever gives an order to an app without an owner is told why nothing happens.
+func TestAnOrderThatWaitsForAnOwnerSaysSo(t *testing.T) {
+	t.Parallel()
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	nc, _ := connect(t, natsURL)
+	asked := 0
+	roles := []bridge.Role{bridge.RoleStandby, bridge.RoleClaiming, bridge.RoleOwner}
+	_, err := nc.Subscribe("belfry.control.status", func(m *nats.Msg) {
+		answer, _ := json.Marshal(bridge.Overview{Apps: []bridge.Status{{App: "campus", Role: roles[min(asked, 2)]}}})
+		asked++
+		_ = m.Respond(answer)
+	})
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told strings.Builder
+	app, err := ownedApp(t.Context(), nc, oneApp("campus"), &told)
+	if err != nil || app != "campus" || asked != 3 {
+		t.Errorf("the app is %q, %v, after %d looks", app, err, asked)
+	}
+	if want := "belfry: campus has no owner at this moment; waiting for its next one for up to 50s\n"; told.String() != want {
+		t.Errorf("told %q, want %q", told.String(), want)
+	}
+}
+
 func TestADoubtIsResolvedAlsoWhileItsOwnerHasJustDied(t *testing.T) {
 	t.Parallel()
-	first, page, _, natsURL := ownerAndStandby(t, sandbox.Step{Status: http.StatusGatewayTimeout, Code: 1050})
+	_, first, page, _, natsURL := ownerAndStandby(t, sandbox.Step{Status: http.StatusGatewayTimeout, Code: 1050})
 	eventually(t, "the broadcast is in doubt", func() bool { return len(overviewOf(t, page).InDoubt) == 1 })
 	id := overviewOf(t, page).InDoubt[0].ID
 	first.signal(syscall.SIGKILL)
