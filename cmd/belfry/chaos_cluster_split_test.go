@@ -62,9 +62,7 @@ func (c *chaos) ownerPage() string {
 // for more than they wait before they choose new leaders, while it serves its
 // clients: those of the old leader as well.
 func TestChaosEveryEventLeavesOnceOnAClusterWhoseNodesLoseEachOther(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
+	long(t)
 	t.Parallel()
 	cluster := startSplitCluster(t)
 	awaitNATS(t, cluster.url())
@@ -73,7 +71,7 @@ func TestChaosEveryEventLeavesOnceOnAClusterWhoseNodesLoseEachOther(t *testing.T
 	c.until("all streams have three replicas", c.whole)
 	c.publish()
 	var owners []string
-	for cut := range max(3, *chaosKills/4) {
+	for cut := range max(3, *chaosKills/6) {
 		c.until("somebody owns the app", func() bool {
 			c.resolve()
 			return c.ownerPage() != ""
@@ -105,6 +103,7 @@ func (n *natsCluster) node(r *replica) int {
 
 // The only replica's node loses the others, and still keeps the connection.
 func TestChaosTroubleAReplicaLeavesANodeThatLostItsCluster(t *testing.T) {
+	long(t)
 	t.Parallel()
 	cluster := startSplitCluster(t)
 	awaitNATS(t, cluster.url())

@@ -106,9 +106,7 @@ func (c *chaos) oneMore(when string) {
 // The nodes of the cluster are killed and paused in turn, and the owner is
 // killed while a node is missing. At night each node suffers both.
 func TestChaosEveryEventLeavesOnceOnAClusterThatLosesNodes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
+	long(t)
 	t.Parallel()
 	cluster := startNATSCluster(t)
 	awaitNATS(t, cluster.url())

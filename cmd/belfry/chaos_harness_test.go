@@ -10,8 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,13 +61,7 @@ rules:
 `
 
 // chaosBinary is the daemon with failpoints, built once.
-var chaosBinary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaries.folder, "belfry-chaos")
-	if b, err := exec.Command("go", "build", "-tags", "chaos", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build the daemon with failpoints: %w\n%s", err, b)
-	}
-	return path, nil
-})
+var chaosBinary = sync.OnceValues(func() (string, error) { return build("belfry-chaos", ".", "chaos") })
 
 // chaos is one run: a town of replicas, what is published to them, and what
 // came of it. Its methods belong to the test's goroutine.

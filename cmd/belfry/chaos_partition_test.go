@@ -103,6 +103,7 @@ func (l *line) cut(there, back bool) (mend func()) {
 // shorter than a lease; after the others two replicas have believed to own the
 // app, and what the old one wrote meanwhile arrives late.
 func TestChaosEveryEventLeavesOnceWhateverPartOfTheNetworkIsCut(t *testing.T) {
+	long(t)
 	t.Parallel()
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	c := newChaos(t, natsURL, 1, 20+30**chaosKills, func(s *sandbox.Config) { s.Latency = 500 * time.Millisecond }) // many cuts fall into a send

@@ -36,6 +36,7 @@ func (c *chaos) stateToken() (owner, epoch string) {
 // An owner is suspended for longer than its lease, at the worst moments. When
 // it goes on, another one owns the app.
 func TestChaosAnOwnerThatSleptPastItsLeaseSendsAndCommitsNothing(t *testing.T) {
+	long(t)
 	tests := []struct {
 		name  string
 		fate  string // of the old owner

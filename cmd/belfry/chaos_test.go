@@ -113,6 +113,9 @@ func TestChaosEveryEventLeavesOnceWhateverDies(t *testing.T) {
 	for _, replicas := range []int{1, 3} {
 		title := map[int]string{1: "1 replica", 3: "3 replicas"}[replicas]
 		t.Run(title, func(t *testing.T) {
+			if replicas > 1 {
+				long(t)
+			}
 			t.Parallel()
 			natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 			c := newChaos(t, natsURL, 1, 20+5**chaosKills)
@@ -129,6 +132,7 @@ func TestChaosEveryEventLeavesOnceWhateverDies(t *testing.T) {
 
 // Whoever dies, at whatever point of a send: the send stays charged.
 func TestChaosNeverExceedsASmallQuota(t *testing.T) {
+	long(t)
 	t.Parallel()
 	const quota = 3
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
@@ -155,6 +159,7 @@ func TestChaosNeverExceedsASmallQuota(t *testing.T) {
 // The only server is killed while commits, sends and results are under way,
 // and comes back with its files.
 func TestChaosEveryEventLeavesOnceWhileNATSIsKilled(t *testing.T) {
+	long(t)
 	t.Parallel()
 	port, folder := freePort(t), t.TempDir()
 	natsURL, server := startNATS(t, folder, port)

@@ -78,6 +78,7 @@ func (c *chaos) gaps() (why []string) {
 }
 
 func TestChaosTroubleADaemonWaitsForNATSThatIsDownAtStart(t *testing.T) {
+	long(t)
 	t.Parallel()
 	first, server := startNATS(t, t.TempDir(), freePort(t))
 	c := newChaos(t, first, 1, 100) // the rest of the world is there
@@ -102,6 +103,7 @@ func TestChaosTroubleADaemonWaitsForNATSThatIsDownAtStart(t *testing.T) {
 // What the owner has in memory is the only copy of the ledger: it is written
 // into the new stream, so that the quota survives.
 func TestChaosTroubleTheLedgerSurvivesNATSThatComesBackEmpty(t *testing.T) {
+	long(t)
 	t.Parallel()
 	port := freePort(t)
 	natsURL, server := startNATS(t, t.TempDir(), port)
@@ -137,6 +139,7 @@ func TestChaosTroubleTheLedgerSurvivesNATSThatComesBackEmpty(t *testing.T) {
 }
 
 func TestChaosTroubleAStreamThatIsMadeAnewIsAReportedGap(t *testing.T) {
+	long(t)
 	t.Parallel()
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	c := newChaos(t, natsURL, 1, 100)
@@ -180,6 +183,7 @@ func overwrite(t testing.TB, path, text string) {
 
 // A denied publish looks like a timeout to the one who publishes.
 func TestChaosTroubleADeniedPublishIsNamedAndNothingIsLost(t *testing.T) {
+	long(t)
 	t.Parallel()
 	port, folder := freePort(t), t.TempDir()
 	config := writeFile(t, "nats.conf", fmt.Sprintf(restricted, port, folder, `"belfry.result.>"`))
@@ -210,6 +214,7 @@ func TestChaosTroubleADeniedPublishIsNamedAndNothingIsLost(t *testing.T) {
 // The outage is so long that the owner gives its lease up: still it is the one
 // that has the state, and the standby leaves it the time.
 func TestChaosTroubleTheLedgerSurvivesALongOutageAfterWhichNATSIsEmpty(t *testing.T) {
+	long(t)
 	t.Parallel()
 	port := freePort(t)
 	natsURL, server := startNATS(t, t.TempDir(), port)
@@ -236,6 +241,7 @@ func TestChaosTroubleTheLedgerSurvivesALongOutageAfterWhichNATSIsEmpty(t *testin
 
 // As after a power loss: NATS comes back as it was some time ago.
 func TestChaosTroubleWritesThatNATSLostAreNotForgotten(t *testing.T) {
+	long(t)
 	t.Parallel()
 	port, now, then := freePort(t), t.TempDir(), filepath.Join(t.TempDir(), "then")
 	natsURL, server := startNATS(t, now, port)
@@ -266,6 +272,7 @@ func TestChaosTroubleWritesThatNATSLostAreNotForgotten(t *testing.T) {
 // Whoever stands by sees the stream missing at once, and whoever has just
 // started sees no lease in a new one: neither must begin with nothing.
 func TestChaosTroubleADeletedStateIsStoredAgainByAnIdleOwnerNotByAStandby(t *testing.T) {
+	long(t)
 	t.Parallel()
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	c := newChaos(t, natsURL, 1, 100)
@@ -295,6 +302,7 @@ func TestChaosTroubleADeletedStateIsStoredAgainByAnIdleOwnerNotByAStandby(t *tes
 }
 
 func TestChaosTroubleAStateThatIsLostWithItsOwnerPausesTheApp(t *testing.T) {
+	long(t)
 	t.Parallel()
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	c := newChaos(t, natsURL, 1, 100)

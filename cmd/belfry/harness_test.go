@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 	// The parallel tests are those that wait for leases to run out: more of
 	// them than processors can wait at the same time.
 	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue {
-		_ = flag.Set("test.parallel", "10")
+		_ = flag.Set("test.parallel", "14")
 	}
 	code := m.Run()
 	if binaries.folder != "" {
@@ -59,9 +60,7 @@ func built(t testing.TB, program string) string {
 			return
 		}
 		for out, pkg := range map[string]string{"belfry": ".", "nats-server": "github.com/nats-io/nats-server/v2"} {
-			cmd := exec.Command("go", "build", "-o", filepath.Join(binaries.folder, out), pkg)
-			if b, err := cmd.CombinedOutput(); err != nil {
-				binaries.err = fmt.Errorf("cannot build %s: %w\n%s", pkg, err, b)
+			if _, binaries.err = build(out, pkg); binaries.err != nil {
 				return
 			}
 		}
@@ -70,6 +69,34 @@ func built(t testing.TB, program string) string {
 		t.Fatal(binaries.err)
 	}
 	return filepath.Join(binaries.folder, program)
+}
+
+// build compiles a program like the tests themselves: with the race detector
+// where they have it, and with their build tags.
+func build(out, pkg string, tags ...string) (string, error) {
+	for flag := range strings.FieldsSeq(os.Getenv("GOFLAGS")) {
+		if more, ok := strings.CutPrefix(flag, "-tags="); ok {
+			tags = append(tags, more)
+		}
+	}
+	path := filepath.Join(binaries.folder, out)
+	args := []string{"build", "-tags", strings.Join(tags, ","), "-o", path}
+	if raced {
+		args = append(args, "-race")
+	}
+	if b, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build %s: %w\n%s", pkg, err, b)
+	}
+	return path, nil
+}
+
+// long leaves a test out where only short ones are wanted, as under the race
+// detector.
+func long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes its time")
+	}
 }
 
 // process is a program that runs for real.
@@ -116,6 +143,9 @@ func start(t testing.TB, env []string, program string, args ...string) *process 
 	}()
 	t.Cleanup(func() {
 		p.kill()
+		if strings.Contains(p.log.String(), "WARNING: DATA RACE") {
+			t.Errorf("%s has a data race", p.name)
+		}
 		if t.Failed() {
 			t.Logf("--- output of %s %v\n%s", p.name, args, p.log)
 		}

@@ -137,9 +137,7 @@ func TestEveryLinkOfThePagesLeadsToAFile(t *testing.T) {
 // TestTheReadmeShowsWhatTheDemoPrints compares without numbers, days and
 // times: those are different every time.
 func TestTheReadmeShowsWhatTheDemoPrints(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the demo takes its time")
-	}
+	long(t)
 	p := start(t, nil, built(t, "belfry"), "demo")
 	if code := p.exit(60 * time.Second); code != exitOK {
 		t.Fatalf("the demo exits with %d", code)

@@ -171,9 +171,7 @@ func publishSteadily(ctx context.Context, js jetstream.JetStream, published *ato
 
 func TestReloadsUnderLoadLoseAndDoubleNothing(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("many reloads take their time")
-	}
+	long(t)
 	provider := startSandbox(t, sandbox.Config{Quota: sandbox.Quota{PerHour: 100_000, PerDay: 100_000}})
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	nc, js := connect(t, natsURL)

@@ -53,9 +53,7 @@ func owners(pages map[string]string) map[string]int {
 
 func TestSixAppsAreSharedByThreeReplicasAndTakenOver(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("takeovers take seconds")
-	}
+	long(t)
 	provider := startSandbox(t, sandbox.Config{})
 	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
 	_, js := connect(t, natsURL)

@@ -209,6 +209,9 @@ func TestTheGridIsCoarseWhereAFineOneWouldTakeTooMuch(t *testing.T) {
 }
 
 func TestAScheduleIsFoundForALongHistory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and under the race detector it takes a minute")
+	}
 	p := Problem{From: monday, To: monday.AddDate(1, 0, 0), Limits: quota.Limits{Windows: []quota.Window{{Max: 3, Rolling: 25 * time.Hour}}}, Rounds: 5}
 	for i := range 20_000 {
 		at := monday.Add(time.Duration(i) * (365 * 24 * time.Hour / 20_000))

@@ -33,6 +33,9 @@ func TestAnOverviewFitsAMessage(t *testing.T) {
 	}{
 		{1, 100, 20, ""}, {2, 100, 3, "most texts"}, {20, 100, 0, "all texts"}, {100, 0, 0, "all digests"},
 	}
+	if testing.Short() { // as under the race detector: one goroutine, and it takes ten times as long
+		tests = tests[:2]
+	}
 	for _, tt := range tests {
 		o := crowded(tt.apps)
 		data, err := fitting(o, limit)
