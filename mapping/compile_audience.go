@@ -24,7 +24,7 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 	c.tags(d.Tags.Any)
 	compiled := &compiledAudience{Audience: a, doc: d}
 	if d.Users.set {
-		compiled.users = c.expression(d.Users, cel.ListType(cel.StringType))
+		compiled.users = c.expression(d.Users, cel.ListType(cel.StringType), cel.ListType(cel.DynType)) // of what is only known on an event
 	}
 	c.audiences[a.Name] = compiled
 	if app := known(c, c.doc.Apps, d.App, "app"); app != nil {

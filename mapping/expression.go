@@ -92,7 +92,17 @@ func (x *expressions) compile(src string, want ...*cel.Type) (*expression, []fau
 
 func typeIsOneOf(out *cel.Type, want []*cel.Type) bool {
 	return len(want) == 0 || out.Kind() == types.DynKind ||
-		slices.ContainsFunc(want, func(t *cel.Type) bool { return t.IsAssignableType(out) })
+		slices.ContainsFunc(want, func(t *cel.Type) bool { return isOf(out, t) })
+}
+
+// isOf reports whether a value of one type is one of another. A list of anything
+// takes lists whose elements are only known on an event, and no others.
+func isOf(out, t *cel.Type) bool {
+	if t.IsExactType(cel.ListType(cel.DynType)) && out.Kind() == types.ListKind {
+		k := out.Parameters()[0].Kind()
+		return k == types.DynKind || k == types.TypeParamKind
+	}
+	return t.IsAssignableType(out)
 }
 
 func typeWords(ts []*cel.Type) string {
@@ -116,7 +126,13 @@ func typeWord(t *cel.Type) string {
 	case types.TimestampKind:
 		return "a time"
 	case types.ListKind:
-		return "a list"
+		switch t.Parameters()[0].Kind() {
+		case types.StringKind, types.DynKind, types.TypeParamKind:
+			return "a list of strings"
+		case types.IntKind, types.UintKind, types.DoubleKind:
+			return "a list of numbers"
+		}
+		return "a list of something else"
 	case types.MapKind:
 		return "a map"
 	case types.StructKind:

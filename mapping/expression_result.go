@@ -87,8 +87,10 @@ const maxUserID = 64
 
 // isUserID leaves the alphabet to the provider, but refuses what no id can be.
 func isUserID(s string) bool {
-	return len(s) <= maxUserID && utf8.ValidString(s) &&
-		!strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+	return len(s) <= maxUserID &&
+		!strings.ContainsFunc(s, func(r rune) bool { // RuneError: of invalid UTF-8, also where it was replaced on decoding
+			return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError
+		})
 }
 
 // evalUsers gives a list of user ids, without empty ones and duplicates. One

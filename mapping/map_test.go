@@ -236,10 +236,12 @@ func TestUserAudiencesGatherIDs(t *testing.T) {
 	}
 	malformed := "users: element 2 of the list cannot be a user id: want letters and digits, at most 64 bytes"
 	for users, want := range map[string]string{
-		`["a", 5]`:        "users: the list has an element that is not a string",
-		`["a", "b c"]`:    malformed, // the provider would refuse all
-		`["a", "b\n"]`:    malformed,
-		`["a", "\u0000"]`: malformed,
+		`["a", 5]`:           "users: the list has an element that is not a string",
+		`["a", "b c"]`:       malformed, // the provider would refuse all
+		`["a", "b\n"]`:       malformed,
+		`["a", "\u0000"]`:    malformed,
+		`["a", "\ud800"]`:    malformed, // decoded to U+FFFD
+		"[\"a\", \"b\xf5\"]": malformed,
 		`["a", "` + strings.Repeat("é", 33) + `"]`: malformed,
 		`["", ""]`: "users: the list of users is empty",
 		`["a", "` + strings.Repeat("b", 64) + `", "c-d_e.f@g"]`: "",
@@ -248,6 +250,31 @@ func TestUserAudiencesGatherIDs(t *testing.T) {
 		m.Data = []byte(`{"users":` + users + `}`)
 		if got := failures(app.Map(m)); got != want {
 			t.Errorf("%s: failures = %q, want %q", users, got, want)
+		}
+	}
+}
+
+// Lists whose elements are known on an event only are checked there.
+func TestUsersMayBeAnyListThatCanHoldStrings(t *testing.T) {
+	for users, want := range map[string]string{
+		`"[event.data.user]"`: "", `"[string(event.data.user)]"`: "", `"event.data.all.map(u, u.id)"`: "",
+		`"event.data.names.filter(u, u != 'mute')"`: "", `"['ada'] + event.data.names"`: "",
+		`"has(event.data.user) ? [event.data.user] : []"`: "",
+		`"[1, 2]"`:       "the expression gives a list of numbers: want a list of strings",
+		`"[[event.id]]"`: "the expression gives a list of something else: want a list of strings",
+	} {
+		_, problems := mapping.Compile("rules.yaml", []byte(school{audience: "users: " + users}.source()), mapping.Options{LookupEnv: campusEnv()})
+		if got := problems.Text(); want == "" && problems.HasErrors() || !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %q", users, got, want)
+		}
+		if want != "" {
+			continue
+		}
+		m := lessonMessage()
+		m.Data = []byte(`{"user":"ada","all":[{"id":"ada"}],"names":["ada","mute"]}`)
+		d := school{audience: "users: " + users}.compile(t).Map(m)
+		if len(d.Matches) != 1 || len(d.Matches[0].Users) == 0 || d.Matches[0].Users[0] != "ada" {
+			t.Errorf("%s gives %+v", users, d)
 		}
 	}
 }
