@@ -80,7 +80,7 @@ type Result struct {
 	Audience        string         `json:"audience,omitempty"` // empty when the whole app is concerned
 	Template        string         `json:"template,omitempty"`
 	Group           string         `json:"group,omitempty"`
-	Package         string         `json:"package,omitempty"`
+	Package         string         `json:"package,omitempty"` // empty for single users without one, and for everyone
 	Broadcast       string         `json:"broadcast,omitempty"`
 	Digest          string         `json:"digest,omitempty"`
 	ProviderID      string         `json:"provider_id,omitempty"`

@@ -40,9 +40,9 @@ func needed(state bridge.ResultState) []string {
 	case bridge.ResultExpired, bridge.ResultMuted, bridge.ResultCancelled, bridge.ResultOverflowed:
 		return []string{"audience", "template", "digest", "quota"}
 	case bridge.ResultWillMiss:
-		return []string{"audience", "template", "package", "digest", "rules", "reason", "quota"}
+		return []string{"audience", "template", "digest", "rules", "reason", "quota"}
 	}
-	return []string{"audience", "template", "package", "digest", "broadcast", "request_hash", "rules", "reason", "quota"}
+	return []string{"audience", "template", "digest", "broadcast", "request_hash", "rules", "reason", "quota"}
 }
 
 func (s *schemas) result(state bridge.ResultState) object {
