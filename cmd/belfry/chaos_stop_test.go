@@ -70,6 +70,7 @@ func TestChaosAnOwnerThatSleptPastItsLeaseSendsAndCommitsNothing(t *testing.T) {
 
 			old.signal(syscall.SIGCONT)
 			c.until("the old owner has left the app", func() bool { return old.status().Role == bridge.RoleStandby })
+			c.until("its log says so", func() bool { return strings.Contains(old.log.String(), "lost the lease; leaves the app") })
 			if n := len(c.provider.Requests()); n != calls || tt.state == bridge.ResultInDoubt && n != tt.calls {
 				t.Errorf("the provider got %d calls, want %d: the old owner sent after all", n, calls)
 			}

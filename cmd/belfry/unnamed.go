@@ -277,7 +277,7 @@ func (d *daemon) lookForUnnamed(ctx context.Context, said map[string]bool) error
 				d.opts.stateStream, u.app, u.holds(), counts, remedy))
 		case !said[u.app]:
 			said[u.app] = true
-			d.log.Warn("the stream has the state of an app that the rules do not name", "app", u.app, "holds", u.holds(), "remedy", remedy)
+			d.log.Info("the stream has the state of an app that the rules do not name; nothing of it waits", "app", u.app)
 		}
 	}
 	for _, c := range d.conditions.Active() {

@@ -57,7 +57,9 @@ func (h *hold) keep(ctx context.Context) {
 		}
 		var err error
 		if good, err = h.renewSince(ctx, good); err != nil {
-			h.lose(err, "")
+			if h.lose(err, "") {
+				h.lease.subject.js.cfg.Logger.Warn("lost the lease; leaves the app", "app", h.lease.app, "why", err)
+			}
 			return
 		}
 		h.mu.Lock()
