@@ -23,6 +23,7 @@ var scriptUpdate = flag.Bool("script.update", false, "write what verbs print int
 //
 // and $REPOSITORY is the folder with rules.yaml.
 func TestScript(t *testing.T) {
+	t.Parallel()
 	program := built(t, "belfry")
 	root, err := filepath.Abs(repository)
 	if err != nil {
