@@ -50,8 +50,10 @@ func (t *tenure) queueUnpublished() {
 
 func (t *tenure) acknowledged(id string) {
 	delete(t.handed, id)
+	crowded := t.state.Crowded()
 	t.state.Published(id)
 	t.dirty = true
+	t.changed = t.changed || crowded && !t.state.Crowded()
 	if t.backlog != nil && t.state.Roomy() {
 		rest := t.backlog
 		t.backlog = nil

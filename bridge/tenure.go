@@ -246,7 +246,7 @@ func (t *tenure) situation(now time.Time) Situation {
 // first says what must be done before anything is sent; empty: nothing.
 func (t *tenure) first(now time.Time) string {
 	switch {
-	case t.backlog != nil:
+	case t.backlog != nil || t.state.Crowded():
 		return "results that wait must be published"
 	case !t.caughtUp(now):
 		return "the events that have piled up must be read"
