@@ -121,7 +121,7 @@ func (a *consuming) take(ctx context.Context, m *nats.Msg) error {
 		return fmt.Errorf("cannot go on after delivery %d of %s (sequence %d): delivery %d (sequence %d) came next",
 			a.sequence, a.stream, a.last, d.consumerSequence, d.streamSequence)
 	}
-	if a.pending > 0 && d.streamSequence-a.last > a.jumpTo-a.jumpFrom+1 {
+	if d.streamSequence-a.last > a.jumpTo-a.jumpFrom+1 {
 		a.jumpFrom, a.jumpTo = a.last+1, d.streamSequence
 	}
 	a.add(m, d)
