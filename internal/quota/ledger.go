@@ -146,7 +146,15 @@ func (l *Ledger) Prune(now time.Time, limits Limits) {
 		most = max(most, w.Max)
 		reach = max(reach, w.reach(limits.Guard))
 	}
-	drop := len(l.Spends) - most - keepSpare // what counts, but cannot be held
+	over := len(l.Spends) - most - keepSpare // what counts, but cannot be held: never ours, which nobody may take back
+	l.Spends = slices.DeleteFunc(l.Spends, func(s Spend) bool {
+		if over <= 0 || s.Origin != External {
+			return false
+		}
+		over--
+		return true
+	})
+	drop := 0
 	for i, s := range l.Spends {
 		if i < len(l.Spends)-most && !s.Unsure && now.Sub(s.At) > reach {
 			drop = max(drop, i+1)
