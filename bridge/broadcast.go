@@ -72,11 +72,17 @@ func (b *Broadcast) Fates(now time.Time) Fates {
 		}
 	}
 	if it := b.Digest.Last; it != nil && b.Digest.restCount() > 0 { // one of those below
+		from := &f.Again
+		if !b.Digest.Rest[0].ends().After(now) { // restore takes it out of there
+			from = &f.Expired
+		}
 		switch {
 		case it.Replaced:
-			f.Replaced, f.Again = f.Replaced+1, f.Again-1
+			f.Replaced++
+			*from--
 		case it.Cancelled:
-			f.Cancelled, f.Again = f.Cancelled+1, f.Again-1
+			f.Cancelled++
+			*from--
 		}
 	}
 	for i := range b.Digest.Rest {

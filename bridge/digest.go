@@ -87,7 +87,9 @@ func (d *Digest) Expires() time.Time {
 func (d *Digest) EventIDs(limit int) []string {
 	var ids []string
 	for i := range d.Items {
-		ids = append(ids, d.Items[i].EventID)
+		if id := d.Items[i].EventID; id != "" {
+			ids = append(ids, id)
+		}
 	}
 	for i := range d.Rest {
 		ids = append(ids, d.Rest[i].IDs...)
@@ -213,6 +215,9 @@ func (d *Digest) cancel(key string, rules []string) (gone []mapping.Item) {
 		d.forget(key, 1)
 		return []mapping.Item{it}
 	}
+	if d.Last != nil && d.Last.Key == key && !slices.Contains(rules, d.Last.Rule) { // another rule's
+		return nil
+	}
 	if !d.anyRule(rules) || d.restCount() == 0 || d.Keys.Find(hashKey(key)) != Present {
 		return nil
 	}
@@ -317,7 +322,7 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 		into.IDs = append(into.IDs, b.IDs[:max(0, min(len(b.IDs), d.idRoom()))]...)
 		into.measure()
 	}
-	if i := d.kept(last.Key); i < len(d.Items)-1 && !last.Arrived.IsZero() {
+	if i := d.kept(last.Key); !last.Arrived.IsZero() && (i < 0 || !d.Items[i].Arrived.Equal(last.Arrived)) {
 		d.Last = &last
 	}
 	d.Keys.Merge(&old.Keys)
