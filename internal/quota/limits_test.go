@@ -2,6 +2,7 @@ package quota
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -192,5 +193,26 @@ func TestReleasedIsTheLastTimeThatASpendLeftAWindow(t *testing.T) {
 		if got := limits.Released(&led, at(t, tt.now)); !got.Equal(at(t, tt.want)) {
 			t.Errorf("released at %s = %s, want %s", tt.now, got, tt.want)
 		}
+	}
+}
+
+func TestAFloodOfOthersSendsDoesNotForgetOurOwn(t *testing.T) {
+	limits := Limits{Windows: []Window{{Name: "hour", Max: 2, Rolling: time.Hour}, {Name: "day", Max: 3, Rolling: 25 * time.Hour}}, Guard: 5 * time.Second}
+	var led Ledger
+	now := at(t, "2026-03-01T08:00:00Z")
+	for i := range 3 {
+		now = now.Add(61 * time.Minute)
+		led.Charge(fmt.Sprint("own", i), now)
+	}
+	now = now.Add(2 * time.Hour)
+	for i := range 135 {
+		led.External(fmt.Sprint("shop", i), now, "a loop in the shop")
+		led.Prune(now, limits)
+	}
+	for i := range 135 {
+		led.Refund(fmt.Sprint("shop", i))
+	}
+	if left := limits.Left(&led, now); left != 0 {
+		t.Errorf("%d sends left although 3 of ours count until tomorrow", left)
 	}
 }
