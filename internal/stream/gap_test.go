@@ -50,3 +50,28 @@ func TestCompare(t *testing.T) {
 		})
 	}
 }
+
+// What a stream's limits remove in a burst is told, also if the reader had
+// nothing pending before it.
+func TestEventsThatABurstPushedOutOfTheStreamAreAGap(t *testing.T) {
+	t.Parallel()
+	const burst, most = 50, 20
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL", func(cfg *jetstream.StreamConfig) { cfg.MaxMsgs = 1 })
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r.untilCaughtUp()
+	lossy, sent := 0, 0
+	for lossy < 5 && sent < most*burst {
+		messages, gaps := len(r.messages), len(r.gaps)
+		c.fill(t, "SCHOOL.lesson", sent+1, sent+burst)
+		sent += burst
+		r.until("the end of the burst", func() bool { return r.checkpoint["SCHOOL"].Sequence >= uint64(sent) })
+		if len(r.messages)-messages < burst {
+			lossy++
+			r.until("the gap", func() bool { return len(r.gaps) > gaps })
+		}
+	}
+	if lossy == 0 {
+		t.Errorf("no burst of %d has lost anything", burst)
+	}
+}
