@@ -149,7 +149,10 @@ func (v integer) or(fallback int) int {
 	return fallback
 }
 
-// decimal is a number, 0 or more.
+// MaxWorth is the most that one item may be worth: sums of it stay numbers.
+const MaxWorth = 1e6
+
+// decimal is a number from 0 to MaxWorth.
 type decimal struct {
 	mark
 	F float64
@@ -160,8 +163,8 @@ func (v *decimal) decode(d *decoder, n *node, name string) {
 		return
 	}
 	f, err := strconv.ParseFloat(n.scalar.text, 64)
-	if err != nil || f < 0 || math.IsInf(f, 0) || math.IsNaN(f) {
-		d.errorf(n.at, "cannot use %q as %s: want a number, 0 or more", n.scalar.text, name)
+	if err != nil || !(f >= 0 && f <= MaxWorth) { // NaN is neither
+		d.errorf(n.at, "cannot use %q as %s: want a number from 0 to %d", n.scalar.text, name, int(MaxWorth))
 		return
 	}
 	*v = decimal{mark{at: n.at, set: true}, f}

@@ -306,7 +306,7 @@ func parseTuning(policies, slots, reserves, worths []string, windows []float64) 
 			if v != math.Trunc(v) {
 				return t, usageError{fmt.Errorf("cannot use --reserve %q: want whole numbers", text)}
 			}
-			reserve[p] = int(min(v, math.MaxInt32)) // far more than a day has
+			reserve[p] = int(v)
 		}
 		t.Reserves = append(t.Reserves, reserve)
 	}
@@ -332,8 +332,8 @@ func byPriority(flag, text string) (map[mapping.Priority]float64, error) {
 		if _, again := out[p]; again {
 			return nil, usageError{fmt.Errorf("cannot use %s %q: %s is there twice", flag, text, name)}
 		}
-		if out[p], err = strconv.ParseFloat(value, 64); err != nil || !(out[p] >= 0) || math.IsInf(out[p], 0) {
-			return nil, usageError{fmt.Errorf("cannot use %s %q: want %s=NUMBER", flag, text, name)}
+		if out[p], err = strconv.ParseFloat(value, 64); err != nil || !(out[p] >= 0 && out[p] <= mapping.MaxWorth) {
+			return nil, usageError{fmt.Errorf("cannot use %s %q: want %s=NUMBER, from 0 to %d", flag, text, name, int(mapping.MaxWorth))}
 		}
 	}
 	return out, nil
