@@ -254,6 +254,11 @@ func (d *Digest) find(key string) *mapping.Item {
 	return nil
 }
 
+// has reports whether an item with a key waits, as far as that is known.
+func (d *Digest) has(key string) bool {
+	return d.kept(key) >= 0 || d.restCount() > 0 && d.Keys.Find(hashKey(key)) == Present
+}
+
 // expire removes what has expired and says how many events that were.
 func (d *Digest) expire(now time.Time) (events int, ids []string) {
 	for _, it := range d.Items {

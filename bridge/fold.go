@@ -88,34 +88,52 @@ func (s *State) roomForGroup(k digestKey) digestKey {
 	return k
 }
 
-// joinUsers spreads the item over as many parts as its user ids need.
+// joinUsers spreads the item over as many parts as its user ids need. Users for
+// whom older news of the item wait read the newer in their place, not before them.
 func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m *mapping.Message) {
-	users := match.Users
-	for len(users) > 0 {
-		s.Counts.Items++
+	waiting, users := s.waitingFor(k, match)
+	for ; len(users) > 0 || len(waiting) > 0; k.part++ {
 		i, ok := s.find(k)
-		if !ok && len(s.Digests) >= maxDigests {
-			s.overflow(k, match)
-			return
-		}
 		var d *Digest
 		if ok {
 			d = s.Digests[i]
 		}
 		fits, rest := d.splitUsers(users)
-		if len(fits) == 0 && len(rest) > 0 {
-			s.Counts.Items--
-			k.part++
+		fits = append(waiting[k.part], fits...)
+		if len(fits) == 0 {
 			continue
 		}
-		if !s.roomForUsers(d, fits) {
+		s.Counts.Items++
+		if !ok && len(s.Digests) >= maxDigests || !s.roomForUsers(d, fits) {
 			s.overflow(k, match)
 			return
 		}
 		s.join(app, k, match, fits, m)
+		delete(waiting, k.part)
 		users = rest
-		k.part++
 	}
+}
+
+// waitingFor sorts out those users for whom an item with the same key waits, by
+// part.
+func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][]string, others []string) {
+	waiting, others = map[int][]string{}, match.Users
+	for _, d := range s.Digests {
+		part := d.key()
+		if k.part = part.part; part != k || !d.has(match.Item.Key) {
+			continue
+		}
+		var rest []string
+		for _, u := range others {
+			if d.userSet()[u] {
+				waiting[k.part] = append(waiting[k.part], u)
+			} else {
+				rest = append(rest, u)
+			}
+		}
+		others = rest
+	}
+	return waiting, others
 }
 
 // overflow counts an item out that found no room, with the users that are left.

@@ -163,3 +163,39 @@ func TestNewerNewsInAnotherPartReplaceWhatIsInDoubt(t *testing.T) {
 		w.wantSends(3)
 	})
 }
+
+// A correction for somebody whom the old news have not reached yet takes their
+// place, in whichever part they wait.
+func TestNewerNewsForUsersOfALaterPartDoNotGoBeforeTheOldOnes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.rules = compile(t, strings.NewReplacer(`package: com.example.student, platforms`, `users: event.data.users, platforms`,
+			`item: "{{ .data.id }}"`, `with: {text: event.data.text}, item: "{{ .data.text }}"`, "quota: {policy: asap}", "quota: {policy: asap, per_hour: 1}").Replace(scenarioRules)+
+			"  - {name: urgent, on: lesson.urgent, audience: students, template: lessons, key: event.data.id, priority: urgent, gather: {at_most: 30s}, with: {text: event.data.text}, item: \"{{ .data.text }}\"}\n")
+		w.start()
+		ids := make([]string, 1500)
+		for i := range ids {
+			ids[i] = fmt.Sprint("u", i)
+		}
+		tell := func(subject, text string, users []string) {
+			data, err := json.Marshal(map[string]any{"id": "gate", "text": text, "users": users})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.source.Append(time.Now(), mapping.Message{Subject: subject, Data: data})
+			w.settle()
+		}
+		tell("lesson.cancelled", "open until ten", ids)
+		w.pass(3 * time.Minute)
+		w.wantSends(1) // the second part waits for the hour
+		tell("lesson.urgent", "closed all day", ids[1400:1402])
+		w.pass(4 * time.Hour)
+		w.wantSends(2)
+		if got := string(w.provider.Sends()[1].Body); !strings.Contains(got, "closed all day") || strings.Contains(got, "until ten") {
+			t.Errorf("the second part reads %s", got)
+		}
+		if c := w.bridge.Status().Counts; c.Items != 3 || c.Replaced != 1 || c.Sent != 2 {
+			t.Errorf("the account is %+v", c)
+		}
+	})
+}
