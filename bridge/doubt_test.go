@@ -227,6 +227,25 @@ func TestTheLatestItemInDoubtIsReplacedAndCancelledToo(t *testing.T) {
 	}
 }
 
+// What is being sent while the clock is put right does not stay in the future.
+func TestTrustInAClockHoldsForTheSendUnderWay(t *testing.T) {
+	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	app := compile(t, scenarioRules).App
+	s := bridge.NewState("campus", "b0rn")
+	s.Fold(app, &mapping.Message{Stream: "SCHOOL", Sequence: 1, Subject: "lesson.cancelled", Time: now.AddDate(1, 0, 0), Data: []byte(`{"id":"maths"}`)})
+	if _, _, err := s.Begin(app, s.Digests[0], "a try", now.AddDate(1, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	s.TrustClock(now)
+	s.Settle(app, bridge.Outcome{Kind: bridge.Doubtful, At: now.Add(time.Second)}, now.Add(time.Second))
+	if got := s.Held[0].Arrived(); got.After(now.Add(time.Minute)) {
+		t.Errorf("it may be on its way until %s", got)
+	}
+	if frees := bridge.LimitsFor(app.Quota).Frees(s.Ledger.Spends[0].At); frees.After(now.AddDate(0, 0, 2)) {
+		t.Errorf("it counts until %s", frees)
+	}
+}
+
 func TestTrustInAClockHoldsForDoubtsToo(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.doubtful(1)

@@ -239,6 +239,9 @@ func (s *State) EndBackoff() {
 func (s *State) TrustClock(now time.Time) {
 	s.Ledger.Trust(now)
 	s.Backoff = nil
+	if b := s.Sending; b != nil {
+		b.Deadline = earlier(b.Deadline, now.Add(startWithin))
+	}
 	for _, b := range s.Held {
 		if b.Deadline.After(now) {
 			b.Deadline = now
