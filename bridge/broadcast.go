@@ -71,18 +71,20 @@ func (b *Broadcast) Fates(now time.Time) Fates {
 			f.Again++
 		}
 	}
-	if it := b.Digest.Last; it != nil && b.Digest.restCount() > 0 { // one of those below
-		from := &f.Again
-		if !b.Digest.Rest[0].ends().After(now) { // restore takes it out of there
-			from = &f.Expired
+	for _, g := range b.Digest.gone() { // of those below
+		i, _ := b.Digest.whose(g.Key)
+		if i < 0 {
+			continue
 		}
-		switch {
-		case it.Replaced:
-			f.Replaced++
-			*from--
-		case it.Cancelled:
+		if g.Cancelled {
 			f.Cancelled++
-			*from--
+		} else {
+			f.Replaced++
+		}
+		if b.Digest.Rest[i].ends().After(now) {
+			f.Again--
+		} else {
+			f.Expired--
 		}
 	}
 	for i := range b.Digest.Rest {
@@ -91,9 +93,6 @@ func (b *Broadcast) Fates(now time.Time) Fates {
 		} else {
 			f.Expired += r.Count
 		}
-	}
-	if f.Again < 0 { // it has expired, too
-		f.Again, f.Expired = 0, f.Expired-1
 	}
 	return f
 }

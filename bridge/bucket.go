@@ -15,7 +15,8 @@ type Bucket struct {
 	Expires  time.Time        `json:"expires"`       // of its items, rounded up: what goes into one bucket
 	Last     time.Time        `json:"last,omitzero"` // the latest expiry of its items; zero in an old state
 	Count    int              `json:"count"`
-	IDs      []string         `json:"ids,omitempty"` // event ids, the first ones
+	IDs      []string         `json:"ids,omitempty"`   // event ids, the first ones
+	Marks    marks            `json:"marks,omitempty"` // whose ids they are; none in an old state
 
 	idBytes int // that IDs take in the encoded state; Digest.size would count them for every event
 }
@@ -51,6 +52,25 @@ func (d *Digest) countOnly(it mapping.Item) {
 	d.bucket(it.Priority, expires).add(&it, d.idRoom())
 }
 
+// counted finds an item of Rest by its key's mark.
+func (d *Digest) counted(key uint64) (bucket, index int) {
+	for i := range d.Rest {
+		if j := slices.IndexFunc(d.Rest[i].Marks, func(m mark) bool { return m.key == key }); j >= 0 {
+			return i, j
+		}
+	}
+	return -1, -1
+}
+
+// mayCount reports whether an item of Rest may have the key: one does, or there
+// are some without a mark.
+func (d *Digest) mayCount(key uint64) bool {
+	if i, _ := d.counted(key); i >= 0 {
+		return true
+	}
+	return slices.ContainsFunc(d.Rest, func(b Bucket) bool { return b.unmarked() })
+}
+
 func (d *Digest) bucket(p mapping.Priority, expires time.Time) *Bucket {
 	i, ok := slices.BinarySearchFunc(d.Rest, Bucket{Priority: p, Expires: expires}, compareBuckets)
 	if !ok {
@@ -67,9 +87,22 @@ func (b *Bucket) add(it *mapping.Item, idRoom int) {
 	b.reach(it.ReadyBy, it.Expires)
 	b.Count++
 	if idRoom > 0 && it.EventID != "" {
-		b.IDs = append(b.IDs, it.EventID)
-		b.idBytes += idSize(it.EventID)
+		b.note(it.EventID, mark{hashKey(it.Key), hashRule(it.Rule)})
 	}
+}
+
+func (b *Bucket) note(id string, m mark) {
+	for len(b.Marks) < len(b.IDs) { // of an old state
+		b.Marks = append(b.Marks, mark{})
+		b.idBytes += markSize
+	}
+	b.IDs, b.Marks = append(b.IDs, id), append(b.Marks, m)
+	b.idBytes += idSize(id) + markSize
+}
+
+// unmarked reports whether it has an item of which the key is not known.
+func (b *Bucket) unmarked() bool {
+	return b.Count > len(b.Marks) || slices.Contains(b.Marks, mark{})
 }
 
 func (d *Digest) idRoom() int {
@@ -80,19 +113,44 @@ func (d *Digest) idRoom() int {
 	return n
 }
 
-// uncountOldest takes one item out of Rest. Which of them had the key is not
-// known; the one that expires first is the likeliest to have been replaced.
-func (d *Digest) uncountOldest() {
-	if len(d.Rest) == 0 {
-		return
+// whose is the place in Rest of the item with a key. Where no mark tells which
+// one it is, that without a mark which expires first is the likeliest; its index
+// is -1 where its id is not known. Without any the bucket is -1.
+func (d *Digest) whose(key uint64) (bucket, index int) {
+	if i, j := d.counted(key); i >= 0 {
+		return i, j
 	}
-	b := &d.Rest[0]
+	i := slices.IndexFunc(d.Rest, func(b Bucket) bool { return b.unmarked() })
+	switch {
+	case i < 0 && len(d.Rest) > 0: // it was taken for one of them by estimate
+		return 0, min(0, len(d.Rest[0].IDs)-1)
+	case i >= 0 && len(d.Rest[i].Marks) < len(d.Rest[i].IDs): // an old state
+		return i, 0
+	case i >= 0:
+		return i, slices.Index(d.Rest[i].Marks, mark{})
+	}
+	return -1, -1
+}
+
+// uncount takes the item with a key out of Rest, and returns its event's id as
+// far as it is known.
+func (d *Digest) uncount(key uint64) (id string) {
+	i, j := d.whose(key)
+	if i < 0 {
+		return ""
+	}
+	b := &d.Rest[i]
 	b.Count--
-	if len(b.IDs) > 0 {
-		b.idBytes -= idSize(b.IDs[0])
-		b.IDs = b.IDs[1:]
+	if j >= 0 {
+		id = b.IDs[j]
+		b.IDs = slices.Delete(b.IDs, j, j+1)
+		if j < len(b.Marks) {
+			b.Marks = slices.Delete(b.Marks, j, j+1)
+		}
+		b.measure()
 	}
 	if b.Count == 0 {
-		d.Rest = slices.Delete(d.Rest, 0, 1)
+		d.Rest = slices.Delete(d.Rest, i, i+1)
 	}
+	return id
 }

@@ -1,8 +1,11 @@
 package bridge
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -59,5 +62,76 @@ func TestEventIDsThatHadNoRoomAreLeftOut(t *testing.T) {
 	d.Items[0].EventID = ""
 	if ids := d.EventIDs(10); len(ids) != 1 || ids[0] != "e-b" {
 		t.Errorf("the ids are %q", ids)
+	}
+}
+
+func TestAnItemThatExpiredAndComesAgainTakesNobodysPlace(t *testing.T) {
+	d := counted(1, countedItem("kept", "r", 0, 6*time.Hour), countedItem("short", "r", 1, 30*time.Minute), countedItem("long", "r", 2, 6*time.Hour))
+	d.expire(countedAt.Add(time.Hour))
+	if replaced := d.put(countedItem("short", "r", time.Hour, 7*time.Hour), 1); replaced || d.Count() != 3 || d.Seen != 3 {
+		t.Errorf("replaced: %v; %d items, %d keys", replaced, d.Count(), d.Seen)
+	}
+	if replaced := d.put(countedItem("long", "r", time.Hour, 8*time.Hour), 1); !replaced || d.Count() != 3 {
+		t.Errorf("replaced: %v; %d items", replaced, d.Count())
+	}
+}
+
+func TestACancelledItemIsNamedAlsoWhereItIsOnlyCounted(t *testing.T) {
+	d := counted(1, countedItem("a", "r1", 0, time.Hour), countedItem("b", "r1", 1, time.Hour), countedItem("c", "r2", 2, time.Hour), countedItem("d", "r1", 3, time.Hour))
+	if gone := d.cancel("c", []string{"r1"}); len(gone) != 0 {
+		t.Errorf("another rule's: %+v", gone)
+	}
+	if gone := d.cancel("c", []string{"r2"}); len(gone) != 1 || gone[0].EventID != "e-c" {
+		t.Errorf("cancelled %+v", gone)
+	}
+	if ids := d.EventIDs(10); len(ids) != 3 || ids[1] != "e-b" || ids[2] != "e-d" || d.Last == nil || d.Last.Key != "d" {
+		t.Errorf("left are %q, and the last is %+v", ids, d.Last)
+	}
+}
+
+func TestWhatIsOnlyCountedAndWasCancelledInDoubtDoesNotGoAgain(t *testing.T) {
+	s := NewState("campus", "born")
+	d := counted(1, countedItem("a", "r", 0, time.Hour), countedItem("b", "r", 1, time.Hour), countedItem("c", "r", 2, time.Hour), countedItem("d", "r", 3, time.Hour))
+	s.Held = []*Broadcast{{ID: "x", State: InDoubt, Digest: d}}
+	s.cancelUnderWay(&mapping.Match{Item: mapping.Item{Key: "b"}, Cancels: []string{"r"}})
+	s.cancelUnderWay(&mapping.Match{Item: mapping.Item{Key: "c"}, Cancels: []string{"others"}})
+	s.replaceUnderWay(d.key(), "d", nil)
+	s.replaceUnderWay(d.key(), "new", nil)
+	if f := s.Held[0].Fates(countedAt); f != (Fates{Again: 2, Cancelled: 1, Replaced: 1}) {
+		t.Errorf("told %+v", f)
+	}
+	s.Held = nil
+	s.restore(&mapping.App{Templates: map[string]*mapping.Template{"t": {Keep: 1}}}, d)
+	if s.Waiting() != 2 || s.Counts.Cancelled != 1 || s.Counts.Replaced != 1 || len(s.Drops) != 1 || s.Drops[0].IDs[0] != "e-b" {
+		t.Errorf("%d wait, counts %+v, dropped %+v", s.Waiting(), s.Counts, s.Drops)
+	}
+	if ids := s.Digests[0].EventIDs(10); len(ids) != 2 || ids[1] != "e-c" || s.Digests[0].Gone != nil {
+		t.Errorf("left are %q", ids)
+	}
+}
+
+func TestMarksSurviveTheStoreAndOldStatesHaveNone(t *testing.T) {
+	d := counted(1, countedItem("a", "r", 0, time.Hour), countedItem("b", "r", 1, time.Hour), countedItem("c", "r", 2, time.Hour))
+	data, err := json.Marshal(d.Rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rest []Bucket
+	if err := json.Unmarshal(data, &rest); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(d.Rest[0].Marks, rest[0].Marks, cmp.AllowUnexported(mark{})); diff != "" {
+		t.Error(diff)
+	}
+	d.Rest[0].Marks = nil // as an old state has it
+	if gone := d.cancel("c", []string{"r"}); len(gone) != 1 || gone[0].EventID != "e-b" || d.Count() != 2 {
+		t.Errorf("cancelled %+v, %d are left: the first, as nobody knows which", gone, d.Count())
+	}
+	d.put(countedItem("new", "r", 4, time.Hour), 1)
+	if gone := d.cancel("new", []string{"r"}); len(gone) != 1 || gone[0].EventID != "e-new" {
+		t.Errorf("cancelled %+v", gone)
+	}
+	if err := json.Unmarshal([]byte(`"AAA"`), new(marks)); err == nil {
+		t.Error("two bytes are taken for marks")
 	}
 }

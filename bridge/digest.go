@@ -29,6 +29,7 @@ type Digest struct {
 	Items    []mapping.Item `json:"items"`              // the kept items, in order of arrival
 	Rest     []Bucket       `json:"rest,omitempty"`     // what is counted only, in order of expiry
 	Last     *mapping.Item  `json:"last,omitempty"`     // the latest item, when it is one of Rest
+	Gone     []Gone         `json:"gone,omitempty"`     // of Rest, while its broadcast is under way
 	Keys     KeySet         `json:"keys"`               // of Items and Rest
 	Seen     int            `json:"seen,omitempty"`     // distinct keys counted so far; follows Keys' estimate
 	Events   int            `json:"events"`             // events that stand behind Items and Rest
@@ -146,7 +147,7 @@ func (d *Digest) put(it mapping.Item, keep int) (replaced bool) {
 	}
 	replaced = d.countKey(h)
 	if replaced {
-		d.uncountOldest()
+		d.uncount(h)
 	} else {
 		d.Events++
 	}
@@ -160,9 +161,10 @@ func (d *Digest) countKey(h uint64) (known bool) {
 	switch d.Keys.Find(h) {
 	case Absent:
 	case Present:
-		known = d.restCount() > 0
+		known = d.mayCount(h)
 	case Unknown:
-		known = d.Seen >= d.Keys.Count() && d.restCount() > 0
+		i, _ := d.counted(h)
+		known = i >= 0 || d.Seen >= d.Keys.Count() && d.mayCount(h)
 	}
 	d.Keys.Add(h)
 	if !known {
@@ -218,23 +220,29 @@ func (d *Digest) cancel(key string, rules []string) (gone []mapping.Item) {
 	if d.Last != nil && d.Last.Key == key && !slices.Contains(rules, d.Last.Rule) { // another rule's
 		return nil
 	}
-	if !d.anyRule(rules) || d.restCount() == 0 || d.Keys.Find(hashKey(key)) != Present {
+	h := hashKey(key)
+	switch i, j := d.counted(h); {
+	case i >= 0 && !oneOf(rules)(d.Rest[i].Marks[j].rule):
+		return nil
+	case i < 0 && (!d.anyRule(rules) || !d.mayCount(h) || d.Keys.Find(h) != Present):
 		return nil
 	}
-	d.uncountOldest()
+	id := d.uncount(h)
 	d.forget(key, 1)
 	if d.Last != nil && d.Last.Key == key {
 		d.Last = nil
 	}
-	return []mapping.Item{{Key: key}}
+	return []mapping.Item{{Key: key, EventID: id}}
 }
 
 func (d *Digest) anyRule(rules []string) bool {
 	return slices.ContainsFunc(rules, func(r string) bool { return d.Rules[r] > 0 })
 }
 
-func (d *Digest) forget(key string, events int) {
-	d.Keys.Remove(hashKey(key))
+func (d *Digest) forget(key string, events int) { d.forgetHash(hashKey(key), events) }
+
+func (d *Digest) forgetHash(h uint64, events int) {
+	d.Keys.Remove(h)
 	d.Seen = max(0, d.Seen-events)
 	d.Events -= events
 }
@@ -243,20 +251,10 @@ func (d *Digest) kept(key string) int {
 	return slices.IndexFunc(d.Items, func(it mapping.Item) bool { return it.Key == key })
 }
 
-// find returns the item with a key, if it is one whose text is known.
-func (d *Digest) find(key string) *mapping.Item {
-	if i := d.kept(key); i >= 0 {
-		return &d.Items[i]
-	}
-	if d.Last != nil && d.Last.Key == key {
-		return d.Last
-	}
-	return nil
-}
-
 // has reports whether an item with a key waits, as far as that is known.
 func (d *Digest) has(key string) bool {
-	return d.kept(key) >= 0 || d.restCount() > 0 && d.Keys.Find(hashKey(key)) == Present
+	h := hashKey(key)
+	return d.kept(key) >= 0 || d.Keys.Find(h) == Present && d.mayCount(h)
 }
 
 // expire removes what has expired and says how many events that were.
@@ -274,6 +272,12 @@ func (d *Digest) expire(now time.Time) (events int, ids []string) {
 		}
 		events, ids = events+b.Count, append(ids, b.IDs...)
 		d.Events -= b.Count
+		for _, m := range b.Marks {
+			if m != (mark{}) {
+				d.forgetHash(m.key, 0)
+				d.Seen = max(0, d.Seen-1)
+			}
+		}
 		return true
 	})
 	if d.Last != nil && !d.Last.Expires.After(now) {
@@ -324,8 +328,13 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 		into := d.bucket(b.Priority, b.Expires)
 		into.reach(b.ReadyBy, b.ends())
 		into.Count += b.Count
-		into.IDs = append(into.IDs, b.IDs[:max(0, min(len(b.IDs), d.idRoom()))]...)
-		into.measure()
+		for j, id := range b.IDs[:max(0, min(len(b.IDs), d.idRoom()))] {
+			m := mark{}
+			if j < len(b.Marks) {
+				m = b.Marks[j]
+			}
+			into.note(id, m)
+		}
 	}
 	if i := d.kept(last.Key); !last.Arrived.IsZero() && (i < 0 || !d.Items[i].Arrived.Equal(last.Arrived)) {
 		d.Last = &last

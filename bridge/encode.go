@@ -162,6 +162,8 @@ func (d *Digest) check() error {
 		return fmt.Errorf("digest %s has its counts out of order", d.ID)
 	case slices.ContainsFunc(d.Rest, func(b Bucket) bool { return b.Count < 1 }):
 		return fmt.Errorf("digest %s has an empty count", d.ID)
+	case slices.ContainsFunc(d.Rest, func(b Bucket) bool { return len(b.Marks) > len(b.IDs) || len(b.IDs) > b.Count }):
+		return fmt.Errorf("digest %s has more marks than items", d.ID)
 	}
 	return nil
 }

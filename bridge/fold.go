@@ -198,8 +198,8 @@ func (s *State) replaceUnderWay(k digestKey, key string, users []string) {
 	for b := range s.underWay() {
 		old := b.Digest.key()
 		old.part = k.part
-		if it := b.Digest.find(key); it != nil && old == k && reachAll(users, b.Digest.Users) {
-			it.Replaced = true
+		if old == k && reachAll(users, b.Digest.Users) {
+			b.Digest.goes(key, false, func(uint16) bool { return true })
 		}
 	}
 }
@@ -211,9 +211,7 @@ func (s *State) cancelUnderWay(match *mapping.Match) {
 		if b.Digest.Audience != match.Audience && match.Audience != "" {
 			continue
 		}
-		if it := b.Digest.find(match.Item.Key); it != nil && slices.Contains(match.Cancels, it.Rule) {
-			it.Cancelled = true
-		}
+		b.Digest.goes(match.Item.Key, true, oneOf(match.Cancels))
 	}
 }
 

@@ -29,7 +29,7 @@ func itemSize(it *mapping.Item) int {
 
 // size is about what the digest takes in the encoded state before compression.
 func (d *Digest) size() int {
-	n := 480 + len(d.Audience) + len(d.Template) + len(d.Group) + 11*len(d.Keys.hashes) + 40*len(d.Rules)
+	n := 480 + len(d.Audience) + len(d.Template) + len(d.Group) + 11*len(d.Keys.hashes) + 40*(len(d.Rules)+len(d.Gone))
 	for i := range d.Items {
 		n += itemSize(&d.Items[i])
 	}
@@ -48,7 +48,7 @@ func (d *Digest) size() int {
 func idSize(id string) int { return len(id) + 3 }
 
 func (b *Bucket) measure() {
-	b.idBytes = listSize(b.IDs)
+	b.idBytes = listSize(b.IDs) + markSize*len(b.Marks)
 }
 
 // spare is how many bytes of digests the state still has room for.

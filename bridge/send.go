@@ -121,13 +121,15 @@ func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, now 
 // restore puts a digest back, under the items that have come since.
 func (s *State) restore(app *mapping.App, old *Digest) {
 	old.Items = slices.DeleteFunc(old.Items, func(it mapping.Item) bool { return s.leftOut(old, &it) })
-	if it := old.Last; it != nil && (it.Replaced || it.Cancelled) { // one of those that are only counted
-		old.Last = nil
+	for _, g := range old.gone() {
+		if it := old.Last; it != nil && hashKey(it.Key) == g.Key {
+			old.Last = nil
+		}
 		if old.restCount() > 0 {
-			old.uncountOldest()
-			s.leftOut(old, it)
+			s.leaveOut(old, g.Key, g.Cancelled, old.uncount(g.Key))
 		}
 	}
+	old.Gone = nil
 	if old.Count() == 0 {
 		return
 	}
@@ -152,17 +154,21 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 // leftOut counts out an item that was cancelled, or replaced by what has been
 // sent since or waits, while its broadcast was under way.
 func (s *State) leftOut(d *Digest, it *mapping.Item) bool {
-	switch {
-	case it.Replaced:
-		s.Counts.Replaced++
-	case it.Cancelled:
-		s.Counts.Cancelled++
-		s.drop(dropCancelled, d, 1, []string{it.EventID})
-	default:
+	if !it.Replaced && !it.Cancelled {
 		return false
 	}
-	d.forget(it.Key, 1)
+	s.leaveOut(d, hashKey(it.Key), !it.Replaced, it.EventID)
 	return true
+}
+
+func (s *State) leaveOut(d *Digest, key uint64, cancelled bool, id string) {
+	if cancelled {
+		s.Counts.Cancelled++
+		s.drop(dropCancelled, d, 1, []string{id})
+	} else {
+		s.Counts.Replaced++
+	}
+	d.forgetHash(key, 1)
 }
 
 const (
