@@ -64,64 +64,70 @@ func (t *tally) decided(m *mapping.Message, d *mapping.Decision) {
 		}
 		it := &match.Item
 		p := place{match.Audience, match.Template, match.Group}
-		t.expire(p, m.Time)
-		t.end(p, m.Time, Replaced, func(o *tracked) bool { return o.key == it.Key })
+		t.goes(it.Key, m.Time, Replaced, func(o *tracked) bool { return o.place == p })
 		item := &tracked{
 			event: it.EventID, key: it.Key, rule: it.Rule, place: p, priority: it.Priority,
 			arrived: it.Arrived, ready: it.ReadyBy, expires: it.Expires, came: Waiting, by: -1,
 		}
 		t.items = append(t.items, item)
 		t.pending[p] = append(t.pending[p], item)
-		t.goes(it.Key, m.Time, func(o *tracked) bool { return o.place == p })
 		t.keyed[it.Key] = append(t.keyed[it.Key], item)
 	}
 }
 
-// goes notes from when on items of a key can no longer be sent by anybody.
-func (t *tally) goes(key string, now time.Time, is func(*tracked) bool) {
+// goes ends those items of a key that still wait, and notes of all that from now
+// on nobody can send them. Their places drop them when they are next looked at:
+// an event costs the same however much waits.
+func (t *tally) goes(key string, now time.Time, came string, is func(*tracked) bool) {
 	t.keyed[key] = slices.DeleteFunc(t.keyed[key], func(o *tracked) bool {
 		if !is(o) {
 			return false
 		}
 		o.gone = now
+		o.finish(came, now)
 		return true
 	})
 }
 
-func (t *tally) cancel(match *mapping.Match, now time.Time) {
-	is := func(o *tracked) bool {
-		return o.key == match.Item.Key && slices.Contains(match.Cancels, o.rule) && (match.Audience == "" || o.place.audience == match.Audience)
-	}
-	t.goes(match.Item.Key, now, is)
-	for p := range t.pending {
-		if match.Audience != "" && p.audience != match.Audience {
-			continue
-		}
-		t.expire(p, now)
-		t.end(p, now, Cancelled, is)
+// finish says what an item that waits has come to by now.
+func (o *tracked) finish(came string, now time.Time) {
+	switch {
+	case o.came != Waiting:
+	case !o.expires.After(now):
+		o.came, o.ended = Expired, o.expires
+	default:
+		o.came, o.ended = came, now
 	}
 }
 
-// end takes the items of a place that a test names out of the waiting ones.
-func (t *tally) end(p place, now time.Time, came string, is func(*tracked) bool) (ended []*tracked) {
+func (t *tally) cancel(match *mapping.Match, now time.Time) {
+	t.goes(match.Item.Key, now, Cancelled, func(o *tracked) bool {
+		return slices.Contains(match.Cancels, o.rule) && (match.Audience == "" || o.place.audience == match.Audience)
+	})
+}
+
+// deliver takes the items of a place that a test names out of the waiting ones.
+func (t *tally) deliver(p place, now time.Time, is func(*tracked) bool) (items []*tracked) {
+	t.expire(p, now)
 	t.pending[p] = slices.DeleteFunc(t.pending[p], func(o *tracked) bool {
 		if !is(o) {
 			return false
 		}
-		o.came, o.ended = came, now
-		if came == Expired {
-			o.ended = o.expires
-		}
-		ended = append(ended, o)
+		o.finish(Delivered, now)
+		items = append(items, o)
 		return true
 	})
-	return ended
+	return items
 }
 
+// expire drops what has ended by now.
 func (t *tally) expire(p place, now time.Time) {
-	if slices.ContainsFunc(t.pending[p], func(o *tracked) bool { return !o.expires.After(now) }) {
-		t.end(p, now, Expired, func(o *tracked) bool { return !o.expires.After(now) })
-	}
+	t.pending[p] = slices.DeleteFunc(t.pending[p], func(o *tracked) bool {
+		if !o.expires.After(now) {
+			o.finish(Expired, now)
+		}
+		return o.came != Waiting
+	})
 }
 
 // delivered closes the items that a broadcast carries.
@@ -133,8 +139,7 @@ func (t *tally) delivered(b *bridge.Broadcast) {
 	if len(d.Users) > 0 {
 		carried = func(o *tracked) bool { return slices.Contains(ids, o.event) }
 	}
-	t.expire(p, b.Started)
-	items := t.end(p, b.Started, Delivered, carried)
+	items := t.deliver(p, b.Started, carried)
 	if d.Group == "" {
 		items = append(items, t.overflowed(d, b.Started)...)
 	}
@@ -161,7 +166,7 @@ func (t *tally) overflowed(d *bridge.Digest, now time.Time) (items []*tracked) {
 	for p := range t.pending {
 		if p.audience == d.Audience && p.template == d.Template && p.group != "" {
 			ids := d.EventIDs(1 << 20)
-			joined := t.end(p, now, Delivered, func(o *tracked) bool { return slices.Contains(ids, o.event) })
+			joined := t.deliver(p, now, func(o *tracked) bool { return slices.Contains(ids, o.event) })
 			if len(joined) > 0 {
 				t.joined[place{p.audience, p.template, ""}] = true
 			}
