@@ -134,13 +134,15 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 	if !from.IsZero() {
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
 	}
-	consumer, err := js.OrderedConsumer(ctx, name, cfg)
+	within, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	consumer, err := js.OrderedConsumer(within, name, cfg)
 	if err != nil {
 		return nil, cannotRead(ctx, js, name, err)
 	}
-	info, err := consumer.Info(ctx)
+	info, err := consumer.Info(within)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the stream %s: %w", name, err)
+		return nil, cannotRead(ctx, js, name, err)
 	}
 	total, read := info.NumPending, uint64(0)
 	var all []mapping.Message
@@ -153,9 +155,9 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 	}
 	defer messages.Stop()
 	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		m, err := soon(ctx, messages)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read event %d of the stream %s: %w", len(all)+1, name, err)
+			return nil, fmt.Errorf("after %d events: %w", read, cannotRead(ctx, js, name, err))
 		}
 		meta, err := m.Metadata()
 		if err != nil {

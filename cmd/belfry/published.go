@@ -30,13 +30,15 @@ func (p *publications) flag(f *pflag.FlagSet) {
 
 // each calls f with everything on a subject that the stream has now, in order.
 func (p *publications) each(ctx context.Context, js jetstream.JetStream, subject string, f func(jetstream.Msg) error) error {
-	c, err := js.OrderedConsumer(ctx, p.stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
+	within, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	c, err := js.OrderedConsumer(within, p.stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
 	if err != nil {
 		return cannotRead(ctx, js, p.stream, err)
 	}
-	info, err := c.Info(ctx)
+	info, err := c.Info(within)
 	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", p.stream, err)
+		return cannotRead(ctx, js, p.stream, err)
 	}
 	if info.NumPending == 0 {
 		return nil
@@ -47,9 +49,9 @@ func (p *publications) each(ctx context.Context, js jetstream.JetStream, subject
 	}
 	defer messages.Stop()
 	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		m, err := soon(ctx, messages)
 		if err != nil {
-			return fmt.Errorf("cannot read %s: %w", p.stream, err)
+			return cannotRead(ctx, js, p.stream, err)
 		}
 		meta, err := m.Metadata()
 		if err != nil {
@@ -62,6 +64,19 @@ func (p *publications) each(ctx context.Context, js jetstream.JetStream, subject
 			return nil
 		}
 	}
+}
+
+// How long a request to JetStream may take, and the next event of a stream.
+const (
+	requestTimeout = 10 * time.Second
+	readTimeout    = 30 * time.Second
+)
+
+// soon is the next message, if it comes in time.
+func soon(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return messages.Next(jetstream.NextContext(ctx))
 }
 
 // cannotRead says what to do about a stream that can't be read.
@@ -79,6 +94,10 @@ func cannotRead(ctx context.Context, js jetstream.JetStream, name string, err er
 		return fmt.Errorf("cannot read the stream %s: this NATS has only %s", name, strings.Join(names, ", "))
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		return fmt.Errorf("cannot read the stream %s: JetStream does not answer; %s", name, stream.Silent)
+	case errors.Is(js.Conn().LastError(), nats.ErrPermissionViolation): // without which the wait would not have been for nothing
+		return fmt.Errorf("cannot read the stream %s: %w: %w (docs/operations.md lists the permissions)", name, err, js.Conn().LastError())
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return fmt.Errorf("cannot read the stream %s: %w: is NATS up?", name, err)
 	}
 	return fmt.Errorf("cannot read the stream %s: %w", name, err)
 }
@@ -113,11 +132,14 @@ func (p *publications) of(ctx context.Context, js jetstream.JetStream, app strin
 		all.results[event.ID] = event.Data
 		return nil
 	})
-	deadErr := p.each(ctx, js, stream.DeadLetterSubjects+">", func(m jetstream.Msg) error {
+	if err != nil {
+		return all, err
+	}
+	err = p.each(ctx, js, stream.DeadLetterSubjects+">", func(m jetstream.Msg) error {
 		if m.Headers().Get("Belfry-App") == app && m.Subject() != replayedSubject {
 			all.deadLetters[m.Headers().Get(jetstream.MsgIDHeader)] = true
 		}
 		return nil
 	})
-	return all, errors.Join(err, deadErr)
+	return all, err
 }

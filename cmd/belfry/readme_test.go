@@ -55,7 +55,7 @@ var ownPages = []string{"README.md", "docs/README.md", "docs/operations.md", "do
 func TestEverySampleOfThePagesIsOfAKindThatIsChecked(t *testing.T) {
 	for _, page := range ownPages {
 		for _, f := range fences(t, page) {
-			if !slices.Contains([]string{"sh", "text demo", "yaml", "mermaid", "nats"}, f.info) {
+			if !slices.Contains([]string{"sh", "text demo", "yaml", "mermaid", "nats", "nats books"}, f.info) {
 				t.Errorf("%s: nothing checks samples of the kind %q", f, f.info)
 			}
 		}
@@ -263,11 +263,10 @@ func TestEveryTroubleAndEveryMetricIsExplainedToOperators(t *testing.T) {
 // TestThePermissionsOfThePageAreEnough runs the daemon as a user who may do
 // what docs/operations.md lists, and no more.
 func TestThePermissionsOfThePageAreEnough(t *testing.T) {
-	var permissions string
+	t.Parallel()
+	permissions := map[string]string{}
 	for _, f := range fences(t, "docs/operations.md") {
-		if f.info == "nats" {
-			permissions = f.body
-		}
+		permissions[f.info] = f.body
 	}
 	port := freePort(t)
 	config := writeFile(t, "nats.conf", fmt.Sprintf(`
@@ -278,7 +277,14 @@ authorization: { users: [
   { user: belfry, password: belfry, permissions: {
 %s
   } }
-] }`, port, t.TempDir(), permissions))
+  { user: books, password: books, permissions: {
+%s
+  } }
+  { user: nobody, password: nobody, permissions: {
+%s
+  } }
+] }`, port, t.TempDir(), permissions["nats"], permissions["nats books"],
+		strings.NewReplacer("CONSUMER.INFO", "CONSUMER.NONE", "belfry.deadletter.replayed", "school.>").Replace(permissions["nats books"])))
 	start(t, nil, built(t, "nats-server"), "-c", config)
 	admin := fmt.Sprintf("nats://admin:admin@127.0.0.1:%d", port)
 	awaitNATS(t, admin)
@@ -306,6 +312,22 @@ authorization: { users: [
 	}
 	if _, body := get(page + "/metrics"); strings.Contains(body, "belfry_condition{") {
 		t.Errorf("there is trouble:\n%s", body)
+	}
+	look := func(user string, args ...string) (int, string) {
+		p := start(t, rulesEnv(provider), built(t, "belfry"), append(args, "--nats", natsURL, "--nats-user", user, "--nats-password", user)...)
+		return p.exit(75 * time.Second), p.log.String()
+	}
+	for _, args := range [][]string{
+		{"reconcile"}, {"deadletter", "list"}, {"simulate", "--rules", rules, "--stream", "SCHOOL"}, {"tune", "--rules", rules, "--stream", "SCHOOL"},
+		{"explain", "--rules", rules, "--stream", "SCHOOL", "--seq", "1", "--live"},
+	} {
+		began := time.Now()
+		if code, log := look("books", args...); code != exitOK || time.Since(began) > 20*time.Second {
+			t.Errorf("%v exits with %d after %s:\n%s", args, code, time.Since(began), log)
+		}
+	}
+	if code, log := look("nobody", "simulate", "--rules", rules, "--stream", "SCHOOL"); code != exitFailed || !strings.Contains(log, "$JS.API.CONSUMER.INFO.SCHOOL.") {
+		t.Errorf("without a permission simulate exits with %d:\n%s", code, log)
 	}
 }
 

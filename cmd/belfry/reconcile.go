@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -121,7 +122,7 @@ func untilClean(ctx context.Context, within time.Duration, look func(context.Con
 	deadline := time.Now().Add(within)
 	for {
 		findings, err := look(ctx)
-		late := ctx.Err() == nil && stream.MayPass(err)
+		late := ctx.Err() == nil && stream.MayPass(err) && !errors.Is(err, nats.ErrPermissionViolation)
 		if !late && (err != nil || clean(findings, false) || time.Now().After(deadline)) {
 			return findings, err
 		}

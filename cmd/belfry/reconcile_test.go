@@ -74,6 +74,7 @@ func TestReconcileAsksAgainWhatIsNotAnsweredInTimeOrDiffersStill(t *testing.T) {
 	silent := fmt.Errorf("cannot read: %w", context.DeadlineExceeded)
 	leaderless := fmt.Errorf("cannot read: %w", &jetstream.APIError{Code: http.StatusServiceUnavailable, ErrorCode: 10008})
 	other := errors.New("no such app")
+	denied := fmt.Errorf("cannot read: %w: %w", context.DeadlineExceeded, nats.ErrPermissionViolation)
 	differing, proved := []finding{{Verdict: differs}}, []finding{{Verdict: "proved"}}
 	for name, tt := range map[string]struct {
 		silent, differs int // so often first
@@ -88,6 +89,7 @@ func TestReconcileAsksAgainWhatIsNotAnsweredInTimeOrDiffersStill(t *testing.T) {
 		"leaderless, then clean":   {silent: 3, silence: leaderless, want: proved, after: 600 * time.Millisecond},
 		"differs, then clean":      {differs: 2, want: proved, after: 400 * time.Millisecond},
 		"differs to the end":       {differs: 1000, want: differing, after: 10*time.Second + 200*time.Millisecond},
+		"denied":                   {err: denied, wantErr: denied},
 		"another error":            {err: other, wantErr: other},
 		"silent beyond a minute":   {silent: 1000, wantErr: context.DeadlineExceeded, after: 70 * time.Second},
 		"silent beyond the within": {silent: 100, want: proved, after: 20 * time.Second},
