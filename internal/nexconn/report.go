@@ -85,7 +85,7 @@ func (r *report) quote(o *bridge.Outcome, t try) {
 	o.Skew, o.SkewKnown = skew(t), true
 	if o.Skew.Abs() >= skewAlarm {
 		r.client.cfg.Logger.Warn("our clock and the provider's differ: signatures may be refused, and windows end at another moment than we think",
-			"skew", o.Skew, "host", t.host.base)
+			"skew", o.Skew.String(), "host", t.host.base)
 	}
 }
 

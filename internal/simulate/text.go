@@ -9,6 +9,8 @@ import (
 	"time"
 )
 
+const nothingMatched = "no event became an item: none matched a rule (belfry explain says why)"
+
 // WriteText prints the report for people.
 func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(w, "%s, policy %s, %s to %s, times in %s\n", r.App, r.Policy, r.day(r.From), r.day(r.To), r.location)
@@ -30,7 +32,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(w, "\nearned %.1f%s\n\n", r.Earned, r.judged())
 	err := r.writePriorities(w)
 	if r.Counts.Items == 0 {
-		fmt.Fprintln(w, "no event became an item: none matched a rule (belfry explain says why)")
+		fmt.Fprintln(w, nothingMatched)
 	}
 	for _, rule := range slices.Sorted(maps.Keys(r.Failed)) {
 		fmt.Fprintf(w, "rule %s failed on %s, which counts as no match (belfry explain says why)\n", rule, count(r.Failed[rule], "event"))

@@ -162,7 +162,15 @@ func WriteTrials(w io.Writer, trials []Trial) error {
 		}
 		fmt.Fprintln(t)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(trials, func(r Trial) bool {
+		return slices.ContainsFunc(r.Priorities, func(p ByPriority) bool { return p.Items > 0 })
+	}) {
+		fmt.Fprintln(w, nothingMatched)
+	}
+	return nil
 }
 
 // counted are the broadcasts after the days that only taught the planner.

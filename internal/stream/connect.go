@@ -74,7 +74,10 @@ func Dial(o Options) (*nats.Conn, error) {
 		return nil, err
 	}
 	nc, err := nats.Connect(o.URL, append(opts, nats.RetryOnFailedConnect(false))...)
-	if err != nil {
+	switch {
+	case errors.Is(err, nats.ErrNoServers):
+		return nil, fmt.Errorf("cannot connect to %s: nobody answers there: is NATS up, and is this its address? (%w)", RedactURLs(o.URL), err)
+	case err != nil:
 		return nil, fmt.Errorf("cannot connect to %s: %w", RedactURLs(o.URL), err)
 	}
 	return nc, nil
@@ -251,8 +254,19 @@ func (c *Conditions) explain(subject string, err error) error {
 	if errors.Is(err, nats.ErrNoResponders) && strings.HasPrefix(subject, "$JS.API.") {
 		return fmt.Errorf("%w (%s)", err, Silent)
 	}
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return offlineError{err}
+	}
 	return err
 }
+
+// offlineError says what the client means by a buffer: nothing is held back
+// while there is no connection.
+type offlineError struct{ error }
+
+func (offlineError) Error() string { return "there is no connection to NATS" }
+
+func (e offlineError) Unwrap() error { return e.error }
 
 // deniedError is what the server said of a subject that we may not use.
 type deniedError string
