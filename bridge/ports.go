@@ -87,7 +87,7 @@ type Checkpoint struct {
 	Sequence uint64    `json:"sequence"` // the last one folded
 }
 
-// Gap is a stretch of a stream that could not be read.
+// Gap is a stretch of a stream that could not be read, or not all of it.
 type Gap struct {
 	Stream string    `json:"stream"`
 	From   uint64    `json:"from"` // first missing sequence

@@ -121,8 +121,11 @@ func (a *consuming) take(ctx context.Context, m *nats.Msg) error {
 		return fmt.Errorf("cannot go on after delivery %d of %s (sequence %d): delivery %d (sequence %d) came next",
 			a.sequence, a.stream, a.last, d.consumerSequence, d.streamSequence)
 	}
-	if d.streamSequence-a.last > a.jumpTo-a.jumpFrom+1 {
-		a.jumpFrom, a.jumpTo = a.last+1, d.streamSequence
+	if d.streamSequence > a.last+1 {
+		if a.jumpTo == 0 {
+			a.jumpFrom = a.last + 1
+		}
+		a.jumpTo = d.streamSequence
 	}
 	a.add(m, d)
 	a.consumer.asked--
@@ -146,9 +149,9 @@ func (a *consuming) add(m *nats.Msg, d delivery) {
 }
 
 // explainJump looks whether the stream's front was removed before we had read
-// it, by its limits or a purge, while we were behind. Within what was jumped
-// over lately only the widest stretch is reported. A front that follows our
-// reading so closely is reported too: it may have had events of ours.
+// it, by its limits or a purge. What was jumped over lately is reported as one
+// stretch, of which some may have been read. A front that follows our reading
+// so closely is reported too: it may have had events of ours.
 func (a *consuming) explainJump(ctx, conn context.Context) error {
 	if a.jumpTo == 0 || time.Since(a.explained) < explainEvery {
 		return nil

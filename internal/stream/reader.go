@@ -27,7 +27,7 @@ type reader struct {
 	handed   time.Time         // when something was last handed over
 	rewound  time.Time         // since when the stream ends before position; zero: it doesn't
 
-	// The widest stretch of sequences without an event for us, jumpFrom up to
+	// The first and the last sequences without an event for us, jumpFrom up to
 	// before jumpTo, since the stream's front was last looked at.
 	jumpFrom, jumpTo uint64
 	explained        time.Time
