@@ -222,7 +222,7 @@ func (d *Digest) cancel(key string, rules []string) (gone []mapping.Item) {
 	}
 	h := hashKey(key)
 	switch i, j := d.counted(h); {
-	case i >= 0 && !oneOf(rules)(d.Rest[i].Marks[j].rule):
+	case i >= 0 && !d.Rest[i].Marks[j].by(rules):
 		return nil
 	case i < 0 && (!d.anyRule(rules) || !d.mayCount(h) || d.Keys.Find(h) != Present):
 		return nil

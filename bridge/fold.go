@@ -199,7 +199,7 @@ func (s *State) replaceUnderWay(k digestKey, key string, users []string) {
 		old := b.Digest.key()
 		old.part = k.part
 		if old == k && reachAll(users, b.Digest.Users) {
-			b.Digest.goes(key, false, func(uint16) bool { return true })
+			b.Digest.goes(key, nil)
 		}
 	}
 }
@@ -211,7 +211,7 @@ func (s *State) cancelUnderWay(match *mapping.Match) {
 		if b.Digest.Audience != match.Audience && match.Audience != "" {
 			continue
 		}
-		b.Digest.goes(match.Item.Key, true, oneOf(match.Cancels))
+		b.Digest.goes(match.Item.Key, match.Cancels)
 	}
 }
 

@@ -7,34 +7,34 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // mark tells items apart whose text is not kept: by their key, and whether a
 // rule has made them. The zero mark is of an item of an old state.
 type mark struct {
 	key  uint64
-	rule uint16
+	rule uint32
 }
 
 const (
-	markBytes = 10
-	markSize  = 14 // in the encoded state
+	markBytes = 12
+	markSize  = 16 // in the encoded state
 )
 
-func hashRule(rule string) uint16 {
+func hashRule(rule string) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(rule))
-	return uint16(h.Sum32())
+	return h.Sum32()
 }
 
-// oneOf tells the marks of some rules' items.
-func oneOf(rules []string) func(rule uint16) bool {
-	return func(rule uint16) bool {
-		return slices.ContainsFunc(rules, func(r string) bool { return hashRule(r) == rule })
-	}
+// by reports whether one of some rules has made the item.
+func (m mark) by(rules []string) bool {
+	return slices.ContainsFunc(rules, func(r string) bool { return hashRule(r) == m.rule })
 }
 
-// marks are encoded in base64, 10 bytes each.
+// marks are encoded in base64, 12 bytes each.
 type marks []mark
 
 // MarshalJSON implements json.Marshaler.
@@ -42,7 +42,7 @@ func (m marks) MarshalJSON() ([]byte, error) {
 	raw := make([]byte, 0, markBytes*len(m))
 	for _, x := range m {
 		raw = binary.BigEndian.AppendUint64(raw, x.key)
-		raw = binary.BigEndian.AppendUint16(raw, x.rule)
+		raw = binary.BigEndian.AppendUint32(raw, x.rule)
 	}
 	return json.Marshal(base64.RawStdEncoding.EncodeToString(raw))
 }
@@ -59,7 +59,7 @@ func (m *marks) UnmarshalJSON(data []byte) error {
 	}
 	*m = make(marks, 0, len(raw)/markBytes)
 	for ; len(raw) > 0; raw = raw[markBytes:] {
-		*m = append(*m, mark{binary.BigEndian.Uint64(raw), binary.BigEndian.Uint16(raw[8:])})
+		*m = append(*m, mark{binary.BigEndian.Uint64(raw), binary.BigEndian.Uint32(raw[8:])})
 	}
 	return nil
 }
@@ -81,27 +81,31 @@ type Gone struct {
 }
 
 // goes notes that an item of a broadcast under way does not go again, if it is
-// one. of says whether a rule may do that to its items.
-func (d *Digest) goes(key string, cancelled bool, of func(rule uint16) bool) {
-	if i := d.kept(key); i >= 0 {
-		if it := &d.Items[i]; of(hashRule(it.Rule)) {
-			it.Cancelled, it.Replaced = it.Cancelled || cancelled, it.Replaced || !cancelled
+// one: cancelled by rules that may do that to their items, or, without any,
+// replaced by newer news.
+func (d *Digest) goes(key string, cancels []string) {
+	mark := func(it *mapping.Item) {
+		switch {
+		case cancels == nil:
+			it.Replaced = true
+		case slices.Contains(cancels, it.Rule):
+			it.Cancelled = true
 		}
+	}
+	if i := d.kept(key); i >= 0 {
+		mark(&d.Items[i])
 		return
 	}
 	h := hashKey(key)
 	i, j := d.counted(h)
-	if it := d.Last; i < 0 && it != nil && it.Key == key && of(hashRule(it.Rule)) {
-		it.Cancelled, it.Replaced = it.Cancelled || cancelled, it.Replaced || !cancelled
-	}
-	if i < 0 || !of(d.Rest[i].Marks[j].rule) {
-		return
-	}
-	for k := range d.Gone {
-		if d.Gone[k].Key == h {
-			d.Gone[k].Cancelled = d.Gone[k].Cancelled && cancelled
-			return
+	switch {
+	case i < 0 && d.Last != nil && d.Last.Key == key:
+		mark(d.Last)
+	case i < 0 || cancels != nil && !d.Rest[i].Marks[j].by(cancels):
+	default:
+		d.Gone = slices.DeleteFunc(d.Gone, func(g Gone) bool { return g.Key == h && g.Cancelled })
+		if !slices.ContainsFunc(d.Gone, func(g Gone) bool { return g.Key == h }) {
+			d.Gone = append(d.Gone, Gone{h, cancels != nil})
 		}
 	}
-	d.Gone = append(d.Gone, Gone{h, cancelled})
 }
