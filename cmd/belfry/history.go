@@ -134,37 +134,11 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 	if !from.IsZero() {
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
 	}
-	within, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	consumer, err := js.OrderedConsumer(within, name, cfg)
-	if err != nil {
-		return nil, cannotRead(ctx, js, name, err)
-	}
-	info, err := consumer.Info(within)
-	if err != nil {
-		return nil, cannotRead(ctx, js, name, err)
-	}
-	total, read := info.NumPending, uint64(0)
+	read := uint64(0)
 	var all []mapping.Message
-	if total == 0 {
-		return nil, nil
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(5000))
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the stream %s: %w", name, err)
-	}
-	defer messages.Stop()
-	for {
-		m, err := soon(ctx, messages)
-		if err != nil {
-			return nil, fmt.Errorf("after %d events: %w", read, cannotRead(ctx, js, name, err))
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return nil, fmt.Errorf("cannot read event %d of the stream %s: %w", len(all)+1, name, err)
-		}
+	err = readAll(ctx, js, name, cfg, func(m jetstream.Msg, meta *jetstream.MsgMetadata, total uint64) (bool, error) {
 		if !to.IsZero() && meta.Timestamp.After(to) {
-			break
+			return false, nil
 		}
 		read++
 		if slices.ContainsFunc(subjects, func(s string) bool { return mapping.Covers(s, m.Subject()) }) { // what was asked for may be wider
@@ -173,9 +147,13 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 			})
 		}
 		b.show(read, total)
-		if meta.NumPending == 0 {
-			break
-		}
+		return true, nil
+	})
+	switch {
+	case err != nil && read > 0:
+		return nil, fmt.Errorf("after %d events: %w", read, err)
+	case err != nil:
+		return nil, err
 	}
 	b.done()
 	return all, nil

@@ -30,40 +30,8 @@ func (p *publications) flag(f *pflag.FlagSet) {
 
 // each calls f with everything on a subject that the stream has now, in order.
 func (p *publications) each(ctx context.Context, js jetstream.JetStream, subject string, f func(jetstream.Msg) error) error {
-	within, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	c, err := js.OrderedConsumer(within, p.stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
-	if err != nil {
-		return cannotRead(ctx, js, p.stream, err)
-	}
-	info, err := c.Info(within)
-	if err != nil {
-		return cannotRead(ctx, js, p.stream, err)
-	}
-	if info.NumPending == 0 {
-		return nil
-	}
-	messages, err := c.Messages()
-	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", p.stream, err)
-	}
-	defer messages.Stop()
-	for {
-		m, err := soon(ctx, messages)
-		if err != nil {
-			return cannotRead(ctx, js, p.stream, err)
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("cannot read %s: %w", p.stream, err)
-		}
-		if err := f(m); err != nil {
-			return err
-		}
-		if meta.NumPending == 0 {
-			return nil
-		}
-	}
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}}
+	return readAll(ctx, js, p.stream, cfg, func(m jetstream.Msg, _ *jetstream.MsgMetadata, _ uint64) (bool, error) { return true, f(m) })
 }
 
 // How long a request to JetStream may take, and the next event of a stream.
@@ -71,6 +39,44 @@ const (
 	requestTimeout = 10 * time.Second
 	readTimeout    = 30 * time.Second
 )
+
+// readAll hands over what a stream has for a consumer at this moment, in order,
+// and how much that is, for as long as f wants more.
+func readAll(ctx context.Context, js jetstream.JetStream, name string, cfg jetstream.OrderedConsumerConfig,
+	f func(m jetstream.Msg, meta *jetstream.MsgMetadata, total uint64) (more bool, err error),
+) error {
+	within, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	c, err := js.OrderedConsumer(within, name, cfg)
+	if err != nil {
+		return cannotRead(ctx, js, name, err)
+	}
+	info, err := c.Info(within)
+	if err != nil {
+		return cannotRead(ctx, js, name, err)
+	}
+	if info.NumPending == 0 {
+		return nil
+	}
+	messages, err := c.Messages(jetstream.PullMaxMessages(5000))
+	if err != nil {
+		return cannotRead(ctx, js, name, err)
+	}
+	defer messages.Stop()
+	for {
+		m, err := soon(ctx, messages)
+		if err != nil {
+			return cannotRead(ctx, js, name, err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return cannotRead(ctx, js, name, err)
+		}
+		if more, err := f(m, meta, info.NumPending); !more || err != nil || meta.NumPending == 0 {
+			return err
+		}
+	}
+}
 
 // soon is the next message, if it comes in time.
 func soon(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
@@ -94,7 +100,7 @@ func cannotRead(ctx context.Context, js jetstream.JetStream, name string, err er
 		return fmt.Errorf("cannot read the stream %s: this NATS has only %s", name, strings.Join(names, ", "))
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		return fmt.Errorf("cannot read the stream %s: JetStream does not answer; %s", name, stream.Silent)
-	case errors.Is(js.Conn().LastError(), nats.ErrPermissionViolation): // without which the wait would not have been for nothing
+	case errors.Is(js.Conn().LastError(), nats.ErrPermissionViolation): // a denied request is not answered at all
 		return fmt.Errorf("cannot read the stream %s: %w: %w (docs/operations.md lists the permissions)", name, err, js.Conn().LastError())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return fmt.Errorf("cannot read the stream %s: %w: is NATS up?", name, err)
@@ -135,11 +141,10 @@ func (p *publications) of(ctx context.Context, js jetstream.JetStream, app strin
 	if err != nil {
 		return all, err
 	}
-	err = p.each(ctx, js, stream.DeadLetterSubjects+">", func(m jetstream.Msg) error {
+	return all, p.each(ctx, js, stream.DeadLetterSubjects+">", func(m jetstream.Msg) error {
 		if m.Headers().Get("Belfry-App") == app && m.Subject() != replayedSubject {
 			all.deadLetters[m.Headers().Get(jetstream.MsgIDHeader)] = true
 		}
 		return nil
 	})
-	return all, err
 }
