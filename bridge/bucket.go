@@ -16,9 +16,9 @@ type Bucket struct {
 	Last     time.Time        `json:"last,omitzero"` // the latest expiry of its items; zero in an old state
 	Count    int              `json:"count"`
 	IDs      []string         `json:"ids,omitempty"`   // event ids, the first ones
-	Marks    marks            `json:"marks,omitempty"` // whose ids they are; none in an old state
+	Marks    marks            `json:"marks,omitempty"` // whose ids they are
 
-	idBytes int // that IDs take in the encoded state; Digest.size would count them for every event
+	idBytes int // that IDs and Marks take in the encoded state; Digest.size would count them for every event
 }
 
 const (
@@ -68,7 +68,12 @@ func (d *Digest) mayCount(key uint64) bool {
 	if i, _ := d.counted(key); i >= 0 {
 		return true
 	}
-	return slices.ContainsFunc(d.Rest, func(b Bucket) bool { return b.unmarked() })
+	return d.unmarked() >= 0
+}
+
+// unmarked is the first bucket with an item of which the key is not known, or -1.
+func (d *Digest) unmarked() int {
+	return slices.IndexFunc(d.Rest, func(b Bucket) bool { return b.Count > len(b.Marks) || slices.Contains(b.Marks, mark{}) })
 }
 
 func (d *Digest) bucket(p mapping.Priority, expires time.Time) *Bucket {
@@ -92,17 +97,8 @@ func (b *Bucket) add(it *mapping.Item, idRoom int) {
 }
 
 func (b *Bucket) note(id string, m mark) {
-	for len(b.Marks) < len(b.IDs) { // of an old state
-		b.Marks = append(b.Marks, mark{})
-		b.idBytes += markSize
-	}
 	b.IDs, b.Marks = append(b.IDs, id), append(b.Marks, m)
 	b.idBytes += idSize(id) + markSize
-}
-
-// unmarked reports whether it has an item of which the key is not known.
-func (b *Bucket) unmarked() bool {
-	return b.Count > len(b.Marks) || slices.Contains(b.Marks, mark{})
 }
 
 func (d *Digest) idRoom() int {
@@ -120,14 +116,11 @@ func (d *Digest) whose(key uint64) (bucket, index int) {
 	if i, j := d.counted(key); i >= 0 {
 		return i, j
 	}
-	i := slices.IndexFunc(d.Rest, func(b Bucket) bool { return b.unmarked() })
-	switch {
-	case i < 0 && len(d.Rest) > 0: // it was taken for one of them by estimate
-		return 0, min(0, len(d.Rest[0].IDs)-1)
-	case i >= 0 && len(d.Rest[i].Marks) < len(d.Rest[i].IDs): // an old state
-		return i, 0
-	case i >= 0:
+	if i := d.unmarked(); i >= 0 {
 		return i, slices.Index(d.Rest[i].Marks, mark{})
+	}
+	if len(d.Rest) > 0 { // it was taken for one of them by estimate
+		return 0, min(0, len(d.Rest[0].IDs)-1)
 	}
 	return -1, -1
 }
@@ -143,11 +136,8 @@ func (d *Digest) uncount(key uint64) (id string) {
 	b.Count--
 	if j >= 0 {
 		id = b.IDs[j]
-		b.IDs = slices.Delete(b.IDs, j, j+1)
-		if j < len(b.Marks) {
-			b.Marks = slices.Delete(b.Marks, j, j+1)
-		}
-		b.measure()
+		b.IDs, b.Marks = slices.Delete(b.IDs, j, j+1), slices.Delete(b.Marks, j, j+1)
+		b.idBytes -= idSize(id) + markSize
 	}
 	if b.Count == 0 {
 		d.Rest = slices.Delete(d.Rest, i, i+1)

@@ -124,6 +124,7 @@ func TestMarksSurviveTheStoreAndOldStatesHaveNone(t *testing.T) {
 		t.Error(diff)
 	}
 	d.Rest[0].Marks = nil // as an old state has it
+	d.Rest[0].measure()   // as decoding does
 	if gone := d.cancel("c", []string{"r"}); len(gone) != 1 || gone[0].EventID != "e-b" || d.Count() != 2 {
 		t.Errorf("cancelled %+v, %d are left: the first, as nobody knows which", gone, d.Count())
 	}

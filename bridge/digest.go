@@ -164,7 +164,7 @@ func (d *Digest) countKey(h uint64) (known bool) {
 		known = d.mayCount(h)
 	case Unknown:
 		i, _ := d.counted(h)
-		known = i >= 0 || d.Seen >= d.Keys.Count() && d.mayCount(h)
+		known = i >= 0 || d.Seen >= d.Keys.Count() && d.unmarked() >= 0
 	}
 	d.Keys.Add(h)
 	if !known {
@@ -224,7 +224,7 @@ func (d *Digest) cancel(key string, rules []string) (gone []mapping.Item) {
 	switch i, j := d.counted(h); {
 	case i >= 0 && !d.Rest[i].Marks[j].by(rules):
 		return nil
-	case i < 0 && (!d.anyRule(rules) || !d.mayCount(h) || d.Keys.Find(h) != Present):
+	case i < 0 && (!d.anyRule(rules) || !d.has(key)):
 		return nil
 	}
 	id := d.uncount(h)
@@ -274,7 +274,7 @@ func (d *Digest) expire(now time.Time) (events int, ids []string) {
 		d.Events -= b.Count
 		for _, m := range b.Marks {
 			if m != (mark{}) {
-				d.forgetHash(m.key, 0)
+				d.Keys.Remove(m.key)
 				d.Seen = max(0, d.Seen-1)
 			}
 		}
@@ -329,11 +329,7 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 		into.reach(b.ReadyBy, b.ends())
 		into.Count += b.Count
 		for j, id := range b.IDs[:max(0, min(len(b.IDs), d.idRoom()))] {
-			m := mark{}
-			if j < len(b.Marks) {
-				m = b.Marks[j]
-			}
-			into.note(id, m)
+			into.note(id, b.Marks[j])
 		}
 	}
 	if i := d.kept(last.Key); !last.Arrived.IsZero() && (i < 0 || !d.Items[i].Arrived.Equal(last.Arrived)) {

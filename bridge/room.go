@@ -47,7 +47,10 @@ func (d *Digest) size() int {
 
 func idSize(id string) int { return len(id) + 3 }
 
+// measure works out afresh what ids and marks take, after decoding. An old state
+// has no marks.
 func (b *Bucket) measure() {
+	b.Marks = append(b.Marks, make(marks, len(b.IDs)-len(b.Marks))...)
 	b.idBytes = listSize(b.IDs) + markSize*len(b.Marks)
 }
 
