@@ -341,25 +341,6 @@ func compared(was, will time.Time) string {
 	return goesSame
 }
 
-// lost says why what waits for an audience, or for so many single users of it,
-// would not be sent.
-func lost(audience, template string, users int, app *mapping.App) (why []string) {
-	if app.Audiences[audience] == nil {
-		why = append(why, fmt.Sprintf("the audience %q is gone", audience))
-	}
-	if app.Templates[template] == nil {
-		why = append(why, fmt.Sprintf("no rule uses the template %q any more", template))
-	}
-	switch a := app.Audiences[audience]; {
-	case a == nil || a.HasUsers == (users > 0):
-	case a.HasUsers:
-		why = append(why, fmt.Sprintf("it is for all of the audience %q, which addresses single users now", audience))
-	default:
-		why = append(why, fmt.Sprintf("it is for %s, and the audience %q is wider now", plural(users, "single user", "single users"), audience))
-	}
-	return why
-}
-
 // reKeyed says why events that would join the digest now will not any more.
 func reKeyed(d bridge.DigestStatus, old, app *mapping.App) (why []string) {
 	by := groupings(app, d.Audience, d.Template)

@@ -194,6 +194,25 @@ func clockOf(d time.Duration) string {
 	return fmt.Sprintf("%02d:%02d", int(d.Hours()), int(d.Minutes())%60)
 }
 
+// lost says why what waits for an audience, or for so many single users of it,
+// would not be sent.
+func lost(audience, template string, users int, app *mapping.App) (why []string) {
+	if app.Audiences[audience] == nil {
+		why = append(why, fmt.Sprintf("the audience %q is gone", audience))
+	}
+	if app.Templates[template] == nil {
+		why = append(why, fmt.Sprintf("no rule uses the template %q any more", template))
+	}
+	switch a := app.Audiences[audience]; {
+	case a == nil || a.HasUsers == (users > 0):
+	case a.HasUsers:
+		why = append(why, fmt.Sprintf("it is for all of the audience %q, which addresses single users now", audience))
+	default:
+		why = append(why, fmt.Sprintf("it is for %s, and the audience %q is wider now", plural(users, "single user", "single users"), audience))
+	}
+	return why
+}
+
 func printImpacts(w io.Writer, impacts []impact) {
 	for _, i := range impacts {
 		fmt.Fprintf(w, "\napp %s: %s\n", i.App, i.Change)
