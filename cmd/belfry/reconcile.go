@@ -11,7 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -122,7 +121,7 @@ func untilClean(ctx context.Context, within time.Duration, look func(context.Con
 	deadline := time.Now().Add(within)
 	for {
 		findings, err := look(ctx)
-		late := ctx.Err() == nil && stream.MayPass(err) && !errors.Is(err, nats.ErrPermissionViolation)
+		late := ctx.Err() == nil && stream.MayPass(err)
 		if !late && (err != nil || clean(findings, false) || time.Now().After(deadline)) {
 			return findings, err
 		}

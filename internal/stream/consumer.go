@@ -108,7 +108,13 @@ func (c *consumer) pullMore() error {
 // close ends the subscription and, without waiting for it, the consumer.
 func (c *consumer) close() {
 	_ = c.sub.Unsubscribe()
-	_ = c.js.nc.Publish("$JS.API.CONSUMER.DELETE."+c.stream+"."+c.name, nil)
+	forget(c.js.nc, c.stream, c.name)
+}
+
+// forget deletes a consumer without waiting for it: else it goes by itself, some
+// time later.
+func forget(nc *nats.Conn, stream, consumer string) {
+	_ = nc.Publish("$JS.API.CONSUMER.DELETE."+stream+"."+consumer, nil)
 }
 
 // errConnection ends an attempt that ended with its connection.

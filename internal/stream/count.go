@@ -89,6 +89,6 @@ func pendingFrom(ctx context.Context, js jetstream.JetStream, stream string, fil
 		return 0, fmt.Errorf("cannot count the events of %s: %w", stream, err)
 	}
 	pending := c.CachedInfo().NumPending
-	_ = js.Conn().Publish("$JS.API.CONSUMER.DELETE."+stream+"."+cfg.Name, nil) // or it goes by itself, after 30 s
+	forget(js.Conn(), stream, cfg.Name)
 	return pending, nil
 }

@@ -68,6 +68,6 @@ func (s *source) sequenceBefore(ctx context.Context, stream string, start mappin
 		return 0, fmt.Errorf("cannot find the first event of %s at or after %s: %w", stream, start.Time, err)
 	}
 	info := c.CachedInfo()
-	_ = s.js.js.DeleteConsumer(ctx, stream, info.Name) // or it goes by itself
+	forget(s.js.nc, stream, info.Name)
 	return info.Delivered.Stream, nil
 }

@@ -69,10 +69,12 @@ func answerOf(err error) (code int, answered bool) {
 }
 
 // MayPass reports whether the same request may be answered a moment later: nobody
-// has answered in time, or a cluster has no leader for it yet.
+// has answered in time, or a cluster has no leader for it yet. One that was denied
+// times out as well, and always will.
 func MayPass(err error) bool {
 	code, _ := answerOf(err)
-	return code == http.StatusServiceUnavailable || errors.Is(err, context.DeadlineExceeded)
+	late := errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrPermissionViolation)
+	return code == http.StatusServiceUnavailable || late
 }
 
 // timedOut reports whether nobody was there who could answer. A request that
