@@ -124,8 +124,9 @@ func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][
 			continue
 		}
 		var rest []string
+		have := d.userSet()
 		for _, u := range others {
-			if d.userSet()[u] {
+			if have[u] {
 				waiting[k.part] = append(waiting[k.part], u)
 			} else {
 				rest = append(rest, u)

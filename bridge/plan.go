@@ -102,12 +102,11 @@ type table struct {
 // row is one digest on the table.
 type row struct {
 	d        *Digest
-	audience *mapping.Audience // nil when orphaned
-	template *mapping.Template
-	top      mapping.Priority // of its most pressing item
-	worth    float64          // of a send now
-	first    time.Time        // the first expiry of an item
-	last     time.Time        // the last expiry of an item
+	audience *mapping.Audience // nil: the rules no longer have it
+	top      mapping.Priority  // of its most pressing item
+	worth    float64           // of a send now
+	first    time.Time         // the first expiry of an item
+	last     time.Time         // the last expiry of an item
 	state    string
 	was      string // before it was named the next
 	since    time.Time

@@ -10,7 +10,7 @@ import (
 func (t *table) weigh(d *Digest) row {
 	r := row{d: d}
 	if t.App != nil {
-		r.audience, r.template = t.App.Audiences[d.Audience], t.App.Templates[d.Template]
+		r.audience = t.App.Audiences[d.Audience]
 	}
 	r.worth = d.worth(&t.worths, t.Now)
 	note := func(p mapping.Priority, expires time.Time) {

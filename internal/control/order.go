@@ -200,8 +200,9 @@ func names[V any](m map[string]V) string { return strings.Join(slices.Sorted(map
 func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
 	fates := ""
 	if i := slices.IndexFunc(s.Held, func(b *bridge.Broadcast) bool { return b.ID == o.Broadcast }); i >= 0 {
-		fates = s.Held[i].Fates(now).String()
-		if orphaned := s.Held[i].Digest.Orphaned(app); orphaned != "" && s.Held[i].Fates(now).Again > 0 {
+		f := s.Held[i].Fates(now)
+		fates = f.String()
+		if orphaned := s.Held[i].Digest.Orphaned(app); orphaned != "" && f.Again > 0 {
 			fates = "but nothing of it goes again until the rules have a place for it: " + orphaned
 		}
 	}

@@ -165,9 +165,7 @@ func WriteTrials(w io.Writer, trials []Trial) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(trials, func(r Trial) bool {
-		return slices.ContainsFunc(r.Priorities, func(p ByPriority) bool { return p.Items > 0 })
-	}) {
+	if !slices.ContainsFunc(trials, func(r Trial) bool { return len(r.Priorities) > 0 }) {
 		fmt.Fprintln(w, nothingMatched)
 	}
 	return nil
