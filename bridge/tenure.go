@@ -125,6 +125,7 @@ func (t *tenure) run(ctx context.Context) (err error) {
 // planner is asked, the state committed when it is time.
 func (t *tenure) turn(ctx context.Context) error {
 	now := time.Now()
+	t.noteClock(now)
 	if next := t.state.NextExpiry(); !next.IsZero() && !next.After(now) && t.state.Expire(now) {
 		t.state.ExplainDrops(t.lastWord)
 		t.touch()
@@ -257,7 +258,6 @@ func (t *tenure) first(now time.Time) string {
 // decide asks the planner and starts what it names.
 func (t *tenure) decide(ctx context.Context, now time.Time) error {
 	t.changed, t.lastPlan = false, now
-	t.noteClock(now)
 	t.noteBroken()
 	t.plan = Decide(t.situation(now))
 	if t.wasCaughtUp && t.state.Foresee(t.rules.App, now) {

@@ -58,6 +58,7 @@ func (l *Ledger) add(s Spend) {
 	if _, known := l.Find(s.ID); known {
 		return
 	}
+	s.At = wall(s.At)
 	if s.Origin == Own {
 		if s.At.Before(l.Seen) {
 			s.At, s.Unsure = l.Seen, true
@@ -103,7 +104,7 @@ func (l *Ledger) Postpone(id string, at, now time.Time) {
 		return
 	}
 	s := &l.Spends[i]
-	s.At = latest(s.At, at)
+	s.At = latest(s.At, wall(at))
 	if now.Before(l.Seen) {
 		s.At, s.Unsure = latest(s.At, l.Seen), true
 	}
@@ -114,7 +115,7 @@ func (l *Ledger) Postpone(id string, at, now time.Time) {
 // Throttle allows no send before until. It never shortens an earlier throttling.
 func (l *Ledger) Throttle(until time.Time) {
 	if until.After(l.ThrottledUntil) {
-		l.ThrottledUntil = until
+		l.ThrottledUntil = wall(until)
 	}
 }
 
@@ -122,6 +123,7 @@ func (l *Ledger) Throttle(until time.Time) {
 // throttling that lie in the future are dated back to now, and what the clock
 // showed before is forgotten.
 func (l *Ledger) Trust(now time.Time) {
+	now = wall(now)
 	for i := range l.Spends {
 		if s := &l.Spends[i]; s.Unsure || s.At.After(now) {
 			s.At, s.Unsure = now, false
@@ -172,11 +174,16 @@ func (l *Ledger) date(now time.Time) {
 	}
 	for i := range l.Spends {
 		if s := &l.Spends[i]; s.Unsure {
-			s.At, s.Unsure = latest(s.At, now), false
+			s.At, s.Unsure = latest(s.At, wall(now)), false
 		}
 	}
 	l.sort()
 }
+
+// wall drops the reading of the monotonic clock. With it, times of one process
+// would be compared by a clock that never steps: a step would go unnoticed
+// until another process read them.
+func wall(t time.Time) time.Time { return t.Round(0) }
 
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {
@@ -187,7 +194,7 @@ func latest(a, b time.Time) time.Time {
 
 func (l *Ledger) see(now time.Time) {
 	if now.After(l.Seen) {
-		l.Seen = now
+		l.Seen = wall(now)
 	}
 }
 

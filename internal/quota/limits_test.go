@@ -3,6 +3,7 @@ package quota
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -215,4 +216,27 @@ func TestAFloodOfOthersSendsDoesNotForgetOurOwn(t *testing.T) {
 	if left := limits.Left(&led, now); left != 0 {
 		t.Errorf("%d sends left although 3 of ours count until tomorrow", left)
 	}
+}
+
+// A time that carries a reading of the monotonic clock is compared by that
+// with others of its process, and so never lies before them.
+func TestTheLedgerGoesByTheWallClock(t *testing.T) {
+	var l Ledger
+	now := time.Now()
+	l.ChargeAs("a", now, 1, "town/news")
+	l.External("b", now.Add(-time.Minute), "by hand")
+	l.Postpone("a", now.Add(time.Second), now)
+	l.Throttle(now.Add(time.Minute))
+	check := func(after string) {
+		t.Helper()
+		if got := fmt.Sprint(l); strings.Contains(got, " m=") {
+			t.Errorf("after %s the ledger has readings of the monotonic clock: %s", after, got)
+		}
+	}
+	check("a send")
+	l.Spends[0].Unsure = true
+	l.Prune(now.Add(time.Second), Limits{})
+	check("a commit")
+	l.Trust(now)
+	check("an order to trust the clock")
 }
