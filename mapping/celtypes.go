@@ -120,19 +120,27 @@ func (p *typeProvider) FindStructFieldType(structType, name string) (*types.Fiel
 		}
 		f = extensionField(name)
 	}
+	place := structType + "." + name
 	return &types.FieldType{
 		Type:    f.typ,
 		IsSet:   func(o any) bool { e, ok := evaluationOf(o); return ok && f.set(e) },
-		GetFrom: func(o any) (any, error) { return getField(o, f) },
+		GetFrom: func(o any) (any, error) { return getField(o, place, f) },
 	}, true
 }
 
-func getField(o any, f celField) (any, error) {
+func getField(o any, place string, f celField) (any, error) {
 	e, ok := evaluationOf(o)
 	if !ok {
 		return nil, fmt.Errorf("cannot read a field of %T", o)
 	}
-	return f.get(e)
+	if v, known := e.fields[place]; known {
+		return v, nil
+	}
+	v, err := f.get(e)
+	if err == nil {
+		e.fields[place] = v
+	}
+	return v, err
 }
 
 func evaluationOf(o any) (*evaluation, bool) {

@@ -14,15 +14,15 @@ import (
 // decodes what is asked for and nothing else. It is reused from message to
 // message, so nothing of it may be kept.
 type evaluation struct {
-	env       envelope
-	dataValue ref.Val // of env.data, once it was asked for
-	event     any     // the variables, boxed once
-	nats      any
-	rules     []int
+	env    envelope
+	fields map[string]any // of the variables, once they were asked for: a loop asks again and again
+	event  any            // the variables, boxed once
+	nats   any
+	rules  []int
 }
 
 func newEvaluation() *evaluation {
-	e := &evaluation{}
+	e := &evaluation{fields: map[string]any{}}
 	e.event, e.nats = variable{e, eventType}, variable{e, natsType}
 	return e
 }
@@ -42,7 +42,7 @@ func (e *evaluation) ResolveName(name string) (any, bool) {
 func (e *evaluation) Parent() interpreter.Activation { return nil }
 
 func (e *evaluation) open(m *Message) error {
-	e.dataValue = nil
+	clear(e.fields)
 	return e.env.open(m)
 }
 
@@ -53,14 +53,10 @@ func (e *evaluation) data() (any, error) {
 		}
 		return nil, errNoData
 	}
-	if e.dataValue == nil {
-		if e.env.data[0] == '{' {
-			e.dataValue = &jsonObject{raw: e.env.data, members: e.env.members, cut: true}
-		} else {
-			e.dataValue = celValue(e.env.data)
-		}
+	if e.env.data[0] == '{' {
+		return &jsonObject{raw: e.env.data, members: e.env.members, cut: true}, nil
 	}
-	return e.dataValue, nil
+	return celValue(e.env.data), nil
 }
 
 func (e *evaluation) extension(name string) (ref.Val, bool) {

@@ -76,7 +76,7 @@ func (e *envelope) openStructured(must bool) error {
 	}
 	if !must && !e.looksLikeCloudEvent() {
 		e.members, e.body = e.body, e.members[:0]
-		e.data = e.msg.Data
+		e.data = bytes.TrimSpace(e.msg.Data)
 		return nil
 	}
 	for _, name := range []string{"specversion", "id", "source", "type"} {
@@ -152,7 +152,8 @@ func (e *envelope) setJSON(raw []byte) {
 	}
 }
 
-// header finds a header whatever its case: producers disagree about it.
+// header finds a header whatever its case: producers disagree about it. Of
+// several, the same one is always taken.
 func (e *envelope) header(name string) string {
 	if len(e.msg.Header) == 0 {
 		return ""
@@ -160,12 +161,16 @@ func (e *envelope) header(name string) string {
 	if v := e.msg.Header[name]; len(v) > 0 {
 		return v[0]
 	}
+	found := ""
 	for k, v := range e.msg.Header {
-		if len(k) == len(name) && strings.EqualFold(k, name) && len(v) > 0 {
-			return v[0]
+		if len(k) == len(name) && strings.EqualFold(k, name) && len(v) > 0 && (found == "" || k < found) {
+			found = k
 		}
 	}
-	return ""
+	if found == "" {
+		return ""
+	}
+	return e.msg.Header[found][0]
 }
 
 // attribute returns a CloudEvents attribute as text; empty when there is none.

@@ -79,19 +79,28 @@ func smallInt(raw []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// jsonObject is an object that is cut into members when the first is asked for.
+// jsonObject is an object that is cut into members when the first is asked for,
+// and decoded whole when many are, or one many times: the cost of an expression
+// counts a member as one step, however long it is.
 type jsonObject struct {
 	raw     []byte
 	members []member
 	cut     bool
-	whole   traits.Mapper // decoded, for the rare operation that needs all of it
+	asked   int
+	whole   traits.Mapper // decoded
 }
+
+// askedOften is how many members are decoded one by one.
+const askedOften = 32
 
 // Find implements traits.Mapper.
 func (o *jsonObject) Find(key ref.Val) (ref.Val, bool) {
 	name, ok := key.(types.String)
 	if !ok {
 		return nil, false
+	}
+	if o.asked++; o.asked > askedOften {
+		return o.decoded().Find(key)
 	}
 	if !o.cut {
 		o.members, _ = objectMembers(o.raw, nil)

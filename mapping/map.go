@@ -58,7 +58,8 @@ func (m *matcher) evaluation() *evaluation {
 func (m *matcher) release(e *evaluation) {
 	clear(e.env.body)
 	clear(e.env.members)
-	e.env, e.dataValue = envelope{body: e.env.body[:0], members: e.env.members[:0]}, nil
+	clear(e.fields)
+	e.env = envelope{body: e.env.body[:0], members: e.env.members[:0]}
 	m.evaluations.Put(e)
 }
 

@@ -189,6 +189,30 @@ func TestEventsComeInSeveralForms(t *testing.T) {
 	}
 }
 
+func TestWhiteSpaceAroundAnEventMeansNothing(t *testing.T) {
+	app := school{rule: `when: event.data.campus == "north"` + "\nitem: \"{{ .data.campus }}\""}.compile(t)
+	for _, data := range []string{"\n{\"campus\":\"north\"}", " \t{\"campus\":\"north\"}\r\n",
+		` {"specversion":"1.0","id":"e 1","source":"/school","type":"x","data": {"campus":"north"} } `} {
+		d := app.Map(&mapping.Message{Subject: "school.x", Stream: "S", Sequence: 1, Data: []byte(data)})
+		if len(d.Matches) != 1 || d.Matches[0].Item.Text != "north" {
+			t.Errorf("%q: %+v", data, d)
+		}
+	}
+}
+
+func TestTheSameHeaderCountsEachTimeWhereCasesDiffer(t *testing.T) {
+	app := school{}.compile(t)
+	ids := map[string]bool{}
+	for range 100 {
+		d := app.Map(&mapping.Message{Subject: "school.x", Stream: "S", Sequence: 1, Data: []byte(`{}`), Header: map[string][]string{
+			"ce-specversion": {"1.0"}, "Ce-Id": {"one"}, "CE-ID": {"two"}, "cE-id": {"three"}, "ce-source": {"s"}, "ce-type": {"t"}}})
+		ids[d.Event.ID] = true
+	}
+	if len(ids) != 1 {
+		t.Errorf("the same event has the ids %v", ids)
+	}
+}
+
 func TestWhatCannotBeReadIsADeadLetterOnlyIfARuleNeedsIt(t *testing.T) {
 	big := `{"x":"` + strings.Repeat("y", 9000) + `"}`
 	batch := map[string][]string{"Content-Type": {"application/cloudevents-batch+json"}}

@@ -1,0 +1,54 @@
+package mapping
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+)
+
+// A loop may ask for the same member with each of its steps.
+func TestAMemberThatIsAskedForOftenIsDecodedOnce(t *testing.T) {
+	o := &jsonObject{raw: []byte(`{"list": ["a", "b"], "by": {"a": [1]}, "big": 123456789012345678901}`)}
+	var last [2]ref.Val
+	for i := range 3 * askedOften {
+		list, ok := o.Find(types.String("list"))
+		if !ok || list.Equal(types.NewStringList(types.DefaultTypeAdapter, []string{"a", "b"})) != types.True {
+			t.Fatalf("the %dth time the list is %v", i+1, list)
+		}
+		if _, ok := o.Find(types.String("none")); ok {
+			t.Fatal("finds a member that is not there")
+		}
+		if big, ok := o.Find(types.String("big")); !ok || !types.IsError(big) {
+			t.Fatalf("a number of more than 64 bits becomes %v", big)
+		}
+		last[i%2] = list
+	}
+	if last[0] != last[1] {
+		t.Error("the list is decoded each time")
+	}
+}
+
+func TestAFieldOfAnEventIsReadOnce(t *testing.T) {
+	provider, err := newTypeProvider()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	counted := stringField(func(*evaluation) string { reads++; return fmt.Sprint("read ", reads) })
+	provider.fields[eventType]["counted"] = counted
+	field, _ := provider.FindStructFieldType(eventType, "counted")
+	e := newEvaluation()
+	for message := range 3 {
+		if err := e.open(&Message{Subject: "x", Stream: "S", Time: time.Unix(0, 0), Data: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			if v, err := field.GetFrom(e.event); err != nil || v != types.String(fmt.Sprint("read ", message+1)) {
+				t.Fatalf("message %d: got %v, %v", message+1, v, err)
+			}
+		}
+	}
+}
