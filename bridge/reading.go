@@ -50,6 +50,16 @@ func (t *tenure) readingFailed(err error) error {
 	return nil
 }
 
+// tryAgain reads on after a failure. How long streams are waited for is not
+// counted anew: one that can't be read would be waited for without an end.
+func (t *tenure) tryAgain(ctx context.Context) {
+	since := t.readFrom
+	t.stopRead()
+	t.backlog = nil
+	t.startReading(ctx)
+	t.readFrom = since
+}
+
 // take folds a batch, as far as the outbox has room for what it brings up.
 func (t *tenure) take(b *Batch) {
 	r := t.reading[b.Stream]
@@ -57,7 +67,7 @@ func (t *tenure) take(b *Batch) {
 		r = &reading{}
 		t.reading[b.Stream] = r
 	}
-	t.dirty = true
+	t.dirty, r.heard = true, time.Now()
 	if b.Gap != nil {
 		t.state.ReportGap(*b.Gap, time.Now())
 		missing := fmt.Sprintf("%d to %d", b.Gap.From, b.Gap.To)
@@ -123,11 +133,14 @@ func (t *tenure) setBacklog(b *Batch, folded int) {
 // nothing is sent: an event further on may cancel what an earlier one asked for.
 // A stream that is not read any more says that it has nothing.
 func (t *tenure) caughtUp(now time.Time) bool {
-	late := now.Sub(t.readFrom) >= catchUpAtMos
 	for _, r := range t.reading {
-		if !r.caughtUp && (!late || r.pending > 0) {
+		if !r.caughtUp && now.Before(t.patience(r)) {
 			return false
 		}
 	}
-	return len(t.reading) > 0 || late
+	return len(t.reading) > 0 || !now.Before(t.readFrom.Add(catchUpAtMos))
 }
+
+// patience is until when a stream that has not come to its end is waited for
+// unless something more is heard from it.
+func (t *tenure) patience(r *reading) time.Time { return later(t.readFrom, r.heard).Add(catchUpAtMos) }

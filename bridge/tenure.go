@@ -66,6 +66,7 @@ type tenure struct {
 // reading is how far one stream has come in this tenure.
 type reading struct {
 	pending  uint64
+	heard    time.Time // when the last batch came
 	last     time.Time // arrival of the last event
 	caughtUp bool
 	ahead    bool // the last event is of the future
@@ -131,9 +132,7 @@ func (t *tenure) turn(ctx context.Context) error {
 		t.touch()
 	}
 	if !t.readAgain.IsZero() && !now.Before(t.readAgain) {
-		t.stopRead()
-		t.backlog = nil
-		t.startReading(ctx)
+		t.tryAgain(ctx)
 	}
 	if c := t.caughtUp(now); c != t.wasCaughtUp {
 		t.wasCaughtUp, t.changed = c, true
@@ -216,8 +215,15 @@ func (t *tenure) wakeAt(now time.Time) time.Time {
 	if t.statusStale {
 		soonest(t.lastStatus.Add(statusEvery))
 	}
-	if at := t.readFrom.Add(catchUpAtMos); at.After(now) && !t.caughtUp(now) { // after it only a batch changes the answer
-		soonest(at)
+	for _, r := range t.reading {
+		if at := t.patience(r); !r.caughtUp && at.After(now) { // after it only a batch changes the answer
+			soonest(at)
+		}
+	}
+	if len(t.reading) == 0 {
+		if at := t.readFrom.Add(catchUpAtMos); at.After(now) {
+			soonest(at)
+		}
 	}
 	return wake
 }

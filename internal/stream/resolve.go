@@ -46,7 +46,7 @@ type resolved struct {
 	missing []string // subjects that no stream stores
 	none    string   // the same for people; empty: nothing is missing
 	refused []string // for people: what is left out, why, and the remedy
-	partial []string // subjects of which a stream is left out
+	partial []string // subjects of which a stream is left out, or the stream itself if the rules name it
 	lossy   []string // streams that may drop events in their midst, where no gap shows
 }
 
@@ -74,7 +74,7 @@ func (l *search) resolve(ctx context.Context) (resolved, error) {
 		}
 		found.noteLossy(name, info.Config)
 		err = readable(name, info.Config)
-		if err != nil && (len(l.known) == 0 || l.known[name]) {
+		if err != nil && len(l.known) == 0 {
 			return resolved{}, err
 		}
 		if err != nil {
@@ -102,7 +102,11 @@ func (l *search) resolveNamed(ctx context.Context) (resolved, error) {
 		}
 		found.noteLossy(source.Stream, info.Config)
 		if err := readable(source.Stream, info.Config); err != nil {
-			return resolved{}, err
+			if len(l.known) == 0 {
+				return resolved{}, err
+			}
+			delete(found.plan, source.Stream)
+			found.leaveOut(err, source.Stream)
 		}
 		for _, subject := range mayHave(l.subjects, info.Config) {
 			stored[subject] = true

@@ -18,7 +18,7 @@ type search struct {
 
 	known     map[string]bool          // streams that have a checkpoint or were read
 	starts    map[string]mapping.Start // of the streams that are read
-	unread    map[string]time.Time     // subjects of which a stream was missing or left out, and since when
+	unread    map[string]time.Time     // subjects of which a stream was missing or left out, or named streams left out, and since when
 	looked    time.Time                // the latest look that succeeded; zero: none has
 	dismissed map[string]bool          // streams of which it was said that they have nothing for us
 }
@@ -40,7 +40,7 @@ func (l *search) take(found resolved) {
 	for name, sp := range found.plan {
 		start, ok := l.starts[name]
 		if !ok {
-			start = l.startOf(sp)
+			start = l.startOf(name, sp)
 		}
 		sp.start = start
 		found.plan[name], starts[name], l.known[name] = sp, start, true
@@ -51,17 +51,17 @@ func (l *search) take(found resolved) {
 
 // startOf is where a stream is begun with. What it stored since it was not
 // there, or was left out, is new as well.
-func (l *search) startOf(sp streamPlan) mapping.Start {
-	start := sp.start
+func (l *search) startOf(name string, sp streamPlan) mapping.Start {
+	start, awaited := sp.start, sp.subjects
 	if sp.named {
-		return start // its reader knows whether it was there
+		awaited = []string{name} // whether it was there, its reader knows
 	}
-	for _, subject := range sp.subjects {
+	for _, subject := range awaited {
 		if since, ok := l.unread[subject]; ok {
 			start = startAwaited(start, since)
 		}
 	}
-	if !l.looked.IsZero() {
+	if !sp.named && !l.looked.IsZero() {
 		start = startAwaited(start, l.looked)
 	}
 	return start

@@ -152,6 +152,64 @@ func TestStreamThatWasLeftOutIsReadWhenTheOtherGoes(t *testing.T) {
 	r.wantRun(1, 2)
 }
 
+func TestANamedStreamThatCannotBeReadDoesNotStopWhatIsRead(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	interest := func(cfg *jetstream.StreamConfig) { cfg.Retention = jetstream.InterestPolicy }
+	c.addStream(t, "JOBS", interest)
+	subjects, named := []string{"SCHOOL.>", "JOBS.>"}, []mapping.Source{{Name: "s", Stream: "SCHOOL"}, {Name: "j", Stream: "JOBS"}}
+	err := c.source("school").Read(within(t, 10*time.Second), subjects, named, nil, make(chan bridge.Batch))
+	if !errors.Is(err, ErrPermanent) {
+		t.Fatalf("where nothing was ever read it goes on with %v", err)
+	}
+	first := c.read(t, subjects, named[:1], nil)
+	first.untilCaughtUp()
+	first.end()
+
+	r := c.read(t, subjects, named, first.checkpoint)
+	c.waitFor(t, "+source.refused school")
+	c.wantMessage(t, SourceRefused, "school", "cannot read stream JOBS", "Interest")
+	c.fill(t, "SCHOOL.lesson", 1, 2)
+	r.untilMessages(2)
+	if _, err := c.js.CreateConsumer(within(t, 10*time.Second), "JOBS", jetstream.ConsumerConfig{}); err != nil { // or nothing is kept
+		t.Fatal(err)
+	}
+	c.fill(t, "JOBS.one", 3, 3)
+	limits := jetstream.StreamConfig{Name: "JOBS", Subjects: []string{"JOBS.>"}}
+	if _, err := c.js.UpdateStream(within(t, 10*time.Second), limits); err != nil {
+		t.Fatal(err)
+	}
+	c.waitFor(t, "-source.refused school")
+	r.untilMessages(3)
+	r.wantRun(1, 3)
+}
+
+func TestAStreamThatBecomesUnreadableIsReadOnOnceItIsMended(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	c.fill(t, "SCHOOL.lesson", 1, 2)
+	r.untilMessages(2)
+	change := func(to jetstream.RetentionPolicy) {
+		t.Helper()
+		cfg := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"SCHOOL.>"}, Retention: to}
+		if _, err := c.js.UpdateStream(within(t, 10*time.Second), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(jetstream.InterestPolicy)
+	c.waitFor(t, "+source.refused school")
+	r.caughtUp = false
+	r.untilCaughtUp() // nobody has to wait for it
+	change(jetstream.LimitsPolicy)
+	c.waitFor(t, "-source.refused school")
+	c.fill(t, "SCHOOL.lesson", 3, 4)
+	r.untilMessages(4)
+	r.wantRun(1, 4)
+}
+
 func TestSubjectThatMovesToAnotherStreamIsFollowedWithoutALoss(t *testing.T) {
 	t.Parallel()
 	c := connect(t, startNATS(t).URL(), "a")

@@ -1,0 +1,71 @@
+package bridge_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// ailing is a source that fails, or falls silent within a backlog, when it is told to.
+type ailing struct {
+	bridge.Source
+	fails, silent atomic.Bool
+}
+
+func (a *ailing) Read(ctx context.Context, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
+	switch {
+	case a.fails.Load():
+		return fmt.Errorf("cannot read stream SCHOOL: it has WorkQueue retention: %w", bridge.ErrPermanent)
+	case a.silent.Load():
+		for pending := range uint64(2) { // something of a long backlog, then its stream has no leader
+			select {
+			case out <- bridge.Batch{Stream: "SCHOOL", Checkpoint: from["SCHOOL"], Pending: 100 - pending}:
+			case <-ctx.Done():
+			}
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return a.Source.Read(ctx, subjects, sources, from, out)
+}
+
+func TestWhatWasGatheredIsSentAlthoughReadingFailsOrFallsSilent(t *testing.T) {
+	for name, ail := range map[string]func(*ailing){
+		"fails":  func(a *ailing) { a.fails.Store(true) },
+		"silent": func(a *ailing) { a.silent.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.end()
+				source := &ailing{Source: w.source}
+				w.startWith(func(c *bridge.Config) { c.Source = source })
+				w.cancelled("maths")
+				w.pass(time.Second)
+				ail(source)
+				w.bridge.Reload(w.rules)
+				w.settle()
+				w.pass(20 * time.Second)
+				if w.bridge.Status().CaughtUp {
+					t.Error("after twenty seconds the stream is not waited for any more")
+				}
+				w.pass(time.Hour)
+				if n := len(w.provider.Sends()); n != 1 {
+					t.Errorf("%d broadcasts, want that of what was gathered before", n)
+				}
+				source.fails.Store(false)
+				source.silent.Store(false)
+				w.bridge.Reload(w.rules)
+				w.cancelled("music")
+				w.pass(2 * time.Hour)
+				if n := len(w.provider.Sends()); n != 2 {
+					t.Errorf("%d broadcasts once it is read again, want 2", n)
+				}
+			})
+		})
+	}
+}
