@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/belfry-bridge/belfry/mapping"
@@ -66,8 +67,36 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 		b.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", b.kept.Token)
 		return Decode(b.name, b.kept.Data)
 	}
-	return Decode(b.name, r.Data)
+	s, err := Decode(b.name, r.Data)
+	if err == nil {
+		b.askResults(ctx, s)
+	}
+	return s, err
 }
+
+// askResults pauses an app whose stored state is older than its latest result:
+// a backup was put back, or NATS has lost writes, and nobody is left who knows
+// what was sent since. It asks once: the stream of results may be out of reach
+// for long, and a state is hardly ever older than its results.
+func (b *Bridge) askResults(ctx context.Context, s *State) {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	latest, err := b.cfg.Publisher.Latest(ctx, b.name)
+	if err != nil {
+		b.log.Warn("cannot ask for the latest result; whether the stored state is older is not known", "err", err)
+		return
+	}
+	born, token, _ := strings.Cut(latest.Commit, "/")
+	if born != s.Born || !older(s.token(), token) {
+		return
+	}
+	s.rebear(b.cfg.Born())
+	s.pause("the stored state is older than the app's latest result, of "+latest.At.UTC().Format(time.RFC3339)+": what was sent in between is not counted here, and may wait again (belfry digests)", time.Now())
+	b.log.Error("an older state was put back; the app is paused", "stored", s.token(), "results know", token, "why", s.Paused.Why, "remedy", lookFirst+b.name)
+}
+
+// lookFirst is the remedy where nobody knows what was sent; the app's name follows.
+const lookFirst = "see what was sent (results; the provider's console), record it with belfry quota spend, mute what waits of it again (belfry digests, belfry mute), then belfry resume --app "
 
 // begin makes a state where none is stored. Either there never was one, or it
 // was lost: then the one in our memory goes on, if nobody has changed it
@@ -85,14 +114,14 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 	}
 	s := NewState(b.name, b.cfg.Born())
 	s.Began = time.Now()
-	if owner == "" && latest.IsZero() {
+	if owner == "" && latest.At.IsZero() {
 		b.log.Info("no state is stored yet, beginning with an empty one")
 		return s, b.askNamesake(ctx, s, time.Time{})
 	}
 	s.pause("the stored state is lost, and with it what was sent of the quota and what was waiting. "+
-		"Events are read again from where start says: what was sent before the loss may wait again (belfry digests). "+lostTraces(owner, latest), time.Now())
+		"Events are read again from where start says: what was sent before the loss may wait again (belfry digests). "+lostTraces(owner, latest.At), time.Now())
 	b.log.Error("the stored state has vanished; the app begins anew and is paused", "why", s.Paused.Why,
-		"remedy", "see what was sent (results; the provider's console), record it with belfry quota spend, mute what waits of it again (belfry digests, belfry mute), then belfry resume --app "+b.name)
+		"remedy", lookFirst+b.name)
 	return s, nil
 }
 

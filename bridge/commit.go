@@ -143,19 +143,19 @@ func (c *committer) load(ctx context.Context) (Record, error) {
 	}
 }
 
-// latest asks when the app's latest result was published, for as long as it takes.
-func (c *committer) latest(ctx context.Context, p Publisher, app string) (time.Time, error) {
+// latest asks for the app's latest result, for as long as it takes.
+func (c *committer) latest(ctx context.Context, p Publisher, app string) (LatestResult, error) {
 	pace := newPace(ctx)
 	for {
 		getCtx, cancel := context.WithTimeout(ctx, putTimeout)
-		at, err := p.Latest(getCtx, app)
+		latest, err := p.Latest(getCtx, app)
 		cancel()
 		c.trouble(err)
 		if err == nil {
-			return at, nil
+			return latest, nil
 		}
 		if wait(ctx, pace) != nil {
-			return time.Time{}, fmt.Errorf("cannot look for earlier results: %w: %w", errUnreachable, err)
+			return LatestResult{}, fmt.Errorf("cannot look for earlier results: %w: %w", errUnreachable, err)
 		}
 	}
 }

@@ -16,6 +16,8 @@ type OutboxEntry struct {
 	ID     string      `json:"id"`
 	Result *Result     `json:"result,omitempty"`
 	Dead   *DeadLetter `json:"dead,omitempty"`
+
+	commit string // of a state that is stored and has it; see CommitHeader
 }
 
 // DeadLetter names an event that could not be decoded or evaluated. Its

@@ -118,13 +118,22 @@ type Send struct {
 
 // Publisher publishes results and dead letters.
 type Publisher interface {
-	// Latest says when the app's latest result was published; zero: the
-	// stream has none.
-	Latest(ctx context.Context, app string) (time.Time, error)
+	// Latest is the last of the app's results that the stream has.
+	Latest(ctx context.Context, app string) (LatestResult, error)
 	// Publish returns nil when the stream has the message; the same id again
 	// within the stream's duplicate window is not stored twice.
 	Publish(ctx context.Context, p Publication) error
 }
+
+// LatestResult is what is known of the last result of an app.
+type LatestResult struct {
+	At     time.Time // zero: there is none
+	Commit string    // CommitHeader of it; empty if an older build has published it
+}
+
+// CommitHeader is the header that says which stored state a result is from:
+// its Born, a slash, and its token.
+const CommitHeader = "Belfry-Commit"
 
 // Publication is one message for subscribers.
 type Publication struct {

@@ -39,6 +39,7 @@ func (t *tenure) queueUnpublished() {
 			continue
 		}
 		t.handed[e.ID] = true
+		e.commit = t.state.Born + "/" + t.state.token()
 		o := &t.results
 		if e.Dead != nil {
 			o = &t.deadLetters
@@ -119,13 +120,17 @@ func (t *tenure) publishOnce(ctx context.Context, e OutboxEntry, whole bool) err
 // of a result's events and the bytes of a dead letter.
 func (t *tenure) publication(ctx context.Context, e OutboxEntry, whole bool) (Publication, error) {
 	switch {
-	case e.Result != nil && whole:
-		return e.Result.Publication(e.ID)
 	case e.Result != nil:
 		r := *e.Result
-		r.EventIDsLeftOut += len(r.EventIDs)
-		r.EventIDs, r.Trace = nil, ""
-		return r.Publication(e.ID)
+		if !whole {
+			r.EventIDsLeftOut += len(r.EventIDs)
+			r.EventIDs, r.Trace = nil, ""
+		}
+		p, err := r.Publication(e.ID)
+		if err == nil {
+			p.Header[CommitHeader] = []string{e.commit}
+		}
+		return p, err
 	case !whole:
 		return e.Dead.Publication(e.ID, nil, "with them the dead letter would be too large for its stream; the event's own stream has them"), nil
 	}

@@ -147,6 +147,15 @@ func (s *State) newID() string {
 	return fmt.Sprintf("%s-%d", s.Born, s.NextID)
 }
 
+// rebear begins a new series of ids, where those to come may have been used:
+// by digests that are still gathered here, too.
+func (s *State) rebear(born string) {
+	s.Born = born
+	for _, d := range s.Digests {
+		d.ID = s.newID()
+	}
+}
+
 func (s *State) find(k digestKey) (int, bool) {
 	return slices.BinarySearchFunc(s.Digests, k, func(d *Digest, k digestKey) int { return d.key().compare(k) })
 }

@@ -227,14 +227,19 @@ func (s *Source) Get(_ context.Context, stream string, sequence uint64) (mapping
 type Publisher struct {
 	mu     sync.Mutex
 	all    []bridge.Publication
-	latest map[string]time.Time           // when the latest result of each app came
+	latest map[string]bridge.LatestResult // of each app
 	Fail   func(bridge.Publication) error // nil: never
 }
 
 // Latest implements bridge.Publisher.
-func (p *Publisher) Latest(_ context.Context, app string) (time.Time, error) {
+func (p *Publisher) Latest(_ context.Context, app string) (bridge.LatestResult, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.Fail != nil {
+		if err := p.Fail(bridge.Publication{}); err != nil {
+			return bridge.LatestResult{}, err
+		}
+	}
 	return p.latest[app], nil
 }
 
@@ -252,21 +257,21 @@ func (p *Publisher) Publish(ctx context.Context, m bridge.Publication) error {
 	}
 	if !slices.ContainsFunc(p.all, func(o bridge.Publication) bool { return o.ID == m.ID }) {
 		p.all = append(p.all, m)
-		p.note(m.Subject)
+		p.note(m)
 	}
 	return nil
 }
 
-func (p *Publisher) note(subject string) {
-	rest, isResult := strings.CutPrefix(subject, "belfry.result.")
+func (p *Publisher) note(m bridge.Publication) {
+	rest, isResult := strings.CutPrefix(m.Subject, "belfry.result.")
 	if !isResult {
 		return
 	}
 	if p.latest == nil {
-		p.latest = map[string]time.Time{}
+		p.latest = map[string]bridge.LatestResult{}
 	}
 	app, _, _ := strings.Cut(rest, ".")
-	p.latest[app] = time.Now()
+	p.latest[app] = bridge.LatestResult{At: time.Now(), Commit: strings.Join(m.Header[bridge.CommitHeader], "")}
 }
 
 // Published returns everything that was published, in order.

@@ -109,7 +109,7 @@ func (l *Lease) try(ctx context.Context, w *watch) (*hold, error) {
 // an app that has results had a lease.
 func (l *Lease) first(ctx context.Context, s sight) (sight, error) {
 	latest, err := l.subject.js.Publisher().Latest(ctx, l.app)
-	if err != nil || latest.IsZero() {
+	if err != nil || latest.At.IsZero() {
 		return s, err
 	}
 	s.vanished, s.lost = "unknown", true

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -32,15 +31,15 @@ func (p *publisher) Publish(ctx context.Context, pub bridge.Publication) error {
 }
 
 // Latest reads the last of the app's results; without the stream there are none.
-func (p *publisher) Latest(ctx context.Context, app string) (time.Time, error) {
+func (p *publisher) Latest(ctx context.Context, app string) (bridge.LatestResult, error) {
 	msg, err := p.js.readStored(ctx, p.js.cfg.ResultStream, storedRequest{LastFor: ResultSubjects + app + ".>"})
 	switch {
 	case apiCode(err) == codeNoMessage, isMissing(err):
-		return time.Time{}, nil
+		return bridge.LatestResult{}, nil
 	case err != nil:
-		return time.Time{}, fmt.Errorf("cannot read the latest result of %s: %w", app, err)
+		return bridge.LatestResult{}, fmt.Errorf("cannot read the latest result of %s: %w", app, err)
 	}
-	return msg.Time, nil
+	return bridge.LatestResult{At: msg.Time, Commit: msg.Header.Get(bridge.CommitHeader)}, nil
 }
 
 func (p *publisher) judge(ctx context.Context, subject string, err error) error {

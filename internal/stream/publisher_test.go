@@ -37,21 +37,21 @@ func TestLatestResultOfAnApp(t *testing.T) {
 	ctx := within(t, 20*time.Second)
 	began := time.Now().Add(-time.Second)
 	for _, subject := range []string{"belfry.result.school.all.sent", "belfry.deadletter.shop"} {
-		if err := c.Publisher().Publish(ctx, bridge.Publication{ID: subject, Subject: subject, Data: []byte("{}")}); err != nil {
+		if err := c.Publisher().Publish(ctx, bridge.Publication{ID: subject, Subject: subject, Data: []byte("{}"), Header: map[string][]string{bridge.CommitHeader: {"born/a/1/2"}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if at, err := c.Publisher().Latest(ctx, "school"); err != nil || at.Before(began) || at.After(time.Now().Add(time.Second)) {
-		t.Errorf("the latest result of school is of %s (%v), want just now", at, err)
+	if r, err := c.Publisher().Latest(ctx, "school"); err != nil || r.At.Before(began) || r.At.After(time.Now().Add(time.Second)) || r.Commit != "born/a/1/2" {
+		t.Errorf("the latest result of school is %+v (%v), want one of just now", r, err)
 	}
-	if at, err := c.Publisher().Latest(ctx, "shop"); err != nil || !at.IsZero() {
-		t.Errorf("the latest result of an app that has none: %s, %v", at, err)
+	if r, err := c.Publisher().Latest(ctx, "shop"); err != nil || r != (bridge.LatestResult{}) {
+		t.Errorf("the latest result of an app that has none: %+v, %v", r, err)
 	}
 	if err := c.js.DeleteStream(ctx, DefaultResultStream); err != nil {
 		t.Fatal(err)
 	}
-	if at, err := c.Publisher().Latest(ctx, "school"); err != nil || !at.IsZero() {
-		t.Errorf("the latest result without a stream: %s, %v", at, err)
+	if r, err := c.Publisher().Latest(ctx, "school"); err != nil || r != (bridge.LatestResult{}) {
+		t.Errorf("the latest result without a stream: %+v, %v", r, err)
 	}
 }
 

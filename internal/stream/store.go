@@ -9,7 +9,7 @@ import (
 )
 
 // commitHeader carries the token of the commit: "<replica>/<epoch>/<commit>".
-const commitHeader = "Belfry-Commit"
+const commitHeader = bridge.CommitHeader
 
 // store is bridge.Store over one subject. What an unknown outcome means, and
 // what to do about it, is decided in bridge/commit.go.
