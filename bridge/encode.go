@@ -83,7 +83,7 @@ func Decode(app string, data []byte) (*State, error) {
 		return nil, fmt.Errorf("cannot decode the state of %s: %w: %w", app, ErrCorrupt, err)
 	}
 	if env.Version != stateVersion {
-		return nil, fmt.Errorf("cannot decode the state of %s: version %d, this program writes %d", app, env.Version, stateVersion)
+		return nil, fmt.Errorf("cannot decode the state of %s: %w: it has version %d, and this program writes and reads version %d", app, ErrCorrupt, env.Version, stateVersion)
 	}
 	if err := s.check(app); err != nil {
 		return nil, fmt.Errorf("cannot decode the state of %s: %w: %w", app, ErrCorrupt, err)

@@ -117,11 +117,16 @@ func TestACorruptStateIsRefusedAndNamed(t *testing.T) {
 		}
 		return data
 	}
+	newer, err := json.Marshal(envelope{stateVersion + 1, sampleState(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		data []byte
 		want string
 	}{
+		{"of a later version", codec.zip.EncodeAll(newer, slices.Clone(magic)), "it has version 2"},
 		{"empty", nil, "does not begin"},
 		{"foreign", []byte("{}"), "does not begin"},
 		{"cut in half", good[:len(good)/2], "corrupt"},

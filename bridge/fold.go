@@ -19,6 +19,9 @@ func (s *State) Fold(app *mapping.App, m *mapping.Message) (changed bool) {
 
 // FoldDecision is Fold with what the app's rules make of the message.
 func (s *State) FoldDecision(app *mapping.App, m *mapping.Message, decision mapping.Decision) (changed bool) {
+	if decision.Foreign { // the filters may let more through than was asked for
+		return false
+	}
 	s.countRead(m)
 	items, cancels := s.Counts.Items, false
 	for i := range decision.Failures {

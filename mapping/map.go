@@ -73,7 +73,7 @@ func (a *App) Map(m *Message) Decision {
 	defer a.matcher.release(e)
 	e.rules = a.matcher.subjects.match(m.Subject, e.rules[:0])
 	if len(e.rules) == 0 {
-		return Decision{}
+		return Decision{Foreign: true}
 	}
 	var d Decision
 	undecodable := e.open(m)

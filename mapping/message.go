@@ -35,6 +35,7 @@ type Decision struct {
 	Matches  []Match
 	Failures []Failure    // expressions that failed on this event: no match, counted per rule
 	Dead     []DeadLetter // at most one per rule, or a single one with an empty Rule when nothing could be decoded
+	Foreign  bool         // no rule listens to its subject
 }
 
 // Match is one rule's consequence for one event: an item for a digest, or,

@@ -92,6 +92,7 @@ func TestChaosTroubleADaemonWaitsForNATSThatIsDownAtStart(t *testing.T) {
 	if status, _ := get(r.page + "/healthz"); status != http.StatusOK {
 		t.Errorf("health is %d while NATS is down: the daemon would be restarted for nothing", status)
 	}
+	r.signal(syscall.SIGHUP) // to read the rules again, not to end
 	server.kill()
 	startNATS(t, t.TempDir(), port)
 	c.until("the daemon is ready", func() bool {

@@ -134,6 +134,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}()
 	cleanup := func(f func()) { cleanups = append(cleanups, f) }
 	defer context.AfterFunc(ctx, func() { d.stopping.Store(true) })()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // from the first moment on: nobody who listens means death
+	defer signal.Stop(hangup)
 
 	natsOpts, err := d.opts.nats.options()
 	if err != nil {
@@ -171,7 +174,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err := d.provision(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
-	return d.runApps(ctx)
+	return d.runApps(ctx, hangup)
 }
 
 func (d *daemon) provision(ctx context.Context) (err error) {
@@ -196,7 +199,7 @@ func (d *daemon) provision(ctx context.Context) (err error) {
 
 // runApps runs the bridges until ctx ends or one can never run, and waits for
 // all of them to drain.
-func (d *daemon) runApps(ctx context.Context) error {
+func (d *daemon) runApps(ctx context.Context, hangup <-chan os.Signal) error {
 	d.leases = d.js.Leases(nil)
 	appsCtx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -207,9 +210,6 @@ func (d *daemon) runApps(ctx context.Context) error {
 		}
 	})
 	d.use(appsCtx, d.rulesFile.current(), true)
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	helpers.Go(func() { d.rulesFile.watch(appsCtx, hangup, d.log, func(rs *mapping.RuleSet) { d.reload(appsCtx, rs) }) })
 	helpers.Go(func() { d.watchUnnamed(appsCtx) })
 	helpers.Go(func() { d.js.Watch(appsCtx, watchStreamsEvery) })

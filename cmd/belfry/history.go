@@ -133,6 +133,7 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: stream.Filters(subjects)}
 	if !from.IsZero() {
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
+		cfg.FilterSubjects = nil // with them, nats-server 2.15 may skip events of one filter when the first one of another comes later
 	}
 	read := uint64(0)
 	var all []mapping.Message

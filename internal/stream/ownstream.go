@@ -90,7 +90,7 @@ func commonRules(cfg Config, config jetstream.StreamConfig) []streamRule {
 		{"num_replicas", fmt.Sprint(cfg.Replicas), func(c jetstream.StreamConfig) any { return c.Replicas },
 			func(c jetstream.StreamConfig) bool { return cfg.Replicas == 0 || c.Replicas == cfg.Replicas }},
 		{"max_msg_size", "unlimited, or at least 1 MiB", func(c jetstream.StreamConfig) any { return c.MaxMsgSize },
-			func(c jetstream.StreamConfig) bool { return c.MaxMsgSize <= 0 || c.MaxMsgSize >= 1<<20 }},
+			func(c jetstream.StreamConfig) bool { return c.MaxMsgSize <= 0 || c.MaxMsgSize >= leastPayload }},
 		{"no_ack", "false", func(c jetstream.StreamConfig) any { return c.NoAck },
 			func(c jetstream.StreamConfig) bool { return !c.NoAck }},
 		{"sealed", "false", func(c jetstream.StreamConfig) any { return c.Sealed },

@@ -27,6 +27,9 @@ const (
 	// minStateBytes is the smallest size limit of the state stream under
 	// which no state of some 200 apps is ever discarded.
 	minStateBytes = 256 << 20
+
+	// leastPayload is what one message has to be able to have: a state, with room.
+	leastPayload = 1 << 20
 )
 
 // Provision creates the two streams of Belfry when they are missing (unless
@@ -168,6 +171,10 @@ func (j *JetStream) checkServer() error {
 	if tooOld(version) {
 		return fmt.Errorf("cannot use nats-server %s: want %d.%d or later, older ones silently ignore what they do not know: %w",
 			version, oldestMajor, oldestMinor, ErrPermanent)
+	}
+	if most := j.nc.MaxPayload(); most < leastPayload {
+		return fmt.Errorf("cannot use this NATS server: its max_payload is %d bytes, want %d or more (what it is by default), or a state could grow beyond it: %w",
+			most, leastPayload, ErrPermanent)
 	}
 	return nil
 }

@@ -100,6 +100,16 @@ func TestAStreamThatIsEditedWhileBelfryRunsIsACondition(t *testing.T) {
 	c.waitFor(t, "-stream.mismatch BELFRY")
 }
 
+func TestAServerThatTakesOnlySmallMessagesIsRefused(t *testing.T) {
+	t.Parallel()
+	o := EmbeddedOptions{Dir: t.TempDir(), Logger: quiet()}.serverOptions()
+	o.MaxPayload = 128 << 10
+	err := connect(t, startServer(t, o), "a").Provision(within(t, 20*time.Second))
+	if !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), "its max_payload is 131072 bytes, want 1048576 or more") {
+		t.Errorf("Provision: %v", err)
+	}
+}
+
 func TestMismatch(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Replicas: 3}.withDefaults()
