@@ -43,3 +43,89 @@ func TestNothingIsSentWhileTooManyResultsWait(t *testing.T) {
 		}
 	})
 }
+
+// What the stream of results does not take, or the events' own does not give,
+// must neither stop an app for good nor grow without an end.
+func TestDeadLettersWhoseEventsCannotBeFetchedDoNotHoldTheAppUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.source.Fault = func() error { return errors.New("permissions violation") }
+		w.cancelled("maths")
+		for range 300 {
+			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte(`{`)})
+		}
+		w.settle()
+		w.pass(time.Hour)
+		w.wantSends(1)
+		gone := 0
+		for _, p := range w.publisher.Published() {
+			if strings.HasPrefix(p.Subject, "belfry.deadletter.") && strings.Contains(strings.Join(p.Header["Belfry-Gone"], ""), "could not be read") {
+				gone++
+			}
+		}
+		if gone == 0 || gone > 250 {
+			t.Errorf("%d of 300 dead letters go without their bytes, want as many as make room", gone)
+		}
+		if w.trouble("deadletters.unpublished") == "" {
+			t.Error("nothing says that the others wait")
+		}
+	})
+}
+
+// gappy is a stream whose front runs away from its reader.
+type gappy struct{ bridge.Source }
+
+func (gappy) Read(ctx context.Context, _ []string, _ []mapping.Source, from map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
+	at := from["SCHOOL"]
+	for {
+		gap := &bridge.Gap{Stream: "SCHOOL", From: at.Sequence + 1, To: at.Sequence + 10, Why: "truncated", At: time.Now()}
+		at.Sequence += 20
+		select {
+		case out <- bridge.Batch{Stream: "SCHOOL", Gap: gap, Checkpoint: at}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		select {
+		case <-time.After(250 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func TestGapsWithoutEndWaitForTheirResults(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		var down atomic.Bool
+		down.Store(true)
+		w.publisher.Fail = func(bridge.Publication) error {
+			if down.Load() {
+				return errors.New("no responders")
+			}
+			return nil
+		}
+		w.startWith(func(c *bridge.Config) { c.Source = gappy{w.source} })
+		w.pass(time.Hour)
+		if n := w.bridge.Status().Outbox; n < 250 || n > 260 {
+			t.Errorf("%d results wait, want about 256", n)
+		}
+		down.Store(false)
+		w.pass(time.Minute)
+		if n := w.bridge.Status().Outbox; n > 10 {
+			t.Errorf("%d results wait a minute after they can be published", n)
+		}
+		w.pass(time.Minute)
+		if got := w.results(); len(got) < 600 {
+			t.Errorf("%d results, want those of the gaps that came later, too", len(got))
+		}
+	})
+}
+
+func TestWhereAStreamWasBegunWithIsStoredBeforeItsFirstEvents(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.settle()
+		s, err := bridge.Decode("campus", w.store.Record().Data)
+		if err != nil || len(s.Sources) != 1 {
+			t.Errorf("right after the start the stored checkpoints are %v, %v", s.Sources, err)
+		}
+	})
+}

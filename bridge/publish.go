@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // outlet is the way of outbox entries to their stream, one after the other. Dead
@@ -47,6 +48,7 @@ func (t *tenure) queueUnpublished() {
 		o.waiting = append(o.waiting, e)
 		t.logResult(e)
 	}
+	t.heldUp.Store(t.first(time.Now()) == firstResults)
 }
 
 func (t *tenure) acknowledged(id string) {
@@ -60,30 +62,57 @@ func (t *tenure) acknowledged(id string) {
 		t.backlog = nil
 		t.take(rest)
 	}
+	t.heldUp.Store(t.first(time.Now()) == firstResults)
 }
 
 // publisher publishes one entry after the other, each until it is
 // acknowledged. If the process dies here, the next owner finds the entry in
 // the outbox and publishes it again under the same id.
 func (t *tenure) publisher(ctx context.Context, entries <-chan OutboxEntry, trouble string) {
+	var unread time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case e := <-entries:
-			if t.publishUntilTaken(ctx, e, trouble) != nil {
+			if t.publishUntilTaken(ctx, e, trouble, &unread) != nil {
 				return
 			}
 		}
 	}
 }
 
-func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry, trouble string) error {
+// errUnread: the event of a dead letter can't be fetched from its stream now.
+var errUnread = errors.New("its stream does not give the event")
+
+// Where dead letters hold the app up, its sends matter more than their bytes.
+const unreadPatience = time.Minute
+
+const (
+	leftTooLarge = "with them the dead letter would be too large for its stream; the event's own stream has them"
+	leftUnread   = "the event's own stream could not be read when the app was held up by its dead letters; it may have them"
+)
+
+// publishUntilTaken goes on until the entry is stored. unread is since when
+// events of dead letters can't be fetched.
+func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry, trouble string, unread *time.Time) error {
 	pace := newPace(ctx)
-	whole := true
+	left := "" // why it goes without what can be read elsewhere; empty: it is whole
 	for {
-		err := t.publishOnce(ctx, e, whole)
+		err := t.publishOnce(ctx, e, left)
 		t.cfg.Note(trouble, err)
+		switch {
+		case !errors.Is(err, errUnread):
+			if left != leftUnread {
+				*unread = time.Time{}
+			}
+		case unread.IsZero():
+			*unread = time.Now()
+		case t.heldUp.Load() && time.Since(*unread) >= unreadPatience:
+			t.log.Warn("a dead letter is published without the event's bytes, for it holds the app up", "id", e.ID, "err", err)
+			left = leftUnread
+			continue
+		}
 		if err == nil {
 			select {
 			case t.acks <- e.ID:
@@ -92,9 +121,9 @@ func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry, trouble s
 				return ctx.Err()
 			}
 		}
-		if errors.Is(err, ErrPermanent) && whole {
+		if errors.Is(err, ErrPermanent) && left == "" {
 			t.log.Warn("a result is too large for its stream and is published without what can be read elsewhere", "id", e.ID, "err", err)
-			whole = false // everything behind it waits: it must not be tried as it is for ever
+			left = leftTooLarge // everything behind it waits: it must not be tried as it is for ever
 			continue
 		}
 		if wait(ctx, pace) != nil {
@@ -103,10 +132,10 @@ func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry, trouble s
 	}
 }
 
-func (t *tenure) publishOnce(ctx context.Context, e OutboxEntry, whole bool) error {
+func (t *tenure) publishOnce(ctx context.Context, e OutboxEntry, left string) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
-	p, err := t.publication(ctx, e, whole)
+	p, err := t.publication(ctx, e, left)
 	if err != nil {
 		return err
 	}
@@ -116,13 +145,13 @@ func (t *tenure) publishOnce(ctx context.Context, e OutboxEntry, whole bool) err
 	return nil
 }
 
-// publication is the entry as subscribers get it: whole, or without the ids
-// of a result's events and the bytes of a dead letter.
-func (t *tenure) publication(ctx context.Context, e OutboxEntry, whole bool) (Publication, error) {
+// publication is the entry as subscribers get it: whole, or, with a reason,
+// without the ids of a result's events and the bytes of a dead letter.
+func (t *tenure) publication(ctx context.Context, e OutboxEntry, left string) (Publication, error) {
 	switch {
 	case e.Result != nil:
 		r := *e.Result
-		if !whole {
+		if left != "" {
 			r.EventIDsLeftOut += len(r.EventIDs)
 			r.EventIDs, r.Trace = nil, ""
 		}
@@ -131,15 +160,15 @@ func (t *tenure) publication(ctx context.Context, e OutboxEntry, whole bool) (Pu
 			p.Header[CommitHeader] = []string{e.commit}
 		}
 		return p, err
-	case !whole:
-		return e.Dead.Publication(e.ID, nil, "with them the dead letter would be too large for its stream; the event's own stream has them"), nil
+	case left != "":
+		return e.Dead.Publication(e.ID, nil, left), nil
 	}
 	m, err := t.cfg.Source.Get(ctx, e.Dead.Stream, e.Dead.Sequence)
 	switch {
 	case errors.Is(err, ErrMessageGone) || err == nil && !m.Time.Equal(e.Dead.At):
 		return e.Dead.Publication(e.ID, nil, "the stream no longer had the event's bytes"), nil // gone, or another event since the stream was made anew
 	case err != nil:
-		return Publication{}, fmt.Errorf("cannot fetch event %d of %s for its dead letter: %w", e.Dead.Sequence, e.Dead.Stream, err)
+		return Publication{}, fmt.Errorf("cannot fetch event %d of %s for its dead letter: %w: %w", e.Dead.Sequence, e.Dead.Stream, errUnread, err)
 	}
 	return e.Dead.Publication(e.ID, &m, ""), nil
 }

@@ -68,6 +68,13 @@ func (t *tenure) take(b *Batch) {
 		t.reading[b.Stream] = r
 	}
 	t.dirty, r.heard = true, time.Now()
+	if b.Gap != nil && t.state.Crowded() {
+		t.backlog = b // it brings a result
+		return
+	}
+	if _, begun := t.state.Sources[b.Stream]; !begun {
+		t.lastCommit = time.Time{} // where a stream was begun with must be stored before what follows is read
+	}
 	if b.Gap != nil {
 		t.state.ReportGap(*b.Gap, time.Now())
 		missing := fmt.Sprintf("%d to %d", b.Gap.From, b.Gap.To)

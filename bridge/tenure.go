@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -60,6 +61,7 @@ type tenure struct {
 	deadLetters outlet
 	acks        chan string
 	handed      map[string]bool // entries that a publisher has or is offered
+	heldUp      atomic.Bool     // as the publishers may know: nothing is read and sent until they have less to do
 	workers     sync.WaitGroup
 }
 
@@ -250,11 +252,14 @@ func (t *tenure) situation(now time.Time) Situation {
 	}
 }
 
+// firstResults is what first says when the publishers have too much to do.
+const firstResults = "results that wait must be published"
+
 // first says what must be done before anything is sent; empty: nothing.
 func (t *tenure) first(now time.Time) string {
 	switch {
 	case t.backlog != nil || t.state.Crowded():
-		return "results that wait must be published"
+		return firstResults
 	case !t.caughtUp(now):
 		return "the events that have piled up must be read"
 	}

@@ -196,6 +196,25 @@ func (f *Forecast) turn(now time.Time) {
 	f.Version++
 }
 
+// Correct takes back days that have not come yet: an item said that it has
+// arrived later than tomorrow, as after an error of a clock. What was learnt stays,
+// as far as those days have not displaced it.
+func (f *Forecast) Correct(now time.Time) {
+	number := dayNumber(now)
+	if f.Today == nil || f.Today.Number <= number+1 {
+		return
+	}
+	f.Days = slices.DeleteFunc(f.Days, func(d Day) bool { return d.Number > number })
+	f.Today, f.Rows, f.First, f.Recent = &Day{Number: number}, nil, 0, nil
+	if last := len(f.Days) - 1; last >= 0 && f.Days[last].Number == number {
+		today := f.Days[last]
+		f.Days = f.Days[:last]
+		f.Today.Partial, f.Rows = today.Partial, unpackRows(today.Counts)
+		f.First = (&Day{Partial: true, Counts: today.Counts}).first() + 1
+	}
+	f.Version++
+}
+
 // by is the forecast as of now: a day that is over is complete, although no
 // arrival has closed it yet.
 func (f *Forecast) by(now time.Time) *Forecast {
@@ -300,6 +319,19 @@ func pack(rows []Row) []byte {
 		}
 	}
 	return out
+}
+
+// unpackRows is the inverse of pack, as exactly as the rounding allows.
+func unpackRows(counts []byte) []Row {
+	var rows []Row
+	for c := range slices.Chunk(counts, rowBytes) {
+		r := Row{Key: int(c[0]), Priority: int(c[1])}
+		for slot, n := range c[2:] {
+			r.Counts[slot] = uint32(math.Round(unsqueeze(n)))
+		}
+		rows = append(rows, r)
+	}
+	return rows
 }
 
 // squeeze is exact up to 31 and within 2.2 % beyond, up to half a million.

@@ -103,6 +103,37 @@ func TestADayThatIsOverIsKnownBeforeTheNextOneBringsAnything(t *testing.T) {
 	}
 }
 
+func TestADayThatHasNotComeIsTakenBack(t *testing.T) {
+	noon := monday.AddDate(0, 0, 11).Add(12 * time.Hour) // a Friday
+	for name, ahead := range map[string]time.Duration{"three days": 72 * time.Hour, "a year": 366 * 24 * time.Hour} {
+		f, want := habitual(12, 6), habitual(12, 6)
+		f.Observe(noon.Add(ahead), "town/news", 1)
+		f.Observe(noon, "town/news", 1)
+		f.Correct(noon)
+		want.Observe(noon, "town/news", 1)
+		f.Observe(noon.Add(time.Hour), "town/news", 1)
+		want.Observe(noon.Add(time.Hour), "town/news", 1)
+		if f.Today.Number != dayNumber(noon) {
+			t.Errorf("%s: today is day %d, want %d", name, f.Today.Number, dayNumber(noon))
+		}
+		if ahead < 100*time.Hour { // a year ago, everything is forgotten
+			f.Version, want.Version, f.Recent, want.Recent, want.First = 0, 0, nil, nil, 1 // by its slots, not by what came first
+			if diff := cmp.Diff(want, f); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+			continue
+		}
+		for day := 12; day < 26; day++ {
+			for range 6 {
+				f.Observe(monday.AddDate(0, 0, day).Add(10*time.Hour), "town/news", 1)
+			}
+		}
+		if got := expected(f.Outlook(monday.AddDate(0, 0, 25).Add(8*time.Hour)), "town/news", 20); got < 5 || got > 6 {
+			t.Errorf("%s: two weeks later %v items are expected at ten, want most of 6", name, got)
+		}
+	}
+}
+
 func TestWeightsAddUpToOne(t *testing.T) {
 	for _, days := range []int{0, 1, 2, 5, 9, 30} {
 		sum := 0.0
