@@ -110,13 +110,24 @@ type process struct {
 }
 
 type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	deaf bool
+}
+
+// deafen ends the pipe through which a process writes here, with its next line.
+func (s *safeBuffer) deafen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deaf = true
 }
 
 func (s *safeBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.deaf {
+		return 0, io.ErrClosedPipe
+	}
 	return s.b.Write(p)
 }
 

@@ -29,3 +29,7 @@ func stopOnSignal(parent context.Context) context.Context {
 	}()
 	return ctx
 }
+
+// keepWithoutReaders lets a daemon live on when nobody reads its log any more.
+// By default the next line would kill it, at whatever it was about.
+func keepWithoutReaders() { signal.Ignore(syscall.SIGPIPE) }

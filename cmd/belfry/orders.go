@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -110,7 +111,7 @@ func newMute(std stdio) *cobra.Command {
 		if for_ <= 0 {
 			return control.Order{}, nil, usageError{errors.New("cannot mute: --for must be longer than nothing")}
 		}
-		return control.Order{Verb: control.Mute, Audience: audience, Template: template, Why: why, Until: time.Now().Add(for_)}, oneApp(app), nil
+		return control.Order{Verb: control.Mute, Audience: audience, Template: template, Why: why, Seconds: for_.Seconds()}, oneApp(app), nil
 	})
 }
 
@@ -170,16 +171,13 @@ func newSpend(std stdio) *cobra.Command {
 	f.StringVar(&id, "id", "", "the same id again is not counted twice; a fresh one by default")
 	_ = cmd.MarkFlagRequired("why")
 	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
-		when := time.Now()
-		if at != "now" {
+		o := control.Order{Verb: control.Spend, Now: at == "now", Why: why, ID: cmp.Or(id, "external-"+randomName(8))}
+		if !o.Now {
 			var err error
-			if when, err = time.Parse(time.RFC3339, at); err != nil {
+			if o.At, err = time.Parse(time.RFC3339, at); err != nil {
 				return control.Order{}, nil, usageError{fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", at)}
 			}
 		}
-		if id == "" {
-			id = "external-" + randomName(8)
-		}
-		return control.Order{Verb: control.Spend, At: when, Why: why, ID: id}, oneApp(app), nil
+		return o, oneApp(app), nil
 	})
 }

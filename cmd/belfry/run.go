@@ -36,16 +36,8 @@ func (o *natsOptions) options() (stream.Options, error) {
 	case o.cert == "" && o.key != "":
 		return stream.Options{}, usageError{errors.New("cannot use --nats-key without --nats-cert")}
 	}
-	password := o.password
-	if o.passwordFile != "" {
-		b, err := os.ReadFile(o.passwordFile)
-		if err != nil {
-			return stream.Options{}, fmt.Errorf("cannot read --nats-password-file: %w", err)
-		}
-		password = strings.TrimRight(string(b), "\r\n")
-	}
 	return stream.Options{
-		URL: o.url, CredsFile: o.creds, User: o.user, Password: mapping.Secret(password),
+		URL: o.url, CredsFile: o.creds, User: o.user, Password: mapping.Secret(o.password), PasswordFile: o.passwordFile,
 		CAFile: o.ca, CertFile: o.cert, KeyFile: o.key,
 	}, nil
 }
@@ -113,6 +105,7 @@ this machine only, on port 4222 or, if that is taken, on one that the log names.
 			if err != nil {
 				return err
 			}
+			keepWithoutReaders()
 			d, err := newDaemon(o, io, log)
 			if err != nil {
 				return err

@@ -36,6 +36,7 @@ the quota, shows what was sent as phones, and fails on request. It is not the pr
 			if err != nil {
 				return err
 			}
+			keepWithoutReaders()
 			cfg, err := sandboxConfig(o.config, o.apps, cmd.Flags().Changed("app"))
 			if err != nil {
 				return err

@@ -45,8 +45,24 @@ func shortened(o bridge.Overview, leftOut string, shorten func(*bridge.DigestSta
 			}
 		}
 		o.Apps[i].Digests = kept
+		if leftOut != "" {
+			withoutTexts(&o.Apps[i])
+		}
 	}
 	return o
+}
+
+// withoutTexts leaves the broadcasts what they need to be decided upon.
+func withoutTexts(s *bridge.Status) {
+	s.InDoubt = slices.Clone(s.InDoubt)
+	for i := range s.InDoubt {
+		s.InDoubt[i].Texts = some(s.InDoubt[i].Texts)
+	}
+	if s.Sending != nil {
+		b := *s.Sending
+		b.Texts = some(b.Texts)
+		s.Sending = &b
+	}
 }
 
 func some(texts []string) []string {

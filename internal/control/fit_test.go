@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,5 +61,31 @@ func TestAnOverviewFitsAMessage(t *testing.T) {
 	}
 	if data, err := fitting(bridge.Overview{Apps: make([]bridge.Status, 10_000)}, limit); err == nil {
 		t.Errorf("10,000 apps fit into %d bytes", len(data))
+	}
+}
+
+// Who can't see what is in doubt can't decide upon it either, and it may stop the app.
+func TestAnOverviewWithManyDoubtsFitsAMessage(t *testing.T) {
+	o := bridge.Overview{Replica: "r"}
+	for a := range 3 {
+		s := bridge.Status{App: fmt.Sprint("app", a), Sending: &bridge.BroadcastStatus{Texts: []string{strings.Repeat("x", 4096)}}}
+		for d := range 16 {
+			s.InDoubt = append(s.InDoubt, bridge.BroadcastStatus{ID: fmt.Sprint("born-", d), Texts: slices.Repeat([]string{strings.Repeat("x", 4096)}, 18)})
+		}
+		o.Apps = append(o.Apps, s)
+	}
+	data, err := fitting(o, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bridge.Overview
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if d := got.Apps[2].InDoubt; len(d) != 16 || d[15].ID != "born-15" || len(d[15].Texts) != fewTexts || len(got.Apps[2].Sending.Texts[0]) > 100 {
+		t.Errorf("of the doubts remain %d", len(d))
+	}
+	if len(o.Apps[0].InDoubt[0].Texts) != 18 || len(o.Apps[0].Sending.Texts[0]) != 4096 {
+		t.Error("the original was changed")
 	}
 }

@@ -38,8 +38,10 @@ type Order struct {
 	Audience  string    `json:"audience,omitempty"`  // of mute; empty: all
 	Template  string    `json:"template,omitempty"`  // of mute; empty: all
 	Until     time.Time `json:"until,omitzero"`      // of mute
+	Seconds   float64   `json:"seconds,omitempty"`   // of mute: how long, by the owner's clock, in place of until
 	Mute      string    `json:"mute,omitempty"`      // of unmute: its id
 	At        time.Time `json:"at,omitzero"`         // of spend
+	Now       bool      `json:"now,omitempty"`       // of spend: at this moment, by the owner's clock, in place of at
 	ID        string    `json:"id,omitempty"`        // of spend: the same id again is not counted twice; of unspend
 }
 
@@ -93,6 +95,9 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 	case Resume:
 		return resume(s, now)
 	case Mute:
+		if o.Until.IsZero() && o.Seconds > 0 {
+			o.Until = now.Add(time.Duration(o.Seconds * float64(time.Second))).Round(0)
+		}
 		if !o.Until.After(now) {
 			return Answer{}, fmt.Errorf("cannot mute until %s: it is past", o.Until.Format(time.RFC3339))
 		}
@@ -147,9 +152,12 @@ func underWay(s *bridge.State) string {
 const otherClocks = 5 * time.Minute
 
 func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
+	if o.Now {
+		o.At = now
+	}
 	switch {
 	case o.At.IsZero():
-		return Answer{}, errors.New(`cannot record a send without its time: give "at", such as 2026-11-02T15:04:05Z`)
+		return Answer{}, errors.New(`cannot record a send without its time: give "at", such as 2026-11-02T15:04:05Z, or "now": true`)
 	case o.At.After(now.Add(otherClocks)):
 		return Answer{}, fmt.Errorf("cannot record a send at %s: it is in the future", o.At.Format(time.RFC3339))
 	case o.ID == "":
@@ -167,7 +175,7 @@ func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, 
 	if !bridge.LimitsFor(app.Quota).Frees(o.At).After(now) {
 		return Answer{Text: "recorded; it is too long ago to count against the quota"}, nil
 	}
-	return Answer{Text: fmt.Sprintf("recorded; it counts against the quota, as %s", o.ID)}, nil
+	return Answer{Text: fmt.Sprintf("recorded; it counts against the quota from %s on, as %s", o.At.UTC().Format(time.RFC3339), o.ID)}, nil
 }
 
 // unspend takes back what was recorded by mistake, and never a send of ours.

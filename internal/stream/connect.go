@@ -29,6 +29,8 @@ type Options struct {
 	CertFile  string         // PEM of the client certificate, with KeyFile
 	KeyFile   string         // PEM of its key
 
+	PasswordFile string // has the password, and is read with every connection; empty: Password is it
+
 	Logger     *slog.Logger // nil: slog.Default()
 	Conditions *Conditions  // nil: trouble is only logged
 }
@@ -139,12 +141,26 @@ func wellFormed(address string) bool {
 	return err == nil && (u.User != nil || !strings.Contains(address, "@"))
 }
 
+// password is what the file has now; it may have been replaced since the last connection.
+func (o Options) password() string {
+	b, err := os.ReadFile(o.PasswordFile)
+	if err != nil {
+		o.Logger.Error("cannot read the password for NATS", "err", err)
+	}
+	return strings.TrimRight(string(b), "\r\n")
+}
+
 func (o Options) credentials() ([]nats.Option, error) {
 	var opts []nats.Option
 	if o.CredsFile != "" {
 		opts = append(opts, nats.UserCredentials(o.CredsFile))
 	}
-	if o.User != "" {
+	switch {
+	case o.PasswordFile != "" && strings.Contains(o.URL, "@"):
+		return nil, fmt.Errorf("cannot use a password file for a user who is part of the server's address: name the user beside it: %w", ErrPermanent)
+	case o.PasswordFile != "":
+		opts = append(opts, nats.UserInfoHandler(func() (user, password string) { return o.User, o.password() }))
+	case o.User != "":
 		opts = append(opts, nats.UserInfo(o.User, o.Password.Reveal()))
 	}
 	if o.CAFile != "" {
@@ -156,7 +172,7 @@ func (o Options) credentials() ([]nats.Option, error) {
 	if o.CertFile != "" {
 		opts = append(opts, nats.ClientCert(o.CertFile, o.KeyFile))
 	}
-	for _, file := range []string{o.CredsFile, o.CAFile, o.CertFile, o.KeyFile} {
+	for _, file := range []string{o.CredsFile, o.PasswordFile, o.CAFile, o.CertFile, o.KeyFile} {
 		if err := canRead(file); err != nil {
 			return nil, fmt.Errorf("cannot read %s: %w: %w", file, err, ErrPermanent)
 		}

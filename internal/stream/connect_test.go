@@ -189,6 +189,36 @@ func TestWrongPasswordIsWaitedOutAsACondition(t *testing.T) {
 	}
 }
 
+func TestAPasswordThatIsReplacedInItsFileIsUsedForTheNextConnection(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(password string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("wrong")
+	nc, err := Connect(Options{URL: "nats://" + startRestricted(t), User: "belfry", PasswordFile: file, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	connected := nc.StatusChanged(nats.CONNECTED)
+	if nc.IsConnected() {
+		t.Fatal("connected with a wrong password")
+	}
+	write("belfry")
+	select {
+	case <-connected:
+	case <-time.After(20 * time.Second):
+		t.Error("the new password is not used")
+	}
+	if _, err := Connect(Options{User: "belfry", PasswordFile: file + "-none", Logger: quiet()}); !errors.Is(err, ErrPermanent) {
+		t.Errorf("without the file: %v", err)
+	}
+}
+
 func TestTheReasonWhyNATSCannotBeReachedIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

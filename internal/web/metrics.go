@@ -8,6 +8,10 @@ import (
 	"github.com/belfry-bridge/belfry/bridge"
 )
 
+// triedWithin is how long after a back-off the next broadcast is tried, if any
+// is: sends are weighed every five minutes, and take a moment. Until then nothing is over.
+const triedWithin = 10 * time.Minute
+
 // collector makes the metrics from an overview whenever they are asked for.
 type collector struct {
 	overview func() bridge.Overview
@@ -76,9 +80,9 @@ func (s series) app(a *bridge.Status) {
 	s.gauge("belfry_in_doubt", "Broadcasts of which nobody knows whether they were sent.", float64(len(a.InDoubt)), "app", a.App)
 	s.gauge("belfry_sending", "1 while a broadcast is under way.", flag(a.Sending != nil), "app", a.App)
 	s.gauge("belfry_paused", "1 while the app is paused by the provider's answer or an operator, or stopped by too many broadcasts in doubt.", flag(a.Paused != nil || a.TooManyInDoubt()), "app", a.App)
-	backoff := a.Backoff.Holds(a.At)
-	s.gauge("belfry_throttled", "1 while nothing is sent because the provider says that the quota is used up.", flag(backoff && a.Backoff.Throttled), "app", a.App)
-	s.gauge("belfry_unreachable", "1 while nothing is sent because the last broadcast could not leave.", flag(backoff && !a.Backoff.Throttled), "app", a.App)
+	backoff := a.Backoff != nil && a.At.Before(a.Backoff.Until.Add(triedWithin))
+	s.gauge("belfry_throttled", "1 from when the provider says that the quota is used up until it takes a broadcast, or none was tried for ten minutes.", flag(backoff && a.Backoff.Throttled), "app", a.App)
+	s.gauge("belfry_unreachable", "1 from when a broadcast could not leave until one does, or none was tried for ten minutes.", flag(backoff && !a.Backoff.Throttled), "app", a.App)
 	s.gauge("belfry_sends_left", "Sends left at this moment, over all windows.", float64(a.Left), "app", a.App)
 	for _, q := range a.Quota {
 		s.gauge("belfry_quota_used", "Sends that count against a window.", float64(q.Used), "app", a.App, "window", q.Window)

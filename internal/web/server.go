@@ -19,6 +19,8 @@ import (
 
 const (
 	headerTimeout = 5 * time.Second
+	pageTimeout   = 30 * time.Second // of one request and its answer
+	idleTimeout   = 2 * time.Minute  // connections that nobody uses must not take files from the sends
 	closeTimeout  = 2 * time.Second
 )
 
@@ -42,7 +44,10 @@ func Start(addr string, overview func() bridge.Overview, log *slog.Logger) (*Ser
 		return nil, fmt.Errorf("cannot serve pages: %w", err)
 	}
 	s.addr = listener.Addr().String()
-	s.http = &http.Server{Handler: Handler(overview), ReadHeaderTimeout: headerTimeout}
+	s.http = &http.Server{
+		Handler: Handler(overview), ReadHeaderTimeout: headerTimeout, ReadTimeout: pageTimeout, WriteTimeout: pageTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

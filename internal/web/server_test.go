@@ -49,17 +49,18 @@ func TestMetricsOfAnAppComeFromItsOwnerAlone(t *testing.T) {
 	}
 }
 
-func TestThePageShowsABackOffOnlyWhileItLasts(t *testing.T) {
+// An alert has to see one trouble, not one for each try.
+func TestThePageShowsABackOffWhileItLastsAndTheMetricsUntilTheNextTryIsOver(t *testing.T) {
 	o := sample()
 	app := &o.Apps[0]
 	app.At = time.Now()
-	for after, want := range map[time.Duration]bool{time.Minute: true, -time.Minute: false} {
+	for after, want := range map[time.Duration]bool{time.Minute: true, -time.Minute: false, -11 * time.Minute: false} {
 		app.Backoff = &bridge.Backoff{Until: app.At.Add(after), Why: "connection refused"}
 		page := ask(Handler(func() bridge.Overview { return o }), "/").Body.String()
 		if got := strings.Contains(page, "nothing is sent before"); got != want {
 			t.Errorf("%s from now: shown %v, want %v", after, got, want)
 		}
-		metric := "belfry_unreachable{app=\"campus\"} " + map[bool]string{true: "1", false: "0"}[want]
+		metric := "belfry_unreachable{app=\"campus\"} " + map[bool]string{true: "1", false: "0"}[after > -10*time.Minute]
 		if m := ask(Handler(func() bridge.Overview { return o }), "/metrics").Body.String(); !strings.Contains(m, metric) || !strings.Contains(m, `belfry_throttled{app="campus"} 0`) {
 			t.Errorf("%s from now: the metrics lack %s, or say that it is throttled", after, metric)
 		}
