@@ -44,7 +44,8 @@ func newDemo(io stdio) *cobra.Command {
 		Long: `Runs everything on this machine, in a temporary folder: a NATS server, the provider's simulator, and
 the same daemon that run starts, with the example rules. Then it publishes a school's morning, some
 30 events, and shows what Belfry makes of them. Nothing leaves this machine.`,
-		Args: cobra.NoArgs,
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{flagsOnly: "its rules are not those of the image"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := o.log.logger(io.err, io.env)
 			if err != nil {

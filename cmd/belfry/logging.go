@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
 	"github.com/spf13/pflag"
@@ -39,9 +41,26 @@ func (o *logOptions) logger(w io.Writer, env func(string) (string, bool)) (*slog
 		return nil, usageError{fmt.Errorf("cannot use --log-format %q: want auto, text or json", o.format)}
 	}
 	if text {
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !colours(w, env)})), nil
+		return slog.New(tint.NewTextHandler(w, &tint.Options{
+			Level: level, TimeFormat: "15:04:05.000", NoColor: !colours(w, env), ReplaceAttr: legible,
+		})), nil
 	}
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
+}
+
+// legible replaces what is not UTF-8, or once was not: tint ends an attribute there.
+func legible(_ []string, a slog.Attr) slog.Attr {
+	text := ""
+	switch v := a.Value.Any().(type) {
+	case string:
+		text = v
+	case error:
+		text = v.Error()
+	}
+	if strings.ContainsRune(text, utf8.RuneError) { // also where a byte is none
+		a.Value = slog.StringValue(strings.ReplaceAll(strings.ToValidUTF8(text, "?"), string(utf8.RuneError), "?"))
+	}
+	return a
 }
 
 // colours says whether w is for eyes that want them (no-color.org).
@@ -51,6 +70,9 @@ func colours(w io.Writer, env func(string) (string, bool)) bool {
 }
 
 func isTerminal(w io.Writer) bool {
+	if o, ok := w.(*output); ok {
+		w = o.Writer
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -43,7 +45,57 @@ type usageError struct{ error }
 func (w usageError) Unwrap() error { return w.error }
 
 // run is the program: arguments in, exit code out.
-func run(ctx context.Context, args []string, io stdio) int {
+func run(ctx context.Context, args []string, std stdio) int {
+	out := &output{Writer: std.out}
+	std.out, std.in = out, stoppable(ctx, std.in)
+	code := execute(ctx, args, std)
+	if err := out.failed.Load(); err != nil && code == exitOK {
+		fmt.Fprintln(std.err, "belfry: cannot write all of the output:", *err)
+		return exitFailed
+	}
+	return code
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// stoppable ends a read when ctx ends: who waits for a terminal can be stopped.
+func stoppable(ctx context.Context, in io.Reader) io.Reader {
+	type got struct {
+		n   int
+		err error
+	}
+	return readerFunc(func(p []byte) (int, error) {
+		read := make(chan got, 1)
+		go func() {
+			n, err := in.Read(p)
+			read <- got{n, err}
+		}()
+		select {
+		case g := <-read:
+			return g.n, g.err
+		case <-ctx.Done():
+			return 0, errors.New("stopped")
+		}
+	})
+}
+
+// output remembers what did not get out: half an answer must not pass for one.
+type output struct {
+	io.Writer
+	failed atomic.Pointer[error]
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && !errors.Is(err, syscall.EPIPE) { // nobody wants more of it
+		o.failed.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+func execute(ctx context.Context, args []string, io stdio) int {
 	root := newRoot(io)
 	root.SetArgs(args)
 	started := false
@@ -179,8 +231,8 @@ func verbsBelow(cmd *cobra.Command) string {
 // onlyAGroup marks verbs that do nothing but have others below them.
 const onlyAGroup = "only a group"
 
-// flagsOnly marks verbs that must not take the NATS server that everything
-// else uses from a variable that happens to be set.
+// flagsOnly marks verbs that must not take what everything else uses, such as the
+// NATS server, from a variable that happens to be set.
 const flagsOnly = "flags only"
 
 // onStart calls f whenever a verb begins, its flags and arguments checked.

@@ -26,7 +26,7 @@ func Count(ctx context.Context, js jetstream.JetStream, name string, subjects []
 	if err != nil {
 		return Counted{}, fmt.Errorf("cannot look at stream %s: %w", name, err)
 	}
-	filters := disjoint(storedBy(subjects, info.Config.Subjects))
+	filters := disjoint(storedBy(subjects, storedSubjects(info.Config)))
 	if len(filters) == 0 { // a consumer without filters would get everything
 		return Counted{Oldest: info.State.FirstSeq}, nil
 	}

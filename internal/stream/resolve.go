@@ -73,6 +73,7 @@ func (l *search) resolve(ctx context.Context) (resolved, error) {
 			continue // its reader finds out what became of it
 		}
 		found.noteLossy(name, info.Config)
+		found.noteTransformed(name, sp.subjects, info.Config)
 		err = readable(name, info.Config)
 		if err != nil && len(l.known) == 0 {
 			return resolved{}, err
@@ -154,7 +155,43 @@ func mayHave(subjects []string, cfg jetstream.StreamConfig) []string {
 	if cfg.Mirror != nil || len(cfg.Sources) > 0 {
 		return subjects
 	}
-	return storedBy(subjects, cfg.Subjects)
+	return storedBy(subjects, storedSubjects(cfg))
+}
+
+// storedSubjects are those under which a stream's messages are found.
+func storedSubjects(cfg jetstream.StreamConfig) []string {
+	t := cfg.SubjectTransform
+	if t == nil || len(cfg.Subjects) == 0 {
+		return cfg.Subjects
+	}
+	var out []string
+	for _, s := range cfg.Subjects {
+		if t.Source != "" && !mapping.Covers(t.Source, s) { // some of it is stored as it is
+			out = append(out, s)
+		}
+	}
+	tokens := strings.Split(t.Destination, ".")
+	for i, token := range tokens {
+		if strings.ContainsAny(token, "{$") { // a function, or a part of the original
+			tokens[i] = "*"
+		}
+	}
+	return append(out, strings.Join(tokens, "."))
+}
+
+// noteTransformed tells of subjects that a stream takes, and stores under another name.
+func (r *resolved) noteTransformed(name string, subjects []string, cfg jetstream.StreamConfig) {
+	if cfg.SubjectTransform == nil {
+		return
+	}
+	stored := mayHave(subjects, cfg)
+	for _, subject := range subjects {
+		if !slices.Contains(stored, subject) {
+			r.missing = append(r.missing, subject)
+			r.none = strings.TrimPrefix(r.none+fmt.Sprintf("; the stream %s stores %s as %s: use that subject in the rules, and name the stream under sources:",
+				name, subject, cfg.SubjectTransform.Destination), "; ")
+		}
+	}
 }
 
 func (r *resolved) noteLossy(name string, cfg jetstream.StreamConfig) {

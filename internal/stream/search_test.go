@@ -210,6 +210,32 @@ func TestAStreamThatBecomesUnreadableIsReadOnOnceItIsMended(t *testing.T) {
 	r.wantRun(1, 4)
 }
 
+func TestAStreamThatStoresUnderOtherSubjectsIsReadByThose(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "TURNED", storing("in.>", "as.is"), func(cfg *jetstream.StreamConfig) {
+		cfg.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "in.>", Destination: "out.>"}
+	})
+	ctx := within(t, 20*time.Second)
+	found, err := newSearch(c.source("school"), []string{"in.x", "as.is"}, nil, nil).resolve(ctx)
+	if err != nil || !slices.Equal(found.missing, []string{"in.x"}) || !strings.Contains(found.none, "stores in.x as out.>") {
+		t.Errorf("by the subjects that it takes: missing %v, %q, %v", found.missing, found.none, err)
+	}
+	found, err = newSearch(c.source("school"), []string{"in.x", "out.x", "as.is"}, fromStart("TURNED"), nil).resolve(ctx)
+	if err != nil || !slices.Equal(found.missing, []string{"in.x"}) {
+		t.Errorf("by its name: missing %v, %q, %v", found.missing, found.none, err)
+	}
+	r := c.read(t, []string{"out.x", "as.is"}, fromStart("TURNED"), nil)
+	c.fill(t, "in.x", 1, 1)
+	c.fill(t, "as.is", 2, 2)
+	r.untilMessages(2)
+	r.wantRun(1, 2)
+	counted, err := Count(ctx, c.js, "TURNED", []string{"in.x", "out.x", "as.is"}, 1, 2)
+	if err != nil || counted.Events != 2 {
+		t.Errorf("counted %+v, %v", counted, err)
+	}
+}
+
 func TestSubjectThatMovesToAnotherStreamIsFollowedWithoutALoss(t *testing.T) {
 	t.Parallel()
 	c := connect(t, startNATS(t).URL(), "a")
