@@ -90,18 +90,19 @@ func checkSubject(s string) error {
 
 // Covers reports whether every subject that matches b matches a as well.
 func Covers(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for i, t := range as {
+	for { // without a slice of tokens: rules by the thousand are compared with each other
+		t, moreA, isA := strings.Cut(a, ".")
+		of, moreB, isB := strings.Cut(b, ".")
 		switch {
 		case t == ">":
-			return len(bs) > i
-		case i >= len(bs) || bs[i] == ">":
+			return true
+		case of == ">" || t != "*" && t != of:
 			return false
-		case t != "*" && t != bs[i]:
-			return false
+		case !isA || !isB:
+			return isA == isB
 		}
+		a, b = moreA, moreB
 	}
-	return len(as) == len(bs)
 }
 
 // withoutCovered sorts subjects and leaves out those that another one covers.

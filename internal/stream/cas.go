@@ -33,11 +33,9 @@ func (c casSubject) put(ctx context.Context, data []byte, header nats.Header, ex
 		jetstream.WithExpectStream(c.js.cfg.StateStream),
 		jetstream.WithExpectLastSequencePerSubject(expect),
 		jetstream.WithRetryAttempts(0))
-	if err != nil {
-		err = c.js.cfg.Conditions.explain(c.subject, err)
+	if err := c.js.cfg.Conditions.explain(c.subject, err); err != nil {
 		return 0, fmt.Errorf("cannot store %s after sequence %d: %w", c.subject, expect, err)
 	}
-	c.js.cfg.Conditions.Clear(Permissions, permissionAbout("publish", c.subject))
 	return ack.Sequence, nil
 }
 
@@ -77,8 +75,8 @@ func (j *JetStream) readStored(ctx context.Context, stream string, want storedRe
 	}
 	subject := "$JS.API.STREAM.MSG.GET." + stream
 	answer, err := j.nc.RequestWithContext(ctx, subject, request)
-	if err != nil {
-		return nil, j.cfg.Conditions.explain(subject, err)
+	if err := j.cfg.Conditions.explain(subject, err); err != nil {
+		return nil, err
 	}
 	return decodeStored(answer.Data)
 }

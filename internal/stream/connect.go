@@ -262,8 +262,13 @@ func (c *Conditions) denied(subject string) (string, bool) {
 // Silent is what to look for where nobody answers for JetStream.
 const Silent = "is JetStream enabled there, as with nats-server -js, and has a cluster its majority?"
 
-// explain puts the true reason into an error of a request to subject.
+// explain puts the true reason into an error of a request to subject. An answer,
+// whatever it says, shows that the subject is permitted.
 func (c *Conditions) explain(subject string, err error) error {
+	if err == nil || apiCode(err) != 0 {
+		c.Clear(Permissions, permissionAbout("publish", subject))
+		return err
+	}
 	if message, ok := c.denied(subject); ok && err != nil {
 		return fmt.Errorf("%w (%w)", err, deniedError(message))
 	}

@@ -169,6 +169,45 @@ func TestDeniedPublishIsAConditionThatNamesTheSubject(t *testing.T) {
 	c.waitFor(t, "+nats.permissions publish $JS.API.CONSUMER.CREATE.SCHOOL.>")
 }
 
+// A server takes new permissions from its file without ending connections.
+func TestAPermissionThatIsGrantedLaterIsNoTroubleAnyMore(t *testing.T) {
+	t.Parallel()
+	options := func(denied string) *server.Options {
+		o := EmbeddedOptions{Logger: quiet()}.serverOptions()
+		o.Users = []*server.User{
+			{Username: "admin", Password: "admin"},
+			{Username: "belfry", Password: "belfry", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{denied}}}},
+		}
+		return o
+	}
+	before := options("$JS.API.CONSUMER.CREATE.>")
+	before.StoreDir = t.TempDir()
+	s, err := server.NewServer(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	e := unwatched(s)
+	t.Cleanup(e.Shutdown)
+	if err := e.waitUntilReady(within(t, 10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	host := strings.TrimPrefix(e.URL(), "nats://")
+	admin := provisioned(t, "nats://admin:admin@"+host, "admin")
+	admin.prepare(t, 10)
+	c := provisioned(t, "nats://belfry:belfry@"+host, "a")
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	r.until("where it begins", func() bool { return len(r.checkpoint) > 0 })
+	c.waitFor(t, "+nats.permissions publish $JS.API.CONSUMER.CREATE.SCHOOL.>")
+	after := options("nothing.at.all")
+	after.StoreDir, after.Port = before.StoreDir, before.Port
+	if err := s.ReloadOptions(after); err != nil {
+		t.Fatal(err)
+	}
+	r.untilMessages(10)
+	c.waitFor(t, "-nats.permissions publish $JS.API.CONSUMER.CREATE.SCHOOL.>")
+}
+
 func TestWrongPasswordIsWaitedOutAsACondition(t *testing.T) {
 	t.Parallel()
 	host := startRestricted(t)

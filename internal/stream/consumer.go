@@ -71,9 +71,8 @@ func openConsumer(ctx context.Context, s *source, stream string, filters []strin
 	cfg := consumerConfig(c.name, filters)
 	cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, first
 	made, err := s.js.js.CreateConsumer(ctx, stream, cfg)
-	if err != nil {
-		subject := fmt.Sprintf("$JS.API.CONSUMER.CREATE.%s.%s", stream, c.name)
-		return nil, fmt.Errorf("cannot create a consumer on %s: %w", stream, s.js.cfg.Conditions.explain(subject, err))
+	if err := s.js.cfg.Conditions.explain(fmt.Sprintf("$JS.API.CONSUMER.CREATE.%s.%s", stream, c.name), err); err != nil {
+		return nil, fmt.Errorf("cannot create a consumer on %s: %w", stream, err)
 	}
 	c.pending = made.CachedInfo().NumPending
 	if c.sub, err = s.js.nc.ChanSubscribe(c.inbox+".*", c.msgs); err != nil {

@@ -32,16 +32,19 @@ func addFilter(filters []string, subject string) []string {
 
 // overlap reports whether some subject matches both patterns.
 func overlap(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(as), len(bs)) {
-		if as[i] == ">" || bs[i] == ">" {
+	for { // without a slice of tokens: rules by the thousand are compared with each other
+		t, moreA, isA := strings.Cut(a, ".")
+		of, moreB, isB := strings.Cut(b, ".")
+		switch {
+		case t == ">" || of == ">":
 			return true
-		}
-		if as[i] != bs[i] && as[i] != "*" && bs[i] != "*" {
+		case t != of && t != "*" && of != "*":
 			return false
+		case !isA || !isB:
+			return isA == isB
 		}
+		a, b = moreA, moreB
 	}
-	return len(as) == len(bs)
 }
 
 // widen returns a pattern that covers two patterns that overlap; it is one of

@@ -153,8 +153,8 @@ func (j *JetStream) streamInfo(ctx context.Context, name string) (*jetstream.Str
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	s, err := j.js.Stream(ctx, name)
-	if err != nil {
-		return nil, j.cfg.Conditions.explain("$JS.API.STREAM.INFO."+name, err)
+	if err := j.cfg.Conditions.explain("$JS.API.STREAM.INFO."+name, err); err != nil {
+		return nil, err
 	}
 	return s.CachedInfo(), nil
 }

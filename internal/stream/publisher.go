@@ -44,12 +44,12 @@ func (p *publisher) Latest(ctx context.Context, app string) (bridge.LatestResult
 
 func (p *publisher) judge(ctx context.Context, subject string, err error) error {
 	conditions := p.js.cfg.Conditions
+	err = conditions.explain(subject, err)
 	if err == nil {
 		conditions.Clear(ResultsUnavailable, "")
-		conditions.Clear(Permissions, permissionAbout("publish", subject))
 		return nil
 	}
-	err = fmt.Errorf("cannot publish %s: %w", subject, conditions.explain(subject, err))
+	err = fmt.Errorf("cannot publish %s: %w", subject, err)
 	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) ||
 		apiCode(err) == codeMessageTooLarge || apiCode(err) == codeHeadersTooLarge {
 		return fmt.Errorf("%w: %w", err, ErrPermanent)

@@ -271,7 +271,7 @@ func (s *source) streamsOf(ctx context.Context, subject string) ([]string, error
 		}
 	}
 	slices.Sort(names)
-	return names, lister.Err()
+	return names, s.js.cfg.Conditions.explain("$JS.API.STREAM.NAMES", lister.Err())
 }
 
 // readable refuses streams in which reading without acknowledgements is not
