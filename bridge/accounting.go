@@ -41,6 +41,7 @@ type Counts struct {
 	DeadLetters uint64 `json:"dead_letters"` // published: one an event that can't be decoded, else one a rule
 	Broadcasts  uint64 `json:"broadcasts"`   // accepted by the provider
 	Gaps        uint64 `json:"gaps"`
+	Cuts        uint64 `json:"cuts,omitempty"` // texts of broadcasts that were shortened to the provider's limits
 }
 
 // Missing is how many events and items have no end although nothing may be

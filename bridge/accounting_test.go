@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -198,4 +199,17 @@ func TestEveryEventEndsExactlyOnce(t *testing.T) {
 		a.check(rt)
 		a.checkResults(rt)
 	})
+}
+
+func TestTextsThatWereCutAreCounted(t *testing.T) {
+	app := compile(t, strings.Replace(accountRules, `alert: "x"`, `alert: "{{ .Last.Text }}"`, 1)).App
+	a := &account{app: app, s: bridge.NewState("campus", "born"), now: floodStart}
+	a.event("lesson", map[string]any{"id": strings.Repeat("x", 4050), "group": "a", "also": false})
+	if _, _, err := a.s.Begin(app, a.s.Digests[0], "", a.now); err != nil {
+		t.Fatal(err)
+	}
+	a.s.Settle(app, bridge.Outcome{Kind: bridge.Accepted, At: a.now}, a.now)
+	if a.s.Counts.Cuts != 1 || a.s.Counts.Broadcasts != 1 {
+		t.Errorf("%+v, want one text that was cut", a.s.Counts)
+	}
 }

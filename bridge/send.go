@@ -99,7 +99,7 @@ func (s *State) finish(app *mapping.App, b *Broadcast, state ResultState, now ti
 	case ResultSent:
 		b.State = Sent
 		s.Counts.Sent += events
-		s.Counts.Broadcasts++
+		s.countBroadcast(b)
 	case ResultDryRun:
 		b.State = Sent // as far as a dry run goes
 		s.Counts.DryRun += events
@@ -227,11 +227,16 @@ func (s *State) doubt(app *mapping.App, b *Broadcast, now time.Time) {
 	if t := app.Templates[b.Digest.Template]; t != nil && t.WhenInDoubt == mapping.AssumeSent {
 		b.State = Sent
 		s.Counts.Sent += uint64(b.Digest.Events)
-		s.Counts.Broadcasts++
+		s.countBroadcast(b)
 		s.reportBroadcast(app, b, ResultSent, "assumed: when_in_doubt is assume_sent", now)
 		return
 	}
 	s.Held = append(s.Held, b)
+}
+
+func (s *State) countBroadcast(b *Broadcast) {
+	s.Counts.Broadcasts++
+	s.Counts.Cuts += uint64(len(b.Cuts))
 }
 
 // EndBackoff is an operator's word that it may be tried again.
@@ -279,7 +284,7 @@ func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now t
 	if sent {
 		b.State = Sent
 		s.Counts.Sent += uint64(b.Digest.Events)
-		s.Counts.Broadcasts++
+		s.countBroadcast(b)
 		s.reportBroadcast(app, b, ResultSent, by, now)
 		return nil
 	}

@@ -68,7 +68,11 @@ func (c *compiler) contentFields(m messageDoc) {
 	n := m.Content.node
 	if n.kind != mapNode {
 		if text := strings.TrimSpace(n.scalar.text); strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "{{") {
-			return // a JSON document of its own, checked when it is rendered
+			if strings.Contains(text, "{{") { // a JSON document of its own, checked when it is rendered
+				c.warnf(n.at, "write a map with "+oneOf(required)+": its texts are cut so that it stays JSON",
+					"content of %s that is written as one text is no JSON any more where it has to be cut, and then its digest is not sent", m.Type.Value)
+			}
+			return
 		}
 		c.errorf(n.at, "cannot use %s as the content of %s: want a map with %s", n.kind, m.Type.Value, oneOf(required))
 		return

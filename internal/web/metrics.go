@@ -72,6 +72,7 @@ func (s series) app(a *bridge.Status) {
 		s.counter("belfry_items_total", "Items at their end, by what became of them.", n, "app", a.App, "fate", fate)
 	}
 	s.counter("belfry_broadcasts_total", "Broadcasts that the provider accepted.", c.Broadcasts, "app", a.App)
+	s.counter("belfry_texts_cut_total", "Texts of broadcasts that were shortened to the provider's limits.", c.Cuts, "app", a.App)
 	s.counter("belfry_source_gaps_total", "Stretches of a stream that could not be read.", c.Gaps, "app", a.App)
 	for rule, n := range a.Failed {
 		s.counter("belfry_rule_failures_total", "Events on which an expression of the rule failed.", uint64(max(n, 0)), "app", a.App, "rule", rule)
