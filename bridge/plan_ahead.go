@@ -168,7 +168,7 @@ func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
 		l.pending, d = make([]float64, len(a.grid)), memo.digest(l.key)
 	} else {
 		l.pending = d.curve(&t.worths, a.at, a.ages)
-		top = d.top()
+		top = d.Priority()
 	}
 	audience := t.App.Audiences[d.Audience]
 	var until time.Time

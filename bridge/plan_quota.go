@@ -15,7 +15,7 @@ const (
 )
 
 // LimitsFor returns the windows that a quota stands for, in the strictest
-// reading of the provider's words (provider-api.md section 4): the hour is any
+// reading of the provider's words (provider-api.md section 5): the hour is any
 // 60 minutes; the day is any 25 hours unless the operator names the zone.
 func LimitsFor(q mapping.Quota) quota.Limits {
 	day := quota.Window{Name: "day", Max: q.PerDay, Rolling: longestDay}

@@ -31,17 +31,6 @@ func (t *table) weigh(d *Digest) row {
 	return r
 }
 
-// top is the digest's most pressing item's priority.
-func (d *Digest) top() (top mapping.Priority) {
-	for i := range d.Items {
-		top = max(top, d.Items[i].Priority)
-	}
-	for _, b := range d.Rest {
-		top = max(top, b.Priority)
-	}
-	return top
-}
-
 // Worth is what sending the digest at an instant earns: for each item its
 // priority's worth times its usefulness then.
 func (d *Digest) Worth(worth map[mapping.Priority]float64, at time.Time) float64 {

@@ -7,7 +7,8 @@ import (
 )
 
 // The state must fit one message, whatever comes (architecture, section 4):
-// 700 KiB at most. The bounds below keep even its uncompressed form there.
+// 700 KiB at most, compressed. What the bounds below allow packs to less than
+// that by far, whatever is in it: JSON's escapes, which they do not count, pack best.
 const (
 	maxDigests = 128       // grouped ones; a further group joins the ungrouped digest
 	maxUsers   = 1000      // seed: audience.userId, max 1000

@@ -11,6 +11,9 @@ import (
 func (c *compiler) audience(e *entry[audienceDoc]) {
 	d := &e.Value
 	c.nameOf(e.Name, "audience")
+	if e.Name.text == "_" {
+		c.errorf(e.Name.at, "cannot call an audience _: results of a whole app have that in an audience's place")
+	}
 	a := &Audience{
 		Name: e.Name.text, App: d.App.Value, Package: d.Package.Value, Platforms: c.platforms(d),
 		TagsAll: values(d.Tags.All), TagsAny: values(d.Tags.Any), Everyone: d.Everyone.B,

@@ -29,6 +29,8 @@ func TestTemplatesSeeTheDigest(t *testing.T) {
 	for _, c := range []struct{ name, template, want string }{
 		{"the count in words", `{{ plural .Count "change" "changes" }}`, "2 changes"},
 		{"one in words", `{{ plural 1 "change" "changes" }}`, "1 change"},
+		{"a name used again in a loop", `{{ $x := .Last.Data }}{{ range .Items }}{{ $x := . }}{{ $x.Text }} {{ end }}{{ $x.s }}`, "a bb x"},
+		{"a name that becomes something else", `{{ $x := .First }}{{ if true }}{{ $x = .Last.Data }}{{ end }}{{ $x.s }}`, "x"},
 		{"items in order", `{{ range $i, $x := .Items }}{{ $i }}={{ $x.Text }} {{ end }}`, "0=a 1=bb "},
 		{"first and last", `{{ .First.Text }}{{ .Last.Text }}`, "abb"},
 		{"a large number as it was written", `{{ .Last.Data.n }} {{ .Last.Data.f }}`, "1234567 0.5"},

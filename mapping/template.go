@@ -96,7 +96,7 @@ func parseTemplate(src scalar, dot shape) (*program, []fault) {
 	if _, err := tree.Parse(src.text, "", "", trees); err != nil {
 		return nil, []fault{parseFault(src.text, err)}
 	}
-	c := templateChecker{vars: map[string]shape{"$": dot}}
+	c := templateChecker{vars: map[string]shape{"$": dot}, turned: map[string]bool{}}
 	for name := range trees {
 		if name != "template" {
 			c.faultf(tree.Root.Position(), "", "cannot define the template %q inside another", name)

@@ -3,6 +3,7 @@ package mapping
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/template/parse"
@@ -27,6 +28,7 @@ func fieldsOf(s shape) map[string]shape {
 // puts a tick into every loop.
 type templateChecker struct {
 	vars   map[string]shape
+	turned map[string]bool // variables that are assigned to: what they are is not known
 	faults []fault
 	uses   eventUse
 }
@@ -78,17 +80,34 @@ func (c *templateChecker) node(n parse.Node, dot shape) {
 	case *parse.ActionNode:
 		c.pipe(n.Pipe, dot)
 	case *parse.IfNode:
-		c.pipe(n.Pipe, dot)
-		c.list(n.List, dot)
-		c.list(n.ElseList, dot)
+		c.scope(func() {
+			c.pipe(n.Pipe, dot)
+			c.scope(func() { c.list(n.List, dot) })
+			c.list(n.ElseList, dot)
+		})
 	case *parse.WithNode:
-		c.list(n.List, c.pipe(n.Pipe, dot))
-		c.list(n.ElseList, dot)
+		c.scope(func() {
+			with := c.pipe(n.Pipe, dot)
+			c.scope(func() { c.list(n.List, with) })
+			c.list(n.ElseList, dot)
+		})
 	case *parse.RangeNode:
-		c.loop(n, dot)
+		c.scope(func() { c.loop(n, dot) })
 	case *parse.TemplateNode:
 		c.faultf(n.Pos, "", "cannot call another template")
 	}
+}
+
+// scope ends with the variables that were declared inside.
+func (c *templateChecker) scope(inside func()) {
+	outer := maps.Clone(c.vars)
+	inside()
+	for name := range outer {
+		if c.turned[name] {
+			outer[name] = anyShape
+		}
+	}
+	c.vars = outer
 }
 
 func (c *templateChecker) loop(n *parse.RangeNode, dot shape) {
@@ -102,7 +121,7 @@ func (c *templateChecker) loop(n *parse.RangeNode, dot shape) {
 			c.vars[d[0].Ident[0]] = anyShape
 		}
 	}
-	c.list(n.List, over)
+	c.scope(func() { c.list(n.List, over) })
 	c.list(n.ElseList, dot)
 	tick := parse.New("template")
 	tick.Mode = parse.SkipFuncCheck
@@ -126,6 +145,10 @@ func (c *templateChecker) pipe(p *parse.PipeNode, dot shape) shape {
 		result = anyShape
 	}
 	for _, v := range p.Decl {
+		if p.IsAssign {
+			c.turned[v.Ident[0]] = true
+			result = anyShape
+		}
 		c.vars[v.Ident[0]] = result
 	}
 	return result

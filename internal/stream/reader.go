@@ -169,6 +169,9 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 		return nil
 	}
 	gap.At = time.Now().UTC()
+	if r.jumpTo != 0 && gap.Why == gapTruncated { // what was jumped over and not looked into went with it
+		gap.From = min(gap.From, r.jumpFrom)
+	}
 	r.jumpFrom, r.jumpTo = 0, 0
 	return r.hand(ctx, bridge.Batch{Stream: r.stream, Gap: gap, Checkpoint: next, Pending: pending(info, next.Sequence)})
 }

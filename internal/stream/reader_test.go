@@ -429,3 +429,32 @@ func TestMessageThatIsGoneIsToldFromOneThatCannotBeFetched(t *testing.T) {
 		t.Errorf("without a server: %v", err)
 	}
 }
+
+func TestWhatWasJumpedOverBeforeAGapIsPartOfIt(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	c.fill(t, "SCHOOL.x", 1, 40)
+	ctx := within(t, 20*time.Second)
+	s, err := c.js.Stream(ctx, "SCHOOL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSequence(31)); err != nil {
+		t.Fatal(err)
+	}
+	info, err := c.streamInfo(ctx, "SCHOOL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make(chan bridge.Batch, 10)
+	// 5 to 9 were jumped over, and the connection went before anybody asked why.
+	r := newReader(c.source("school"), "SCHOOL", streamPlan{}, bridge.Checkpoint{Created: info.Created, Sequence: 20}, true, out)
+	r.jumpFrom, r.jumpTo = 5, 10
+	if err := r.reconcile(ctx, ctx, info); err != nil {
+		t.Fatal(err)
+	}
+	if b := <-out; b.Gap.From != 5 || b.Gap.To != 30 {
+		t.Errorf("the gap is from %d to %d, want 5 to 30", b.Gap.From, b.Gap.To)
+	}
+}
