@@ -92,7 +92,7 @@ func (b *Bridge) askResults(ctx context.Context, s *State) {
 	}
 	s.rebear(b.cfg.Born())
 	s.pause("the stored state is older than the app's latest result, of "+latest.At.UTC().Format(time.RFC3339)+": what was sent in between is not counted here, and may wait again (belfry digests)", time.Now())
-	b.log.Error("an older state was put back; the app is paused", "stored", s.token(), "results know", token, "why", s.Paused.Why, "remedy", lookFirst+b.name)
+	b.log.Error("an older state was put back; the app is paused", "stored", s.token(), "of_results", token, "why", s.Paused.Why, "remedy", lookFirst+b.name)
 }
 
 // lookFirst is the remedy where nobody knows what was sent; the app's name follows.

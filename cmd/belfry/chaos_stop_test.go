@@ -43,7 +43,7 @@ func TestChaosAnOwnerThatSleptPastItsLeaseSendsAndCommitsNothing(t *testing.T) {
 		calls int    // that the provider got from it, before it slept
 		state bridge.ResultState
 	}{
-		{"while it gathers", "stop@after-checkpoint-commit", 0, bridge.ResultSent},
+		{"while it gathers", "stop@after-checkpoint-commit:2", 0, bridge.ResultSent},
 		{"before sending is committed", "stop@before-sending-commit", 0, bridge.ResultSent},
 		{"after sending is committed", "stop@after-sending-commit", 0, bridge.ResultInDoubt},
 		{"right before it sends", "stop@before-send", 0, bridge.ResultInDoubt},
