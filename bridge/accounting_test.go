@@ -213,3 +213,25 @@ func TestTextsThatWereCutAreCounted(t *testing.T) {
 		t.Errorf("%+v, want one text that was cut", a.s.Counts)
 	}
 }
+
+func TestAClockThatIsBehindForgetsNothingOfTheForecast(t *testing.T) {
+	app := compile(t, accountRules).App
+	a := &account{app: app, s: bridge.NewState("campus", "born"), now: floodStart}
+	for range 20 {
+		a.event("lesson", map[string]any{"id": "a", "group": "a", "also": false})
+		a.s.Seal(app, "replica", a.now)
+		a.now = a.now.AddDate(0, 0, 1)
+	}
+	learnt := len(a.s.Forecast.Days)
+	a.s.Seal(app, "replica", a.now.AddDate(0, 0, -40))
+	if n := len(a.s.Forecast.Days); n != learnt || n < 15 {
+		t.Errorf("%d of %d days are left", n, learnt)
+	}
+	a.now = a.now.AddDate(1, 0, 0)
+	a.event("lesson", map[string]any{"id": "b", "group": "a", "also": false}) // stored by a server a year ahead
+	a.now = a.now.AddDate(-1, 0, 0)
+	a.s.Seal(app, "replica", a.now)
+	if today := a.s.Forecast.Today.Number; today > int(a.now.Unix()/86400)+1 {
+		t.Errorf("today is day %d", today)
+	}
+}

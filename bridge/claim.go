@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,39 +61,44 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case r.Sequence == 0:
+	if r.Sequence == 0 {
 		return b.begin(ctx, c)
-	case r.Sequence < b.kept.Sequence && older(r.Token, b.kept.Token) && sameBirth(r.Data, b.kept.Data):
-		b.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", b.kept.Token)
-		return Decode(b.name, b.kept.Data)
 	}
-	s, err := Decode(b.name, r.Data)
+	data := r.Data
+	if r.Sequence < b.kept.Sequence && older(r.Token, b.kept.Token) && sameBirth(r.Data, b.kept.Data) {
+		b.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", b.kept.Token)
+		data = b.kept.Data
+	}
+	s, err := Decode(b.name, data)
 	if err == nil {
 		b.askResults(ctx, s)
 	}
 	return s, err
 }
 
-// askResults pauses an app whose stored state is older than its latest result:
-// a backup was put back, or NATS has lost writes, and nobody is left who knows
-// what was sent since. It asks once: the stream of results may be out of reach
-// for long, and a state is hardly ever older than its results.
+// askResults asks for the app's latest result. If it is later than the stored
+// state, an older one was put back, or NATS has lost writes, and nobody is left
+// who knows what was sent since. Without an answer the tenure goes on asking.
 func (b *Bridge) askResults(ctx context.Context, s *State) {
+	s.Unasked = cmp.Or(s.Unasked, s.token())
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
-	latest, err := b.cfg.Publisher.Latest(ctx, b.name)
-	if err != nil {
-		b.log.Warn("cannot ask for the latest result; whether the stored state is older is not known", "err", err)
-		return
+	if latest, err := b.cfg.Publisher.Latest(ctx, b.name); err == nil {
+		b.compare(s, latest)
 	}
+}
+
+// compare pauses the app if its latest result is later than the state that was loaded.
+func (b *Bridge) compare(s *State, latest LatestResult) {
+	loaded := s.Unasked
+	s.Unasked = ""
 	born, token, _ := strings.Cut(latest.Commit, "/")
-	if born != s.Born || !older(s.token(), token) {
+	if born != s.Born || !older(loaded, token) {
 		return
 	}
-	s.rebear(b.cfg.Born())
-	s.pause("the stored state is older than the app's latest result, of "+latest.At.UTC().Format(time.RFC3339)+": what was sent in between is not counted here, and may wait again (belfry digests)", time.Now())
-	b.log.Error("an older state was put back; the app is paused", "stored", s.token(), "of_results", token, "why", s.Paused.Why, "remedy", lookFirst+b.name)
+	s.rebear(b.cfg.Born(), time.Now())
+	s.pause("the stored state was older than the app's latest result, of "+latest.At.UTC().Format(time.RFC3339)+": what was sent in between is not counted here, and may wait again (belfry digests)", time.Now())
+	b.log.Error("an older state was put back; the app is paused", "stored", loaded, "of_results", token, "why", s.Paused.Why, "remedy", lookFirst+b.name)
 }
 
 // lookFirst is the remedy where nobody knows what was sent; the app's name follows.

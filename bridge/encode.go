@@ -183,7 +183,9 @@ func compareDigests(a, b *Digest) int {
 func (s *State) Seal(app *mapping.App, owner string, now time.Time) {
 	s.Commit++
 	s.Owner = owner
-	s.Forecast.Correct(now.In(ForecastZone(app)))
+	if !now.Before(s.Ledger.Seen) { // a clock that is behind corrects nothing
+		s.Forecast.Correct(now.In(ForecastZone(app)))
+	}
 	s.reportDrops(app, now)
 	s.warnOfQuota(app, now)
 	s.Ledger.Prune(now, LimitsFor(app.Quota))

@@ -173,6 +173,20 @@ func (t *tenure) publication(ctx context.Context, e OutboxEntry, left string) (P
 	return e.Dead.Publication(e.ID, &m, ""), nil
 }
 
+// askLatest asks for the app's latest result until there is an answer.
+func (t *tenure) askLatest(ctx context.Context) {
+	pace := newPace(ctx)
+	for wait(ctx, pace) == nil {
+		askCtx, cancel := context.WithTimeout(ctx, putTimeout)
+		latest, err := t.cfg.Publisher.Latest(askCtx, t.name)
+		cancel()
+		if err == nil {
+			t.latest <- latest
+			return
+		}
+	}
+}
+
 func (t *tenure) logResult(e OutboxEntry) {
 	switch {
 	case e.Dead != nil:

@@ -7,23 +7,14 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/bridge/bridgetest"
 )
 
 // A backup is put back while no owner is left who knows what came after it:
 // the app's results do.
 func TestAnOlderStateThatIsPutBackBeginsPausedWithIDsOfItsOwn(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.cancelled("first")
-		w.pass(3 * time.Minute)
-		w.wantSends(1)
-		w.cancelled("maths")
-		w.pass(2 * time.Second)
-		backup := w.store.Record() // "maths" is gathered in it
-		w.pass(time.Hour)
-		w.wantSends(2)
-		w.end()
-		w.store.Rewind(backup)
-		w.born = "anew"
+		putBack(w) // "maths" is gathered in what is put back
 		w.start()
 		w.pass(3 * time.Hour)
 		w.wantSends(2)
@@ -60,16 +51,95 @@ func TestAnOlderStateThatIsPutBackBeginsPausedWithIDsOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestWithoutTheStreamOfResultsAnAppIsClaimedAllTheSame(t *testing.T) {
+// putBack sends one broadcast, then another, and puts back what was stored before the second.
+func putBack(w *world) {
+	w.cancelled("first")
+	w.pass(3 * time.Minute)
+	w.cancelled("maths")
+	w.pass(2 * time.Second)
+	backup := w.store.Record()
+	w.pass(time.Hour)
+	w.wantSends(2)
+	w.end()
+	w.store.Rewind(backup)
+	w.born = "anew"
+}
+
+// failFor lets the stream of results answer again only after a while.
+func (w *world) failFor(d time.Duration) {
+	until := time.Now().Add(d)
+	w.publisher.Fail = func(bridge.Publication) error {
+		if time.Now().Before(until) {
+			return errors.New("no responders")
+		}
+		return nil
+	}
+}
+
+// After a power loss one stream has its leader some seconds before the other.
+func TestAnOlderStateIsNoticedAlsoWhereTheResultsAnswerLate(t *testing.T) {
+	inWorld(t, func(w *world) {
+		putBack(w)
+		w.failFor(20 * time.Second)
+		w.start()
+		w.pass(10 * time.Second)
+		w.end() // and its first owner dies while it asks
+		w.start()
+		w.pass(3 * time.Hour)
+		w.wantSends(2)
+		if s := w.bridge.Status(); s.Paused == nil || s.Born != "anew" || s.Restored.IsZero() {
+			t.Errorf("born %s, restored %s, paused %+v", s.Born, s.Restored, s.Paused)
+		}
+	})
+}
+
+func TestResultsThatDoNotAnswerAreWaitedForAMinute(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.cancelled("first")
 		w.pass(3 * time.Minute)
+		w.cancelled("maths")
+		w.pass(115 * time.Second) // its window closes in five more
 		w.end()
-		w.publisher.Fail = func(bridge.Publication) error { return errors.New("no responders") }
+		w.failFor(24 * time.Hour)
 		w.start()
-		w.pass(10 * time.Second)
+		w.pass(30 * time.Second)
+		if why := w.bridge.Status().Digests[0].Why; !strings.Contains(why, "latest result must be looked at") {
+			t.Errorf("it says: %s", why)
+		}
+		w.pass(time.Hour)
+		w.wantSends(2)
 		if s := w.bridge.Status(); s.Role != bridge.RoleOwner || s.Paused != nil {
 			t.Errorf("the app is %s, paused %+v", s.Role, s.Paused)
+		}
+	})
+}
+
+// Memory of an earlier tenure is better than a backup, and may be older than
+// what another owner has sent since.
+func TestMemoryThatIsOlderThanTheResultsIsNoticed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("first")
+		w.pass(3 * time.Minute)
+		w.cancelled("maths")
+		w.pass(2 * time.Second)
+		backup := w.store.Record()
+		w.cancelled("maths")
+		w.pass(2 * time.Second)
+		back := w.lease.GiveAway()
+		w.lease.Revoke()
+		w.pass(time.Second)
+		one, stop, done := w.bridge, w.stop, w.done
+		w.startWith(func(c *bridge.Config) { c.Lease = &bridgetest.Lease{} })
+		w.pass(time.Hour)
+		w.wantSends(2)
+		w.end()
+		w.store.Rewind(backup)
+		w.bridge, w.stop, w.done, w.born = one, stop, done, "anew"
+		back()
+		w.pass(3 * time.Hour)
+		w.wantSends(2)
+		if s := w.bridge.Status(); s.Paused == nil || !strings.Contains(s.Paused.Why, "older than the app's latest result") {
+			t.Errorf("paused %+v", s.Paused)
 		}
 	})
 }

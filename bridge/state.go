@@ -22,8 +22,11 @@ type State struct {
 	Epoch  uint64    `json:"epoch"`          // one more with every owner
 	Commit uint64    `json:"commit"`
 	Owner  string    `json:"owner"` // replica id of the last committer
-	NextID uint64    `json:"next_id"`
-	Key    string    `json:"key,omitempty"` // of which App Key, as a hash; empty in old states
+
+	Unasked  string    `json:"unasked,omitempty"` // token of the state that was loaded, until it is known that no result is later
+	Restored time.Time `json:"restored,omitzero"` // when an older state was noticed last: ids of before are of another series
+	NextID   uint64    `json:"next_id"`
+	Key      string    `json:"key,omitempty"` // of which App Key, as a hash; empty in old states
 
 	Sources  map[string]Checkpoint `json:"sources"`
 	Folded   map[string]*Span      `json:"folded,omitempty"`   // by stream; see accounting.go
@@ -149,8 +152,8 @@ func (s *State) newID() string {
 
 // rebear begins a new series of ids, where those to come may have been used:
 // by digests that are still gathered here, too.
-func (s *State) rebear(born string) {
-	s.Born = born
+func (s *State) rebear(born string, now time.Time) {
+	s.Born, s.Restored = born, now.Round(0)
 	for _, d := range s.Digests {
 		d.ID = s.newID()
 	}

@@ -26,11 +26,12 @@ type Status struct {
 	App       string                  `json:"app"`
 	Replica   string                  `json:"replica"`
 	Role      Role                    `json:"role"`
-	Owner     string                  `json:"owner,omitempty"` // the name of the replica that owns it, as far as this one knows
-	Since     time.Time               `json:"since"`           // of the role
-	At        time.Time               `json:"at"`              // of this copy; the rest is empty unless the role is owner
-	Born      string                  `json:"born,omitempty"`  // how ids begin that the state has given
-	Began     time.Time               `json:"began,omitzero"`  // when the state did; zero: before it was noted
+	Owner     string                  `json:"owner,omitempty"`   // the name of the replica that owns it, as far as this one knows
+	Since     time.Time               `json:"since"`             // of the role
+	At        time.Time               `json:"at"`                // of this copy; the rest is empty unless the role is owner
+	Born      string                  `json:"born,omitempty"`    // how ids begin that the state has given
+	Began     time.Time               `json:"began,omitzero"`    // when the state did; zero: before it was noted
+	Restored  time.Time               `json:"restored,omitzero"` // when an older state was noticed last; zero: never
 	Epoch     uint64                  `json:"epoch,omitempty"`
 	Commit    uint64                  `json:"commit,omitempty"`
 	Committed time.Time               `json:"committed,omitzero"`
@@ -141,7 +142,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 	st, limits := t.state, LimitsFor(t.rules.App.Quota)
 	s := Status{
 		App: t.name, Replica: t.cfg.Replica, Role: RoleOwner, At: now,
-		Born: st.Born, Began: st.Began, Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.wasCaughtUp,
+		Born: st.Born, Began: st.Began, Restored: st.Restored, Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.wasCaughtUp,
 		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(),
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),

@@ -19,6 +19,7 @@ const (
 	drainCommit  = 5 * time.Second
 	drainPublish = 2 * time.Second
 	readRetry    = 5 * time.Second
+	askFor       = time.Minute // the latest result, before anything is sent
 )
 
 // tenure is one stretch of owning an app. Its fields belong to the goroutine
@@ -61,7 +62,9 @@ type tenure struct {
 	deadLetters outlet
 	acks        chan string
 	handed      map[string]bool // entries that a publisher has or is offered
-	heldUp      atomic.Bool     // as the publishers may know: nothing is read and sent until they have less to do
+	latest      chan LatestResult
+	askUntil    time.Time
+	heldUp      atomic.Bool // as the publishers may know: nothing is read and sent until they have less to do
 	workers     sync.WaitGroup
 }
 
@@ -82,7 +85,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	}
 	t := &tenure{
 		Bridge: b, codec: codec, rules: b.rules.Load(), changed: true, memo: &Memo{}, broken: map[string]brokenDigest{},
-		sent: make(chan Outcome, 1), acks: make(chan string), handed: map[string]bool{},
+		sent: make(chan Outcome, 1), acks: make(chan string), latest: make(chan LatestResult, 1), handed: map[string]bool{},
 		results: newOutlet("results.unpublished"), deadLetters: newOutlet("deadletters.unpublished"),
 	}
 	t.commits = committer{store: b.cfg.Store, trouble: func(err error) { b.cfg.Note("state.unreachable", err) }}
@@ -110,6 +113,10 @@ func (t *tenure) run(ctx context.Context) (err error) {
 	for _, o := range []outlet{t.results, t.deadLetters} {
 		t.workers.Go(func() { t.publisher(workCtx, o.entries, o.trouble) })
 	}
+	if t.state.Unasked != "" {
+		t.askUntil = time.Now().Add(askFor)
+		t.workers.Go(func() { t.askLatest(workCtx) })
+	}
 	t.startReading(ctx)
 	defer func() { t.stopRead() }()
 
@@ -135,6 +142,11 @@ func (t *tenure) turn(ctx context.Context) error {
 	}
 	if !t.readAgain.IsZero() && !now.Before(t.readAgain) {
 		t.tryAgain(ctx)
+	}
+	if t.state.Unasked != "" && !now.Before(t.askUntil) {
+		t.log.Error("cannot ask for the latest result; whether an older state was put back is not known", "after", askFor.String())
+		t.state.Unasked = ""
+		t.touch()
 	}
 	if c := t.caughtUp(now); c != t.wasCaughtUp {
 		t.wasCaughtUp, t.changed = c, true
@@ -167,6 +179,9 @@ func (t *tenure) next(ctx context.Context) error {
 		batches = nil
 	}
 	toResults, result := t.results.offer()
+	if t.state.Unasked != "" { // one of ours would be the latest
+		toResults = nil
+	}
 	toDead, dead := t.deadLetters.offer()
 	wasStale := t.statusStale
 	t.statusStale = true
@@ -186,6 +201,11 @@ func (t *tenure) next(ctx context.Context) error {
 		t.deadLetters.taken()
 	case id := <-t.acks:
 		t.acknowledged(id)
+	case latest := <-t.latest:
+		if t.state.Unasked != "" {
+			t.compare(t.state, latest)
+			t.touch()
+		}
 	case o := <-t.orders:
 		return t.obey(ctx, o)
 	case <-t.reloaded:
@@ -207,6 +227,9 @@ func (t *tenure) wakeAt(now time.Time) time.Time {
 	}
 	soonest(t.plan.WakeAt)
 	soonest(t.readAgain)
+	if t.state.Unasked != "" {
+		soonest(t.askUntil)
+	}
 	soonest(t.state.NextExpiry())
 	if t.dirty {
 		soonest(t.lastCommit.Add(commitEvery))
@@ -260,6 +283,8 @@ func (t *tenure) first(now time.Time) string {
 	switch {
 	case t.backlog != nil || t.state.Crowded():
 		return firstResults
+	case t.state.Unasked != "":
+		return "the app's latest result must be looked at"
 	case !t.caughtUp(now):
 		return "the events that have piled up must be read"
 	}

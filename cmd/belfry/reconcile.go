@@ -212,6 +212,8 @@ func publishedFindings(s *bridge.Status, told published) []finding {
 	for i := range out {
 		if f := &out[i]; f.Verdict == differs && f.Found < f.Counted {
 			switch {
+			case !s.Restored.IsZero():
+				f.Verdict, f.Why = unprovable, "an older state was put back, "+stamp(s.Restored)+": results of before have ids of another series"
 			case !told.complete:
 				f.Verdict, f.Why = unprovable, "the stream of results no longer has everything from its beginning"
 			case !s.Began.IsZero() && told.made.After(s.Began.Add(otherClock)):
