@@ -217,8 +217,8 @@ func TestTextsThatWereCutAreCounted(t *testing.T) {
 func TestAClockThatIsBehindForgetsNothingOfTheForecast(t *testing.T) {
 	app := compile(t, accountRules).App
 	a := &account{app: app, s: bridge.NewState("campus", "born"), now: floodStart}
-	for range 20 {
-		a.event("lesson", map[string]any{"id": "a", "group": "a", "also": false})
+	for day := range 20 {
+		a.event("lesson", map[string]any{"id": fmt.Sprint("k", day), "group": "a", "also": false})
 		a.s.Seal(app, "replica", a.now)
 		a.now = a.now.AddDate(0, 0, 1)
 	}

@@ -44,7 +44,7 @@ func (a *App) Subjects() []string {
 	for _, r := range a.Rules {
 		all = append(all, r.On...)
 	}
-	return withoutCovered(all)
+	return WithoutCovered(all)
 }
 
 func (m *matcher) evaluation() *evaluation {

@@ -105,9 +105,9 @@ func Covers(a, b string) bool {
 	}
 }
 
-// withoutCovered sorts subjects and leaves out those that another one covers.
+// WithoutCovered sorts subjects and leaves out those that another one covers.
 // Wide patterns are few, so only they are compared with all.
-func withoutCovered(subjects []string) []string {
+func WithoutCovered(subjects []string) []string {
 	subjects = slices.Compact(slices.Sorted(slices.Values(subjects)))
 	var wide []string
 	for _, s := range subjects {

@@ -62,7 +62,7 @@ func TestNothingIsLostByLeavingOutCoveredSubjects(t *testing.T) {
 		for range rapid.IntRange(1, 10).Draw(t, "subjects") {
 			all = append(all, patterns(t))
 		}
-		kept := withoutCovered(all)
+		kept := WithoutCovered(all)
 		subject := subjects(t)
 		hit := func(ps []string) bool {
 			return slices.ContainsFunc(ps, func(p string) bool { return matches(p, subject) })

@@ -36,6 +36,7 @@ func (c casSubject) put(ctx context.Context, data []byte, header nats.Header, ex
 	if err := c.js.cfg.Conditions.explain(c.subject, err); err != nil {
 		return 0, fmt.Errorf("cannot store %s after sequence %d: %w", c.subject, expect, err)
 	}
+	c.js.cfg.Conditions.Clear(StreamMissing, c.js.cfg.StateStream)
 	return ack.Sequence, nil
 }
 

@@ -62,6 +62,7 @@ func (j *JetStream) Watch(ctx context.Context, every time.Duration) {
 			if err != nil {
 				continue // who writes to it tells
 			}
+			j.cfg.Conditions.Clear(StreamMissing, name) // also where somebody else has made it
 			if err := mismatch(want, info.Config); err != nil {
 				j.cfg.Conditions.Set(StreamMismatch, name, err.Error())
 				continue
@@ -139,6 +140,9 @@ func (j *JetStream) recreate(ctx context.Context, name string) {
 	for _, want := range j.ownStreams() {
 		if want.config.Name != name {
 			continue
+		}
+		if _, err := j.streamInfo(ctx, name); !isMissing(err) {
+			continue // it is there, or nobody can say
 		}
 		if err := j.provisionOnce(ctx, want); err != nil {
 			j.cfg.Conditions.Set(StreamMissing, name, err.Error())

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfry-bridge/belfry/bridge"
 )
 
 func TestProvisionCreatesBothStreamsAsTheyMustBeAndAcceptsThemAgain(t *testing.T) {
@@ -166,4 +168,29 @@ func TestTooOld(t *testing.T) {
 			t.Errorf("%s too old: %v, want %v", version, got, want)
 		}
 	}
+}
+
+// Who makes a stream again that is missing may be an operator, or another replica.
+func TestAStreamThatSomebodyElseMakesAgainIsNoTroubleAnyMore(t *testing.T) {
+	t.Parallel()
+	url := startNATS(t).URL()
+	admin := provisioned(t, url, "admin")
+	c := connect(t, url, "a")
+	c.cfg.Provision = false
+	ctx := within(t, 20*time.Second)
+	if err := admin.js.DeleteStream(ctx, DefaultResultStream); err != nil {
+		t.Fatal(err)
+	}
+	pub := bridge.Publication{ID: "r1", Subject: "belfry.result.school.all.sent"}
+	if err := c.Publisher().Publish(ctx, pub); err == nil {
+		t.Error("published into nothing")
+	}
+	c.waitFor(t, "+stream.missing BELFRY_RESULTS")
+	if err := admin.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Publisher().Publish(ctx, pub); err != nil {
+		t.Error(err)
+	}
+	c.waitFor(t, "-stream.missing BELFRY_RESULTS")
 }

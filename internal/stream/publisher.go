@@ -47,6 +47,7 @@ func (p *publisher) judge(ctx context.Context, subject string, err error) error 
 	err = conditions.explain(subject, err)
 	if err == nil {
 		conditions.Clear(ResultsUnavailable, "")
+		conditions.Clear(StreamMissing, p.js.cfg.ResultStream)
 		return nil
 	}
 	err = fmt.Errorf("cannot publish %s: %w", subject, err)

@@ -172,7 +172,11 @@ func storedSubjects(cfg jetstream.StreamConfig) []string {
 	}
 	tokens := strings.Split(t.Destination, ".")
 	for i, token := range tokens {
-		if strings.ContainsAny(token, "{$") { // a function, or a part of the original
+		if strings.Contains(token, "{") && !strings.Contains(strings.ToLower(token), "wildcard") && !strings.Contains(strings.ToLower(token), "partition") {
+			tokens = append(tokens[:i], ">") // a function that may give several tokens
+			break
+		}
+		if strings.ContainsAny(token, "{$") { // a part of the original, or a number
 			tokens[i] = "*"
 		}
 	}

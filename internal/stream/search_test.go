@@ -230,6 +230,12 @@ func TestAStreamThatStoresUnderOtherSubjectsIsReadByThose(t *testing.T) {
 	c.fill(t, "as.is", 2, 2)
 	r.untilMessages(2)
 	r.wantRun(1, 2)
+	for dest, want := range map[string]string{"out.>": "out.>", "out.{{wildcard(1)}}.x": "out.*.x", "out.{{split(1,-)}}.x": "out.>", "$2.out": "*.out"} {
+		cfg := jetstream.StreamConfig{Subjects: []string{"in.*"}, SubjectTransform: &jetstream.SubjectTransformConfig{Source: "in.*", Destination: dest}}
+		if got := storedSubjects(cfg); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: stored are %v, want %s", dest, got, want)
+		}
+	}
 	counted, err := Count(ctx, c.js, "TURNED", []string{"in.x", "out.x", "as.is"}, 1, 2)
 	if err != nil || counted.Events != 2 {
 		t.Errorf("counted %+v, %v", counted, err)
