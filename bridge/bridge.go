@@ -55,7 +55,9 @@ type Bridge struct {
 
 	lenient atomic.Bool // rules that can't be read by do not end Run
 
-	kept Record // the latest state that we know we have stored; Run's goroutine only
+	// Of Run's goroutine only.
+	kept  Record    // the latest state that we know we have stored
+	clock time.Time // when it was last looked at, with both of its readings; zero: never
 }
 
 // New checks the configuration and returns a Bridge that does nothing yet.

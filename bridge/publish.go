@@ -103,7 +103,7 @@ func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry, trouble s
 		t.cfg.Note(trouble, err)
 		switch {
 		case !errors.Is(err, errUnread):
-			if left != leftUnread {
+			if !t.heldUp.Load() {
 				*unread = time.Time{}
 			}
 		case unread.IsZero():

@@ -59,6 +59,10 @@ func (a *App) Explain(m *Message) Explanation {
 		x.Undecodable = err.Error()
 	}
 	x.Event = e.env.event()
+	if isMarker(m) {
+		x.Undecodable = "it is the server's note that a message was removed, which is no event"
+		return x
+	}
 	for _, i := range a.matcher.subjects.match(m.Subject, nil) {
 		x.Rules = append(x.Rules, a.matcher.rules[i].explain(e, err, a.matcher.exprs))
 	}

@@ -75,6 +75,9 @@ func (a *App) Map(m *Message) Decision {
 	if len(e.rules) == 0 {
 		return Decision{Foreign: true}
 	}
+	if isMarker(m) {
+		return Decision{}
+	}
 	var d Decision
 	undecodable := e.open(m)
 	if errors.Is(undecodable, errBatch) {
@@ -90,6 +93,14 @@ func (a *App) Map(m *Message) Decision {
 		r.decide(e, &d)
 	}
 	return e.named(d)
+}
+
+// isMarker tells the server's note that a message was removed, by its age, say,
+// which it stores under the message's subject (nats-server 2.11, stream
+// option subject_delete_marker_ttl), from an event.
+func isMarker(m *Message) bool {
+	_, marked := m.Header["Nats-Marker-Reason"]
+	return marked && len(m.Data) == 0
 }
 
 // named adds the event to a decision that has something to say about it.

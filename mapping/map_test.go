@@ -200,6 +200,19 @@ func TestWhiteSpaceAroundAnEventMeansNothing(t *testing.T) {
 	}
 }
 
+func TestTheServersNoteOfAMessageThatIsGoneIsNoEvent(t *testing.T) {
+	for name, rule := range map[string]string{"a rule that looks at nothing": "with: \"{}\"\nitem: x", "a rule that needs data": "when: event.data.x == 1"} {
+		app := school{rule: rule}.compile(t)
+		note := &mapping.Message{Subject: "school.x", Stream: "S", Sequence: 1, Header: map[string][]string{"Nats-Marker-Reason": {"MaxAge"}, "Nats-TTL": {"1m0s"}}}
+		if d := app.Map(note); len(d.Matches)+len(d.Dead)+len(d.Failures) > 0 || d.Foreign {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if x := app.Explain(note); !strings.Contains(x.Undecodable, "was removed") || len(x.Rules) > 0 {
+			t.Errorf("%s: explained as %+v", name, x)
+		}
+	}
+}
+
 func TestTheSameHeaderCountsEachTimeWhereCasesDiffer(t *testing.T) {
 	app := school{}.compile(t)
 	ids := map[string]bool{}

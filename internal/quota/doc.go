@@ -32,6 +32,7 @@
 // A clock that steps back and forth makes the ledger stricter, never laxer.
 // While the clock shows less than it has shown before, nobody knows when a
 // spend really happened: it is marked unsure, counts in every window, and is
-// dated by the first reading that has caught up again. What no ledger can see
-// is a clock that is wrong without ever having shown a later time.
+// dated by the first reading that has caught up again. When the clock is set
+// forward, Slip dates what was sent later by as much: it did not get older. What no
+// ledger can see is a clock that is wrong from the start of a process on.
 package quota

@@ -136,6 +136,24 @@ func (l *Ledger) Trust(now time.Time) {
 	l.sort()
 }
 
+// Slip is to be called when the clock was set forward by so much and shows now:
+// whether it was behind before or is ahead now, what was sent did not get older.
+func (l *Ledger) Slip(by time.Duration, now time.Time) {
+	now = wall(now)
+	for i := range l.Spends {
+		if s := &l.Spends[i]; s.At.Before(now) {
+			s.At = s.At.Add(by)
+			if s.At.After(now) {
+				s.At = now
+			}
+		}
+	}
+	if l.ThrottledUntil.After(now.Add(-by)) {
+		l.ThrottledUntil = l.ThrottledUntil.Add(by)
+	}
+	l.sort()
+}
+
 // Prune forgets what can no longer count, and dates unsure spends once the
 // clock has caught up. It is to be called with every commit. As many of the
 // latest spends as any window allows stay, however old: a clock that was

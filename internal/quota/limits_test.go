@@ -240,3 +240,30 @@ func TestTheLedgerGoesByTheWallClock(t *testing.T) {
 	l.Trust(now)
 	check("an order to trust the clock")
 }
+
+// Whether it was behind or is ahead: no time has passed.
+func TestAClockThatIsSetForwardMakesNoSendOlder(t *testing.T) {
+	limits := Limits{Windows: []Window{{Name: "hour", Max: 2, Rolling: time.Hour}}}
+	noon := at(t, "2026-03-01T12:00:00Z")
+	var l Ledger
+	l.Charge("a", noon)
+	l.Charge("b", noon.Add(10*time.Minute))
+	l.Throttle(noon.Add(30 * time.Minute))
+	now := noon.Add(11 * time.Minute).Add(50 * time.Minute)
+	l.Slip(50*time.Minute, now)
+	if left := limits.Left(&l, now); left != 0 {
+		t.Errorf("%d sends are left eleven minutes after the first of two", left)
+	}
+	for i, want := range []time.Time{noon.Add(50 * time.Minute), noon.Add(time.Hour)} {
+		if got := l.Spends[i].At; !got.Equal(want) {
+			t.Errorf("the send %s is dated %s, want %s", l.Spends[i].ID, got, want)
+		}
+	}
+	if want := noon.Add(80 * time.Minute); !l.ThrottledUntil.Equal(want) {
+		t.Errorf("throttled until %s, want %s", l.ThrottledUntil, want)
+	}
+	l.Slip(24*time.Hour, now.Add(time.Minute)) // the machine stood still: nothing is dated later than now
+	if got := l.Spends[1].At; !got.Equal(now.Add(time.Minute)) {
+		t.Errorf("a send is dated %s, later than now", got)
+	}
+}

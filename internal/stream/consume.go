@@ -205,23 +205,41 @@ func (a *consuming) takeHeartbeat(ctx context.Context, s status) error {
 // sayCaughtUp hands over an empty batch.
 func (a *consuming) sayCaughtUp(ctx context.Context) error {
 	a.caughtUp = true
+	a.order.done(a.stream)
 	return a.hand(ctx, bridge.Batch{
 		Stream:     a.stream,
 		Checkpoint: bridge.Checkpoint{Created: a.position.Created, Sequence: a.last},
 	})
 }
 
-// flush hands the gathered events over. The receiver owns them from here on.
+// flush hands the gathered events over, as far as it is this stream's turn each
+// time. The receiver owns them from here on.
 func (a *consuming) flush(ctx context.Context) error {
-	if len(a.batch) == 0 {
-		return nil
-	}
-	end := a.batch[len(a.batch)-1].Sequence
-	b := bridge.Batch{
-		Stream: a.stream, Messages: a.batch, Pending: a.pending,
-		Checkpoint: bridge.Checkpoint{Created: a.position.Created, Sequence: end},
+	for len(a.batch) > 0 {
+		until, err := a.order.wait(ctx, a.stream, a.batch[0].Time)
+		if err != nil {
+			return err
+		}
+		n := 1
+		for n < len(a.batch) && (until.IsZero() || !a.batch[n].Time.After(until)) {
+			n++
+		}
+		now := a.batch[:n:n]
+		a.batch = a.batch[n:]
+		b := bridge.Batch{
+			Stream: a.stream, Messages: now, Pending: a.pending + uint64(len(a.batch)),
+			Checkpoint: bridge.Checkpoint{Created: a.position.Created, Sequence: now[n-1].Sequence},
+		}
+		a.caughtUp = b.Pending == 0
+		if err := a.hand(ctx, b); err != nil {
+			return err
+		}
+		if a.caughtUp {
+			a.order.done(a.stream)
+		} else if len(a.batch) == 0 {
+			a.order.behind(a.stream)
+		}
 	}
 	a.batch, a.bytes = nil, 0
-	a.caughtUp = a.pending == 0
-	return a.hand(ctx, b)
+	return nil
 }

@@ -29,7 +29,7 @@ func compare(stream string, at bridge.Checkpoint, info *jetstream.StreamInfo) (g
 	first := max(state.FirstSeq, 1)
 	next = bridge.Checkpoint{Created: info.Created, Sequence: at.Sequence}
 	switch {
-	case !at.Created.IsZero() && !at.Created.Equal(info.Created):
+	case !at.Created.IsZero() && !at.Created.Equal(info.Created) && info.Config.Mirror == nil: // one that is made anew has the sequences of what it mirrors again
 		next.Sequence = first - 1
 		return &bridge.Gap{Stream: stream, From: at.Sequence + 1, Why: gapRecreated}, next, false
 	case state.LastSeq < at.Sequence:

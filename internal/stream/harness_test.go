@@ -173,12 +173,15 @@ type reading struct {
 	beyondGap  uint64
 }
 
-func (c *client) read(t testing.TB, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint) *reading {
+func (c *client) read(t testing.TB, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint, change ...func(*readerTimes)) *reading {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &reading{t: t, out: make(chan bridge.Batch), cancel: cancel, done: make(chan error, 1), checkpoint: map[string]bridge.Checkpoint{}}
 	s := c.source("school")
 	s.times.idle, s.times.resolve, s.times.look = 0, 50*time.Millisecond, 50*time.Millisecond
+	for _, f := range change {
+		f(&s.times)
+	}
 	go func() { r.done <- s.Read(ctx, subjects, sources, from, r.out) }()
 	t.Cleanup(r.end)
 	return r

@@ -20,6 +20,7 @@ type reader struct {
 	source *source
 	stream string
 	plan   streamPlan
+	order  *turns
 	out    chan<- bridge.Batch
 
 	position bridge.Checkpoint // what was handed over, or found to hold nothing of ours
@@ -33,8 +34,8 @@ type reader struct {
 	explained        time.Time
 }
 
-func newReader(s *source, name string, p streamPlan, position bridge.Checkpoint, known bool, out chan<- bridge.Batch) *reader {
-	return &reader{source: s, stream: name, plan: p, position: position, known: known, out: out}
+func newReader(s *source, name string, p streamPlan, position bridge.Checkpoint, known bool, order *turns, out chan<- bridge.Batch) *reader {
+	return &reader{source: s, stream: name, plan: p, position: position, known: known, order: order, out: out}
 }
 
 // run makes attempts until ctx ends, the configuration cannot work, or other
@@ -44,6 +45,7 @@ func (r *reader) run(ctx context.Context) error {
 	status := nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	defer nc.RemoveStatusListener(status)
 	defer r.clearConditions()
+	defer r.order.done(r.stream)
 	pause := newPause()
 	for ctx.Err() == nil {
 		before := r.position
@@ -102,8 +104,8 @@ func (r *reader) attemptOn(ctx, conn context.Context) error {
 	if err != nil {
 		return r.lookFailed(err)
 	}
-	if err := readable(r.stream, info.Config); err != nil {
-		return err
+	if readable(r.stream, info.Config) != nil {
+		return errReplan // who looks for streams says what that means
 	}
 	if err := r.reconcile(ctx, conn, info); err != nil {
 		return err
@@ -113,6 +115,9 @@ func (r *reader) attemptOn(ctx, conn context.Context) error {
 		return err
 	}
 	defer c.close()
+	if c.pending > 0 {
+		r.order.behind(r.stream)
+	}
 	// Had the stream been deleted and created again between the two looks,
 	// this consumer would read events of the new one under the old name.
 	again, err := r.source.js.streamInfo(conn, r.stream)
@@ -143,6 +148,7 @@ func whileConnected(ctx context.Context, status <-chan nats.Status) (conn contex
 // lookFailed decides what a missing stream means: one that the rules name is
 // waited for, one that was found by its subjects may have a successor.
 func (r *reader) lookFailed(err error) error {
+	r.order.done(r.stream) // nobody waits for what may be away for long
 	if isMissing(err) {
 		r.plan.start = startAwaited(r.plan.start, time.Now()) // once: then it is no longer "new"
 	}
@@ -160,12 +166,13 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 		return r.begin(ctx, conn, info)
 	}
 	gap, next, rewound := compare(r.stream, r.position, info)
-	if rewound && len(replicasOf(info)) > 0 && r.mayCatchUp() {
+	if rewound && (len(replicasOf(info)) > 0 || info.Config.Mirror != nil) && r.mayCatchUp(info) {
 		return fmt.Errorf("cannot read %s after %d: it ends at %d", r.stream, r.position.Sequence, info.State.LastSeq)
 	}
 	r.source.js.cfg.Conditions.Clear(StreamRewound, r.stream)
 	r.rewound = time.Time{}
 	if gap == nil {
+		r.position = next // of a mirror that was made anew
 		return nil
 	}
 	gap.At = time.Now().UTC()
@@ -188,12 +195,20 @@ func pending(info *jetstream.StreamInfo, sequence uint64) uint64 {
 	return info.State.LastSeq - min(sequence, info.State.LastSeq)
 }
 
-func (r *reader) mayCatchUp() bool {
+// mayCatchUp reports whether a stream that ends before our position may still
+// come to it: a new leader within seconds, a mirror that was made anew as soon as it
+// has copied what there is. Reading it again from where it is would send again
+// what was sent.
+func (r *reader) mayCatchUp(info *jetstream.StreamInfo) bool {
 	if r.rewound.IsZero() {
 		r.rewound = time.Now()
 		r.source.js.cfg.Conditions.Set(StreamRewound, r.stream, "the stream ends before our checkpoint; waiting for its replicas to catch up")
 	}
-	return time.Since(r.rewound) < r.source.times.rewind
+	patience := r.source.times.rewind
+	if info.Mirror != nil && (info.Mirror.Lag > 0 || info.Mirror.Active < 0) { // it copies, or has not begun
+		patience = r.source.times.copying
+	}
+	return time.Since(r.rewound) < patience
 }
 
 // begin chooses where to read a stream for which there is no checkpoint, and

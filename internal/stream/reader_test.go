@@ -449,12 +449,38 @@ func TestWhatWasJumpedOverBeforeAGapIsPartOfIt(t *testing.T) {
 	}
 	out := make(chan bridge.Batch, 10)
 	// 5 to 9 were jumped over, and the connection went before anybody asked why.
-	r := newReader(c.source("school"), "SCHOOL", streamPlan{}, bridge.Checkpoint{Created: info.Created, Sequence: 20}, true, out)
+	r := newReader(c.source("school"), "SCHOOL", streamPlan{}, bridge.Checkpoint{Created: info.Created, Sequence: 20}, true, newTurns(time.Second), out)
 	r.jumpFrom, r.jumpTo = 5, 10
 	if err := r.reconcile(ctx, ctx, info); err != nil {
 		t.Fatal(err)
 	}
 	if b := <-out; b.Gap.From != 5 || b.Gap.To != 30 {
 		t.Errorf("the gap is from %d to %d, want 5 to 30", b.Gap.From, b.Gap.To)
+	}
+}
+
+// To change a mirror it is deleted and made again: its events are the same, under the same sequences.
+func TestAMirrorThatIsMadeAnewIsReadOnWhereReadingWas(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	mirror := func(cfg *jetstream.StreamConfig) {
+		cfg.Subjects, cfg.Mirror = nil, &jetstream.StreamSource{Name: "SCHOOL"}
+	}
+	c.addStream(t, "COPY", mirror)
+	c.fill(t, "SCHOOL.x", 1, 500)
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("COPY"), nil)
+	r.untilMessages(500)
+	ctx := within(t, 20*time.Second)
+	if err := c.js.DeleteStream(ctx, "COPY"); err != nil {
+		t.Fatal(err)
+	}
+	c.waitFor(t, "+stream.missing COPY")
+	c.addStream(t, "COPY", mirror)
+	c.fill(t, "SCHOOL.x", 501, 510)
+	r.untilMessages(510)
+	r.wantRun(1, 510)
+	if len(r.gaps) > 0 {
+		t.Errorf("gaps are reported: %+v", r.gaps)
 	}
 }

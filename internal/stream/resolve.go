@@ -66,11 +66,11 @@ func (l *search) resolve(ctx context.Context) (resolved, error) {
 	}
 	for name, sp := range found.plan {
 		info, err := l.lookAt(ctx, name)
-		if err != nil {
+		if err != nil && !l.isAlone(ctx) {
 			return resolved{}, err
 		}
-		if info == nil {
-			continue // its reader finds out what became of it
+		if err != nil || info == nil {
+			continue // its reader waits for it, or finds out what became of it
 		}
 		found.noteLossy(name, info.Config)
 		found.noteTransformed(name, sp.subjects, info.Config)
@@ -94,10 +94,10 @@ func (l *search) resolveNamed(ctx context.Context) (resolved, error) {
 	for _, source := range l.sources {
 		found.plan[source.Stream] = streamPlan{subjects: l.subjects, filters: few(l.subjects, maxFilters), start: source.Start, named: true}
 		info, err := l.lookAt(ctx, source.Stream)
-		if err != nil {
+		if err != nil && !l.isAlone(ctx) {
 			return resolved{}, err
 		}
-		if info == nil {
+		if err != nil || info == nil {
 			all = false // its reader waits for it
 			continue
 		}
@@ -119,6 +119,10 @@ func (l *search) resolveNamed(ctx context.Context) (resolved, error) {
 	}
 	return found, nil
 }
+
+// isAlone reports whether the trouble with a stream can be its own: one without
+// a leader, say, must not keep the others from being read.
+func (l *search) isAlone(ctx context.Context) bool { return ctx.Err() == nil && l.js.nc.IsConnected() }
 
 // elsewhere says of subjects that none of the named streams stores which
 // stream does.

@@ -210,6 +210,42 @@ func TestAStreamThatBecomesUnreadableIsReadOnOnceItIsMended(t *testing.T) {
 	r.wantRun(1, 4)
 }
 
+// Its reader may notice before anybody looks which streams there are.
+func TestAStreamThatBecomesUnreadableWhileNobodyLooksDoesNotEndReading(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := connect(t, n.URL(), "a")
+	c.addStream(t, "SCHOOL")
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil, func(times *readerTimes) { times.look = time.Hour })
+	c.fill(t, "SCHOOL.lesson", 1, 2)
+	r.untilMessages(2)
+	cfg := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"SCHOOL.>"}, Retention: jetstream.InterestPolicy}
+	if _, err := c.js.UpdateStream(within(t, 10*time.Second), cfg); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	n.start()
+	c.waitFor(t, "+source.refused school")
+}
+
+// One that has no leader for long, say.
+func TestAStreamOfWhichNothingIsHeardDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
+	host := startRestricted(t, "$JS.API.STREAM.INFO.JOBS")
+	admin := connect(t, "nats://admin:admin@"+host, "admin")
+	admin.addStream(t, "SCHOOL")
+	admin.addStream(t, "JOBS")
+	c := connect(t, "nats://belfry:belfry@"+host, "a")
+	subjects := []string{"SCHOOL.>", "JOBS.>"}
+	named := c.read(t, subjects, append(fromStart("SCHOOL"), fromStart("JOBS")...), nil)
+	admin.fill(t, "SCHOOL.lesson", 1, 3)
+	named.untilMessages(3)
+	c.waitFor(t, "+source.interrupted JOBS")
+	found := c.read(t, subjects, nil, map[string]bridge.Checkpoint{"SCHOOL": named.checkpoint["SCHOOL"]})
+	admin.fill(t, "SCHOOL.lesson", 4, 4)
+	found.untilMessages(1)
+}
+
 func TestAStreamThatStoresUnderOtherSubjectsIsReadByThose(t *testing.T) {
 	t.Parallel()
 	c := connect(t, startNATS(t).URL(), "a")

@@ -33,6 +33,12 @@ type readerTimes struct {
 	// rewind is how long the end of a replicated stream may lie before our
 	// checkpoint: a new leader may still be catching up.
 	rewind time.Duration
+
+	// copying is the same for a mirror that says that it lags behind.
+	copying time.Duration
+
+	// turn is how long other streams wait for the next event of one that is behind.
+	turn time.Duration
 }
 
 // lookEvery is how long a stream that stores more of an app's subjects may
@@ -41,7 +47,7 @@ const lookEvery = time.Minute
 
 func (j *JetStream) source(app string) *source {
 	return &source{js: j, app: app, times: readerTimes{
-		resolve: 5 * time.Second, look: lookEvery, idle: 10 * time.Second, rewind: 10 * time.Second,
+		resolve: 5 * time.Second, look: lookEvery, idle: 10 * time.Second, rewind: 10 * time.Second, copying: 10 * time.Minute, turn: 5 * time.Second,
 	}}
 }
 
@@ -122,11 +128,15 @@ func (s *source) readAll(ctx context.Context, look *search, found resolved, posi
 	defer cancel(nil)
 	var readers sync.WaitGroup
 	var mu sync.Mutex // guards positions
+	order := newTurns(s.times.turn)
+	for name := range found.plan {
+		order.behind(name)
+	}
 	for name, sp := range found.plan {
 		mu.Lock()
 		position, known := positions[name]
 		mu.Unlock()
-		r := newReader(s, name, sp, position, known, out)
+		r := newReader(s, name, sp, position, known, order, out)
 		readers.Go(func() {
 			cancel(r.run(ctx))
 			mu.Lock()

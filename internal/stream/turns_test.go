@@ -1,0 +1,105 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+func TestStreamsTakeTurnsByTheTimeOfTheirNextEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+		order := newTurns(5 * time.Second)
+		order.behind("a")
+		order.behind("b")
+		var mu sync.Mutex
+		var got []string
+		hand := func(stream string, events ...int) {
+			for i, e := range events {
+				if _, err := order.wait(t.Context(), stream, at(e)); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				got = append(got, fmt.Sprint(stream, e))
+				mu.Unlock()
+				if i == len(events)-1 {
+					order.done(stream)
+				} else {
+					order.behind(stream)
+				}
+			}
+		}
+		go hand("a", 2, 5, 6, 9)
+		go hand("b", 1, 5, 7)
+		synctest.Wait()
+		first, last := fmt.Sprint(got[:2]), fmt.Sprint(got[4:])
+		if len(got) != 7 || first != "[b1 a2]" || last != "[a6 b7 a9]" {
+			t.Errorf("they come as %v", got)
+		}
+
+		order.behind("c") // which says nothing
+		began := time.Now()
+		if until, err := order.wait(t.Context(), "a", at(20)); err != nil || !until.IsZero() || time.Since(began) != 5*time.Second {
+			t.Errorf("a stream that says nothing is waited for for %s, then until %s, %v", time.Since(began), until, err)
+		}
+		order.behind("c") // still
+		began = time.Now()
+		if _, err := order.wait(t.Context(), "a", at(21)); err != nil || time.Since(began) != 0 {
+			t.Errorf("and again for %s, %v", time.Since(began), err)
+		}
+		order.done("a")
+		hand("c", 22)
+		order.behind("b")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := order.wait(ctx, "a", at(23)); err == nil {
+			t.Error("it waits although it was told to stop")
+		}
+	})
+}
+
+// What has piled up in two streams while nobody read them comes in the order in which it was stored.
+func TestWhatHasPiledUpInSeveralStreamsComesInItsOrder(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	ctx := within(t, 60*time.Second)
+	var named []mapping.Source
+	for _, name := range []string{"ITEMS", "CANCELS", "MORE"} {
+		c.addStream(t, name, func(cfg *jetstream.StreamConfig) { cfg.Storage = jetstream.MemoryStorage })
+		named = append(named, fromStart(name)...)
+	}
+	n := 0
+	publish := func(subject string, size int) {
+		n++
+		data := fmt.Appendf(nil, "%d", n)
+		if _, err := c.js.Publish(ctx, subject, append(data, make([]byte, size)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 300 {
+		publish("ITEMS.x", 3000)
+	}
+	for range 300 {
+		publish("CANCELS.x", 0)
+	}
+	for i := range 300 {
+		publish([]string{"ITEMS.x", "MORE.x", "CANCELS.x"}[i%3], 100)
+	}
+	r := c.read(t, []string{"ITEMS.>", "CANCELS.>", "MORE.>"}, named, nil)
+	r.untilMessages(n)
+	for i := range r.messages[1:] {
+		if a, b := r.messages[i], r.messages[i+1]; b.Time.Before(a.Time) {
+			t.Fatalf("%s %d of %s comes after %s %d of %s", b.Stream, b.Sequence, b.Time, a.Stream, a.Sequence, a.Time)
+		}
+	}
+	publish("MORE.x", 0)
+	publish("ITEMS.x", 0)
+	r.untilMessages(n)
+}
