@@ -148,6 +148,22 @@ type Outcome struct {
 	CalledOff  bool          `json:"-"`  // with NotSent: Belfry was to stop, or had lost the app
 }
 
+// written counts the attempts that reached the provider; an answer shows one.
+func (b *Broadcast) written() (n int) {
+	if b.Outcome == nil {
+		return 0
+	}
+	for _, a := range b.Outcome.Attempts {
+		if a.Written {
+			n++
+		}
+	}
+	if b.Outcome.HTTPStatus > 0 {
+		n = max(n, 1)
+	}
+	return n
+}
+
 // Attempt is one try of a send at one host.
 type Attempt struct {
 	Host    string    `json:"host"`

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,9 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 		return b.begin(ctx, c)
 	}
 	data := r.Data
-	if r.Sequence < b.kept.Sequence && older(r.Token, b.kept.Token) && sameBirth(r.Data, b.kept.Data) {
+	// Only who owned the app to the last: after a loss, another owner's epochs may
+	// be lower than ours of before.
+	if b.cfg.Lease.Vanished() == b.cfg.Replica && r.Sequence < b.kept.Sequence && older(r.Token, b.kept.Token) && sameBirth(r.Data, b.kept.Data) {
 		b.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", b.kept.Token)
 		data = b.kept.Data
 	}
@@ -88,15 +91,16 @@ func (b *Bridge) askResults(ctx context.Context, s *State) {
 	}
 }
 
-// compare pauses the app if its latest result is later than the state that was loaded.
+// compare pauses the app if its latest result is later than the state that was
+// loaded: of a later commit, or of a life that this state does not know of.
 func (b *Bridge) compare(s *State, latest LatestResult) {
 	loaded := s.Unasked
 	s.Unasked = ""
 	born, token, _ := strings.Cut(latest.Commit, "/")
-	if born != s.Born || !older(loaded, token) {
+	if born == "" || slices.Contains(s.Births, born) || born == s.Born && !older(loaded, token) {
 		return
 	}
-	s.rebear(b.cfg.Born(), time.Now())
+	s.rebear(b.cfg.Born(), born, time.Now())
 	s.pause("the stored state was older than the app's latest result, of "+latest.At.UTC().Format(time.RFC3339)+": what was sent in between is not counted here, and may wait again (belfry digests)", time.Now())
 	b.log.Error("an older state was put back; the app is paused", "stored", loaded, "of_results", token, "why", s.Paused.Why, "remedy", lookFirst+b.name)
 }
@@ -120,6 +124,8 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 	}
 	s := NewState(b.name, b.cfg.Born())
 	s.Began = time.Now()
+	born, _, _ := strings.Cut(latest.Commit, "/")
+	s.comesAfter(born)
 	if owner == "" && latest.At.IsZero() {
 		b.log.Info("no state is stored yet, beginning with an empty one")
 		return s, b.askNamesake(ctx, s, time.Time{})

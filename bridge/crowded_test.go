@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/bridge/bridgetest"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -105,8 +106,8 @@ func TestGapsWithoutEndWaitForTheirResults(t *testing.T) {
 		}
 		w.startWith(func(c *bridge.Config) { c.Source = gappy{w.source} })
 		w.pass(time.Hour)
-		if n := w.bridge.Status().Outbox; n < 250 || n > 260 {
-			t.Errorf("%d results wait, want about 256", n)
+		if n := w.bridge.Status().Outbox; n < 300 || n > 330 {
+			t.Errorf("%d results wait, want about 320", n)
 		}
 		down.Store(false)
 		w.pass(time.Minute)
@@ -127,5 +128,29 @@ func TestWhereAStreamWasBegunWithIsStoredBeforeItsFirstEvents(t *testing.T) {
 		if err != nil || len(s.Sources) != 1 {
 			t.Errorf("right after the start the stored checkpoints are %v, %v", s.Sources, err)
 		}
+	})
+}
+
+// halfRead gives every second event only: its others are of a stream without a leader, say.
+type halfRead struct{ *bridgetest.Source }
+
+func (h halfRead) Get(ctx context.Context, stream string, sequence uint64) (mapping.Message, error) {
+	if sequence%2 == 1 {
+		return mapping.Message{}, errors.New("no leader")
+	}
+	return h.Source.Get(ctx, stream, sequence)
+}
+
+func TestDeadLettersOfWhichSomeCannotBeFetchedDoNotHoldTheAppUpEither(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.startWith(func(c *bridge.Config) { c.Source = halfRead{w.source} })
+		w.cancelled("good")
+		for range 300 {
+			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte("{")})
+		}
+		w.settle()
+		w.pass(15 * time.Minute)
+		w.wantSends(1)
 	})
 }

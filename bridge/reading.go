@@ -68,8 +68,8 @@ func (t *tenure) take(b *Batch) {
 		t.reading[b.Stream] = r
 	}
 	t.dirty, r.heard = true, time.Now()
-	if b.Gap != nil && t.state.Crowded() {
-		t.backlog = b // it brings a result
+	if b.Gap != nil && len(t.state.Outbox) >= maxOutbox+maxGaps {
+		t.backlog = b // it brings a result, and is not told again if we stop meanwhile: so it waits only where there is no end to them
 		return
 	}
 	if _, begun := t.state.Sources[b.Stream]; !begun {
@@ -100,7 +100,8 @@ func (t *tenure) take(b *Batch) {
 		r.last = b.Messages[n-1].Time
 		t.noteAhead(b.Stream, r)
 	}
-	if !r.caughtUp && (r.pending == 0 || time.Since(r.last) < fresh) {
+	age := time.Since(r.last) // below zero where our clock is behind, which says nothing
+	if !r.caughtUp && (r.pending == 0 || age > -quotaGuard && age < fresh) {
 		r.caughtUp, t.changed = true, true
 	}
 	t.logSamples()

@@ -69,3 +69,30 @@ func TestWhatWasGatheredIsSentAlthoughReadingFailsOrFallsSilent(t *testing.T) {
 		})
 	}
 }
+
+// long hands over the first event of a long backlog, stored an hour ago by a server whose clock may be ahead.
+type long struct {
+	bridge.Source
+	ahead time.Duration
+}
+
+func (l long) Read(ctx context.Context, _ []string, _ []mapping.Source, _ map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
+	out <- bridge.Batch{Stream: "SCHOOL", Pending: 1000, Checkpoint: bridge.Checkpoint{Sequence: 1}, Messages: []mapping.Message{
+		{Stream: "SCHOOL", Sequence: 1, Subject: "lesson.cancelled", Time: time.Now().Add(l.ahead - time.Hour), Data: []byte(`{"id":"maths"}`)},
+	}}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestABacklogIsOneAlsoWhereOurClockIsBehind(t *testing.T) {
+	for _, ahead := range []time.Duration{0, 2 * time.Hour} {
+		inWorld(t, func(w *world) {
+			w.end()
+			w.startWith(func(c *bridge.Config) { c.Source = long{w.source, ahead} })
+			w.pass(time.Second)
+			if w.bridge.Status().CaughtUp {
+				t.Errorf("%s ahead: it counts as caught up with 1,000 to come", ahead)
+			}
+		})
+	}
+}

@@ -244,6 +244,7 @@ func (s *State) reportDrops(app *mapping.App, now time.Time) {
 // ReportGap counts and reports a stretch of a stream that could not be read.
 func (s *State) ReportGap(g Gap, now time.Time) {
 	s.Counts.Gaps++
+	s.GapAt = now.Round(0)
 	delete(s.Folded, g.Stream) // the stretch without a gap begins anew
 	id := fmt.Sprintf("%s.gap.%s.%d", s.Born, g.Stream, s.NextID)
 	s.NextID++

@@ -143,3 +143,76 @@ func TestMemoryThatIsOlderThanTheResultsIsNoticed(t *testing.T) {
 		}
 	})
 }
+
+// Each loss and each backup begins another life, whose results come after those of the one before.
+func TestABackupIsNoticedInEachLifeOfAnApp(t *testing.T) {
+	for name, between := range map[string]func(w *world, backup bridge.Record){
+		"after a loss": func(w *world, _ bridge.Record) {
+			w.store.Set(nil, "")
+			w.born = "anew"
+			w.start()
+			w.cancelled("art")
+			w.restored("art") // a result of the new life
+			w.pass(time.Minute)
+		},
+		"a second time": func(w *world, backup bridge.Record) {
+			w.store.Rewind(backup)
+			w.born = "anew"
+			w.start()
+			w.pass(24 * time.Hour) // "maths" expires unsent
+			w.resume()
+			w.cancelled("music")
+			w.pass(time.Hour)
+			w.wantSends(3)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.cancelled("first")
+				w.pass(3 * time.Minute)
+				backup := w.store.Record()
+				w.cancelled("maths")
+				w.pass(10 * time.Minute)
+				w.wantSends(2)
+				w.end()
+				between(w, backup)
+				n := len(w.provider.Sends())
+				w.end()
+				w.store.Rewind(backup)
+				w.born = "third"
+				w.start()
+				w.pass(3 * time.Hour)
+				w.wantSends(n)
+				if s := w.bridge.Status(); s.Paused == nil || s.Born != "third" {
+					t.Errorf("born %s, paused %+v", s.Born, s.Paused)
+				}
+			})
+		})
+	}
+}
+
+// After a loss epochs are counted anew: a lower one may be the later.
+func TestMemoryIsNotWrittenOverWhatAnotherOwnerHasSentSince(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(2 * time.Second)
+		backup := w.store.Record()
+		for range 6 {
+			w.lease.Revoke() // a network that flaps: epochs 2 to 7
+			w.pass(2 * time.Second)
+		}
+		back := w.lease.GiveAway()
+		w.lease.Revoke()
+		w.pass(time.Second)
+		one, stop, done := w.bridge, w.stop, w.done
+		w.store.Rewind(backup)
+		w.startWith(func(c *bridge.Config) { c.Lease = &bridgetest.Lease{} })
+		w.pass(3 * time.Minute)
+		w.wantSends(1)
+		w.end()
+		w.bridge, w.stop, w.done = one, stop, done
+		back()
+		w.pass(time.Hour)
+		w.wantSends(1)
+	})
+}

@@ -17,6 +17,7 @@ const (
 	roomFirst  = 2 << 10   // an empty digest may still keep an item of this size
 	maxOutbox  = 256       // results and dead letters not yet acknowledged; beyond, reading waits
 	maxOutSize = 160 << 10 // bytes of them
+	maxGaps    = 64        // results beyond maxOutbox that tell of gaps
 	maxDrops   = 128
 
 	// MaxInDoubt is how many broadcasts may be in doubt; with as many, nothing

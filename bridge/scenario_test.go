@@ -1036,7 +1036,7 @@ func TestWritesThatTheStoreLostAreWrittenAgain(t *testing.T) {
 	for name, lose := range map[string]func(w *world){
 		"and the owner is told":            func(w *world) { w.lease.Empty() },
 		"and it commits something":         func(w *world) { w.cancelled("art") },
-		"and the owner has lost its lease": func(w *world) { w.lease.Revoke() },
+		"and the owner has lost its lease": func(w *world) { w.lease.Vanish("replica-1"); w.lease.Revoke() },
 		"and an event comes":               func(*world) {},
 	} {
 		t.Run(name, func(t *testing.T) {

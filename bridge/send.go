@@ -58,15 +58,12 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	if o.Kind != NotSent && o.Kind != Throttled {
 		s.Backoff = nil
 	}
+	s.chargeRefused(app, b, now)
 	switch o.Kind {
 	case Accepted:
 		s.finish(app, b, ResultSent, now)
 	case OutcomeRejected:
-		if app.Quota.CountRejected {
-			s.Ledger.Rename(b.ID, "rejected") // nothing of its kind has gone
-		} else {
-			s.Ledger.Refund(b.ID)
-		}
+		s.giveBack(app, b)
 		s.finish(app, b, ResultRejected, now)
 	case DryRun:
 		s.finish(app, b, ResultDryRun, now)
@@ -82,6 +79,28 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	default:
 		s.doubt(app, b, now)
 	}
+}
+
+// chargeRefused charges further attempts that reached the provider before the
+// last one: refused ones may count, too (provider-api.md section 5).
+func (s *State) chargeRefused(app *mapping.App, b *Broadcast, now time.Time) {
+	if !app.Quota.CountRejected {
+		return
+	}
+	for n := 1; n < b.written(); n++ {
+		s.Ledger.ChargeAs(fmt.Sprintf("%s-refused-%d", b.ID, n), now, uint8(b.Digest.Priority()), "rejected")
+	}
+}
+
+// giveBack takes back the charge of what certainly was not sent, unless the
+// provider may have counted it.
+func (s *State) giveBack(app *mapping.App, b *Broadcast) {
+	kind := b.Outcome.Kind
+	if app.Quota.CountRejected && kind != Throttled && (kind == OutcomeRejected || b.written() > 0) {
+		s.Ledger.Rename(b.ID, "rejected") // nothing of its kind has gone
+		return
+	}
+	s.Ledger.Refund(b.ID)
 }
 
 // countedBy is the latest time at which the provider may have counted a send:
@@ -113,8 +132,8 @@ func (s *State) finish(app *mapping.App, b *Broadcast, state ResultState, now ti
 // takeBack refunds the send and returns the digest to the gathering: it was
 // certainly not sent.
 func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, now time.Time) {
+	s.giveBack(app, b)
 	s.reportBroadcast(app, b, state, "", now)
-	s.Ledger.Refund(b.ID)
 	s.restore(app, b.Digest)
 }
 

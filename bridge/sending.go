@@ -45,6 +45,10 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	go func() {
 		defer t.workers.Done()
 		defer stop()
+		if now := time.Now(); !now.Before(send.Deadline) { // says nothing about the provider
+			t.sent <- Outcome{Kind: NotSent, Message: "the state could only be stored after the send's deadline", At: now, CalledOff: true}
+			return
+		}
 		o := provider.Send(sendCtx, send)
 		o.CalledOff = o.Kind == NotSent && (refused || sendCtx.Err() != nil)
 		t.sent <- o

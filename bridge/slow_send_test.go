@@ -60,3 +60,36 @@ func TestAnInterruptedSendCountsFromWhenItCanHaveArrived(t *testing.T) {
 		}
 	})
 }
+
+func TestEachCallThatTheProviderRefusedIsCharged(t *testing.T) {
+	refused := bridge.Attempt{Written: true, Result: "HTTP 401 code 1004"}
+	unreached := bridge.Attempt{Result: "connection refused"}
+	for name, tt := range map[string]struct {
+		outcome bridge.Outcome
+		spends  int
+	}{
+		"accepted at the second try":    {bridge.Outcome{Kind: bridge.Accepted, HTTPStatus: 200, Attempts: []bridge.Attempt{refused, {Written: true}}}, 2},
+		"refused, and then unreachable": {bridge.Outcome{Kind: bridge.NotSent, Attempts: []bridge.Attempt{refused, unreached}}, 1},
+		"refused twice":                 {bridge.Outcome{Kind: bridge.Blocked, HTTPStatus: 401, Code: 1004, Attempts: []bridge.Attempt{refused, refused}}, 2},
+		"never reached":                 {bridge.Outcome{Kind: bridge.NotSent, Attempts: []bridge.Attempt{unreached, unreached}}, 0},
+		"throttled":                     {bridge.Outcome{Kind: bridge.Throttled, HTTPStatus: 429, Attempts: []bridge.Attempt{{Written: true}}}, 0},
+	} {
+		for _, counts := range []bool{true, false} {
+			app := *compile(t, accountRules).App
+			app.Quota.CountRejected = counts
+			a := &account{app: &app, s: bridge.NewState("campus", "born"), now: floodStart}
+			a.event("lesson", map[string]any{"id": "x", "group": "a", "also": false})
+			if _, _, err := a.s.Begin(&app, a.s.Digests[0], "", a.now); err != nil {
+				t.Fatal(err)
+			}
+			want := tt.spends
+			if !counts {
+				want = map[bool]int{true: 1}[tt.outcome.Kind == bridge.Accepted]
+			}
+			a.s.Settle(&app, tt.outcome, a.now)
+			if n := len(a.s.Ledger.Spends); n != want {
+				t.Errorf("%s, count_rejected %v: %d spends, want %d", name, counts, n, want)
+			}
+		}
+	}
+}

@@ -17,9 +17,10 @@ import (
 // that takes the time as an argument.
 type State struct {
 	App    string    `json:"app"`
-	Born   string    `json:"born"`           // random, once per state: makes ids unique even if the state is ever lost
-	Began  time.Time `json:"began,omitzero"` // zero in old states
-	Epoch  uint64    `json:"epoch"`          // one more with every owner
+	Born   string    `json:"born"`             // random, once per state: makes ids unique even if the state is ever lost
+	Births []string  `json:"births,omitempty"` // of the states that this one has come after, the latest few
+	Began  time.Time `json:"began,omitzero"`   // zero in old states
+	Epoch  uint64    `json:"epoch"`            // one more with every owner
 	Commit uint64    `json:"commit"`
 	Owner  string    `json:"owner"` // replica id of the last committer
 
@@ -42,6 +43,7 @@ type State struct {
 	Outbox   []OutboxEntry         `json:"outbox,omitempty"`
 	Drops    []Drop                `json:"drops,omitempty"` // become results with the next commit
 	Counts   Counts                `json:"counts"`
+	GapAt    time.Time             `json:"gap_at,omitzero"`  // when the latest gap was reported
 	Failed   map[string]int        `json:"failed,omitempty"` // events on which a rule's expression failed, by rule
 	Host     string                `json:"host,omitempty"`   // base URL to try first
 	Low      int                   `json:"low,omitempty"`    // how low the quota was when last looked at: 0, 1 or 2
@@ -150,9 +152,22 @@ func (s *State) newID() string {
 	return fmt.Sprintf("%s-%d", s.Born, s.NextID)
 }
 
+// maxBirths is how many lives of an app are told apart.
+const maxBirths = 16
+
+// comesAfter notes that results of another birth are of before.
+func (s *State) comesAfter(born string) {
+	if born != "" && !slices.Contains(s.Births, born) {
+		s.Births = append(s.Births, born)
+		s.Births = s.Births[max(0, len(s.Births)-maxBirths):]
+	}
+}
+
 // rebear begins a new series of ids, where those to come may have been used:
 // by digests that are still gathered here, too.
-func (s *State) rebear(born string, now time.Time) {
+func (s *State) rebear(born, later string, now time.Time) {
+	s.comesAfter(s.Born)
+	s.comesAfter(later)
 	s.Born, s.Restored = born, now.Round(0)
 	for _, d := range s.Digests {
 		d.ID = s.newID()

@@ -38,6 +38,7 @@ type Status struct {
 	CaughtUp  bool                    `json:"caught_up"`
 	Sources   map[string]SourceStatus `json:"sources,omitempty"`
 	Digests   []DigestStatus          `json:"digests"`
+	GapAt     time.Time               `json:"gap_at,omitzero"` // when events were last found missing
 	Sending   *BroadcastStatus        `json:"sending,omitempty"`
 	InDoubt   []BroadcastStatus       `json:"in_doubt,omitempty"`
 	Quota     []quota.Usage           `json:"quota,omitempty"`
@@ -142,7 +143,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 	st, limits := t.state, LimitsFor(t.rules.App.Quota)
 	s := Status{
 		App: t.name, Replica: t.cfg.Replica, Role: RoleOwner, At: now,
-		Born: st.Born, Began: st.Began, Restored: st.Restored, Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.wasCaughtUp,
+		Born: st.Born, Began: st.Began, Restored: st.Restored, GapAt: st.GapAt, Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.wasCaughtUp,
 		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(),
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),

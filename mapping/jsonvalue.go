@@ -80,18 +80,18 @@ func smallInt(raw []byte) (n int64, ok bool) {
 }
 
 // jsonObject is an object that is cut into members when the first is asked for,
-// and decoded whole when many are, or one many times: the cost of an expression
-// counts a member as one step, however long it is.
+// and decoded whole when looking at members one by one has become dear: the cost of
+// an expression counts a member as one step, however long it is.
 type jsonObject struct {
 	raw     []byte
 	members []member
 	cut     bool
-	asked   int
+	work    int           // bytes and members that were looked at
 	whole   traits.Mapper // decoded
 }
 
-// askedOften is how many members are decoded one by one.
-const askedOften = 32
+// wholeAfter is how often an object's bytes may be looked at member by member.
+const wholeAfter = 8
 
 // Find implements traits.Mapper.
 func (o *jsonObject) Find(key ref.Val) (ref.Val, bool) {
@@ -99,7 +99,7 @@ func (o *jsonObject) Find(key ref.Val) (ref.Val, bool) {
 	if !ok {
 		return nil, false
 	}
-	if o.asked++; o.asked > askedOften {
+	if o.work > wholeAfter*len(o.raw) {
 		return o.decoded().Find(key)
 	}
 	if !o.cut {
@@ -107,6 +107,7 @@ func (o *jsonObject) Find(key ref.Val) (ref.Val, bool) {
 		o.cut = true
 	}
 	raw, ok := lookup(o.members, string(name))
+	o.work += len(o.members) + len(raw)
 	if !ok {
 		return nil, false
 	}

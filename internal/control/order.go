@@ -171,7 +171,11 @@ func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, 
 		return Answer{Text: fmt.Sprintf("the send %s is recorded already, at %s; it is not counted twice (belfry quota take-back)",
 			o.ID, known.At.UTC().Format(time.RFC3339))}, nil
 	}
-	s.Ledger.External(o.ID, o.At, "by "+o.By+": "+o.Why)
+	if why := "by " + o.By + ": " + o.Why; o.Now {
+		s.Ledger.ExternalNow(o.ID, o.At, why)
+	} else {
+		s.Ledger.External(o.ID, o.At, why)
+	}
 	if !bridge.LimitsFor(app.Quota).Frees(o.At).After(now) {
 		return Answer{Text: "recorded; it is too long ago to count against the quota"}, nil
 	}

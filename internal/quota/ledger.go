@@ -54,6 +54,12 @@ func (l *Ledger) External(id string, at time.Time, why string) {
 	l.add(Spend{ID: id, At: at, Origin: External, Why: why})
 }
 
+// ExternalNow is External for one that is made at this moment, whatever time
+// that is: a clock that is behind does not tell.
+func (l *Ledger) ExternalNow(id string, now time.Time, why string) {
+	l.add(Spend{ID: id, At: latest(now, l.Seen), Origin: External, Why: why, Unsure: wall(now).Before(l.Seen)})
+}
+
 func (l *Ledger) add(s Spend) {
 	if _, known := l.Find(s.ID); known {
 		return

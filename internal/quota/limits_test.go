@@ -267,3 +267,19 @@ func TestAClockThatIsSetForwardMakesNoSendOlder(t *testing.T) {
 		t.Errorf("a send is dated %s, later than now", got)
 	}
 }
+
+func TestASendOfOthersThatIsMadeNowCountsUntilAClockThatIsBehindHasCaughtUp(t *testing.T) {
+	limits := Limits{Windows: []Window{{Name: "hour", Max: 1, Rolling: time.Hour}}}
+	noon := at(t, "2026-03-01T12:00:00Z")
+	l := Ledger{Seen: noon}
+	l.ExternalNow("shop-1", noon.Add(-2*time.Hour), "by hand")
+	for _, now := range []time.Time{noon.Add(-2 * time.Hour), noon.Add(-time.Minute), noon.Add(30 * time.Minute)} {
+		if limits.Left(&l, now) != 0 {
+			t.Errorf("at %s a send is left", now)
+		}
+	}
+	l.Prune(noon.Add(10*time.Minute), limits) // the clock is right again
+	if limits.Left(&l, noon.Add(69*time.Minute)) != 0 || limits.Left(&l, noon.Add(71*time.Minute)) != 1 {
+		t.Errorf("it is dated %s", l.Spends[0].At)
+	}
+}

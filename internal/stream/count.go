@@ -13,7 +13,7 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// ErrTangled: subjects that overlap in more ways than can be counted.
+// ErrTangled is returned for subjects that overlap in more ways than can be counted.
 var ErrTangled = errors.New("the rules' subjects overlap in too many ways")
 
 const mostTerms = 64

@@ -74,6 +74,7 @@ func (s series) app(a *bridge.Status) {
 	s.counter("belfry_broadcasts_total", "Broadcasts that the provider accepted.", c.Broadcasts, "app", a.App)
 	s.counter("belfry_texts_cut_total", "Texts of broadcasts that were shortened to the provider's limits.", c.Cuts, "app", a.App)
 	s.counter("belfry_source_gaps_total", "Stretches of a stream that could not be read.", c.Gaps, "app", a.App)
+	s.gauge("belfry_last_gap_timestamp_seconds", "When the latest stretch was missing; 0 when none was.", seconds(a.GapAt), "app", a.App)
 	for rule, n := range a.Failed {
 		s.counter("belfry_rule_failures_total", "Events on which an expression of the rule failed.", uint64(max(n, 0)), "app", a.App, "rule", rule)
 	}
@@ -82,7 +83,7 @@ func (s series) app(a *bridge.Status) {
 	s.gauge("belfry_in_doubt", "Broadcasts of which nobody knows whether they were sent.", float64(len(a.InDoubt)), "app", a.App)
 	s.gauge("belfry_sending", "1 while a broadcast is under way.", flag(a.Sending != nil), "app", a.App)
 	s.gauge("belfry_paused", "1 while the app is paused by the provider's answer or an operator, or stopped by too many broadcasts in doubt.", flag(a.Paused != nil || a.TooManyInDoubt()), "app", a.App)
-	backoff := a.Backoff != nil && a.At.Before(a.Backoff.Until.Add(triedWithin))
+	backoff := a.Backoff != nil && a.Backoff.Times > 0 && a.At.Before(a.Backoff.Until.Add(triedWithin))
 	s.gauge("belfry_throttled", "1 from when the provider says that the quota is used up until it takes a broadcast, or none was tried for ten minutes.", flag(backoff && a.Backoff.Throttled), "app", a.App)
 	s.gauge("belfry_unreachable", "1 from when a broadcast could not leave until one does, or none was tried for ten minutes.", flag(backoff && !a.Backoff.Throttled), "app", a.App)
 	s.gauge("belfry_sends_left", "Sends left at this moment, over all windows.", float64(a.Left), "app", a.App)

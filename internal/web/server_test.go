@@ -55,7 +55,7 @@ func TestThePageShowsABackOffWhileItLastsAndTheMetricsUntilTheNextTryIsOver(t *t
 	app := &o.Apps[0]
 	app.At = time.Now()
 	for after, want := range map[time.Duration]bool{time.Minute: true, -time.Minute: false, -11 * time.Minute: false} {
-		app.Backoff = &bridge.Backoff{Until: app.At.Add(after), Why: "connection refused"}
+		app.Backoff = &bridge.Backoff{Times: 1, Until: app.At.Add(after), Why: "connection refused"}
 		page := ask(Handler(func() bridge.Overview { return o }), "/").Body.String()
 		if got := strings.Contains(page, "nothing is sent before"); got != want {
 			t.Errorf("%s from now: shown %v, want %v", after, got, want)
