@@ -35,14 +35,14 @@ func (x *execution) functions() template.FuncMap {
 		"json":     x.json,
 		"lower":    func(v any) (string, error) { return x.charge(strings.ToLower(textOf(v))) },
 		"upper":    func(v any) (string, error) { return x.charge(strings.ToUpper(textOf(v))) },
-		"trim":     func(v any) string { return strings.TrimSpace(textOf(v)) },
+		"trim":     func(v any) (string, error) { s, err := x.reads(v); return strings.TrimSpace(s), err },
 		"plural":   plural,
-		"truncate": truncate,
+		"truncate": x.truncate,
 		"print":    func(v ...any) (string, error) { return x.charge(fmt.Sprint(v...)) },
 		"println":  func(v ...any) (string, error) { return x.charge(fmt.Sprintln(v...)) },
 		"printf":   x.printf,
-		"eq":       equal,
-		"ne":       func(a, b any) (bool, error) { ok, err := equal(a, b); return !ok, err },
+		"eq":       x.equal,
+		"ne":       func(a, b any) (bool, error) { ok, err := x.equal(a, b); return !ok, err },
 		"lt":       func(a, b any) (bool, error) { c, err := compare(a, b); return c < 0, err },
 		"le":       func(a, b any) (bool, error) { c, err := compare(a, b); return c <= 0, err },
 		"gt":       func(a, b any) (bool, error) { c, err := compare(a, b); return c > 0, err },
@@ -121,6 +121,24 @@ func textOf(v any) string {
 	return fmt.Sprint(v)
 }
 
+// sizeOf is about how much there is to look at in a value.
+func sizeOf(v any) int {
+	n := 1
+	switch v := v.(type) {
+	case string:
+		n += len(v)
+	case []any:
+		for _, e := range v {
+			n += sizeOf(e)
+		}
+	case map[string]any:
+		for k, e := range v {
+			n += len(k) + sizeOf(e)
+		}
+	}
+	return n
+}
+
 // plural gives "1 lesson", "2 lessons".
 func plural(n any, one, many string) (string, error) {
 	f, ok := numberOf(n)
@@ -134,12 +152,16 @@ func plural(n any, one, many string) (string, error) {
 }
 
 // truncate shortens text to n characters as people count them, an ellipsis included.
-func truncate(n any, v any) (string, error) {
+func (x *execution) truncate(n any, v any) (string, error) {
 	limit, ok := numberOf(n)
 	if !ok || limit < 1 || limit > maxOutput {
 		return "", errors.New("cannot truncate: want a length of at least 1 first, then the text")
 	}
-	return cutGraphemes(textOf(v), int(limit)), nil
+	s, err := x.reads(v)
+	if err != nil {
+		return "", err
+	}
+	return cutGraphemes(s, int(limit)), nil
 }
 
 // defaultTo gives the fallback for what is empty.
@@ -249,16 +271,19 @@ func numberOf(v any) (float64, bool) {
 }
 
 // equal compares with each of several values, numbers whatever their type.
-func equal(a any, others ...any) (bool, error) {
+func (x *execution) equal(a any, others ...any) (bool, error) {
 	if len(others) == 0 {
 		return false, errors.New("cannot compare with nothing: eq wants two values")
 	}
 	for _, b := range others {
-		if x, ok := numberOf(a); ok {
-			if y, ok := numberOf(b); ok && compareNumbers(a, b, x, y) == 0 {
+		if n, ok := numberOf(a); ok {
+			if m, ok := numberOf(b); ok && compareNumbers(a, b, n, m) == 0 {
 				return true, nil
 			}
 			continue
+		}
+		if err := x.look(sizeOf(a)); err != nil {
+			return false, err
 		}
 		if reflect.DeepEqual(a, b) {
 			return true, nil

@@ -81,6 +81,8 @@ func TestTemplatesThatGoTooFarFail(t *testing.T) {
 	for _, c := range []struct{ name, template, want string }{
 		{"a loop without end", `{{ range 100000000 }}{{ end }}`, "the template goes through its loops too often"},
 		{"text that doubles", `{{ $s := "xxxxxxxx" }}{{ range 60 }}{{ $s = print $s $s }}{{ end }}`, "the template's functions make too much text"},
+		{"text that is looked at again and again", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ if eq (trim $s) "x" }}y{{ end }}{{ end }}`, "the template's functions look at too much text"},
+		{"and cut to nothing each time", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ $t := truncate 1 $s }}{{ end }}`, "the template's functions look at too much text"},
 		{"a missing field", `{{ .Last.Data.room }}`, `cannot read .Last.Data.room: there is no field "room"`},
 		{"a width of thousands", `{{ printf "%9999d" 1 }}`, "cannot print with a width of more than 999"},
 		{"a text that is no time", `{{ date "15:04" .Last.Text }}`, `cannot read "bb" as a time`},

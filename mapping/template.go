@@ -18,14 +18,16 @@ import (
 const (
 	maxTemplate = 64 << 10 // bytes of a template
 	maxOutput   = 256 << 10
-	maxSteps    = 100_000 // passes through loops
-	maxBuilt    = 4 << 20 // bytes of text that functions make
+	maxSteps    = 100_000  // passes through loops
+	maxBuilt    = 4 << 20  // bytes of text that functions make
+	maxLooked   = 32 << 20 // bytes that they look at
 )
 
 var (
-	errFull  = errors.New("the text is longer than a template may make")
-	errSteps = errors.New("the template goes through its loops too often")
-	errBuilt = errors.New("the template's functions make too much text")
+	errFull   = errors.New("the text is longer than a template may make")
+	errSteps  = errors.New("the template goes through its loops too often")
+	errBuilt  = errors.New("the template's functions make too much text")
+	errLooked = errors.New("the template's functions look at too much text")
 )
 
 // program is a template, parsed and checked. Instances that are at work are
@@ -45,10 +47,11 @@ type instance struct {
 
 // execution is the state of one rendering.
 type execution struct {
-	zone  *time.Location
-	steps int
-	built int
-	out   []byte
+	zone   *time.Location
+	steps  int
+	built  int
+	looked int
+	out    []byte
 }
 
 // Write implements io.Writer. It takes what fits.
@@ -66,6 +69,21 @@ func (x *execution) tick() (string, error) {
 		return "", errSteps
 	}
 	return "", nil
+}
+
+// look counts what functions look at and make little of, such as a long text of
+// which they keep the beginning.
+func (x *execution) look(size int) error {
+	if x.looked += size; x.looked > maxLooked {
+		return errLooked
+	}
+	return nil
+}
+
+// reads is a value's text, counted.
+func (x *execution) reads(v any) (string, error) {
+	s := textOf(v)
+	return s, x.look(len(s))
 }
 
 // charge counts text that a function has made.
@@ -178,7 +196,7 @@ var (
 )
 
 func cleanTemplateError(err error) error {
-	for _, known := range []error{errSteps, errBuilt} {
+	for _, known := range []error{errSteps, errBuilt, errLooked} {
 		if errors.Is(err, known) {
 			return known
 		}

@@ -78,6 +78,7 @@ type choice struct {
 	ids               []string
 	reason, rule, app string
 	since             time.Duration
+	bare              bool // without the events' bytes
 }
 
 // deadReasons are all reasons of dead letters.
@@ -144,6 +145,9 @@ func (p *publications) letters(ctx context.Context, js jetstream.JetStream, c ch
 		}
 		replayOf[d.ID] = d.ReplayOf
 		if _, again := byID[d.ID]; !again && c.has(&d, now) {
+			if c.bare {
+				d.Data = nil // of a gigabyte of them, only the table is wanted
+			}
 			byID[d.ID] = d
 			order = append(order, d.ID)
 		}
@@ -185,8 +189,6 @@ func (p *publications) withLetters(ctx context.Context, c choice, use func(conte
 	if err != nil {
 		return fmt.Errorf("cannot use JetStream: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	letters, err := p.letters(ctx, js, c)
 	if err != nil {
 		return err
@@ -208,6 +210,7 @@ func newDeadLetterList(std stdio) *cobra.Command {
 			if err := c.valid(cmd); err != nil {
 				return err
 			}
+			c.bare = !p.json
 			return p.withLetters(cmd.Context(), c, func(_ context.Context, _ jetstream.JetStream, letters []deadLetter) error {
 				if p.json {
 					return printJSON(std.out, letters)

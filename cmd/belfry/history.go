@@ -124,6 +124,9 @@ func parseTime(flag, text string) (time.Time, error) {
 	return t, nil
 }
 
+// clocksApart is how far the time of a stream may step back where its leader changes.
+const clocksApart = time.Minute
+
 // readStream reads what a stream has of the subjects at this moment.
 func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []string, from, to time.Time, b *bar) ([]mapping.Message, error) {
 	js, err := jetstream.New(nc)
@@ -139,7 +142,7 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 	var all []mapping.Message
 	err = readAll(ctx, js, name, cfg, func(m jetstream.Msg, meta *jetstream.MsgMetadata, total uint64) (bool, error) {
 		if !to.IsZero() && meta.Timestamp.After(to) {
-			return false, nil
+			return meta.Timestamp.Before(to.Add(clocksApart)), nil
 		}
 		read++
 		if slices.ContainsFunc(subjects, func(s string) bool { return mapping.Covers(s, m.Subject()) }) { // what was asked for may be wider

@@ -10,7 +10,8 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// History is messages in order of time. It ends with the first error.
+// History is messages in the order in which they were stored. Their times may step
+// back, as with another leader of a cluster, and the clock does not. It ends with the first error.
 type History = iter.Seq2[mapping.Message, error]
 
 // Observer is told what happens in a drive. Every function may be nil.
@@ -177,10 +178,6 @@ func Drive(ctx context.Context, app *mapping.App, messages History, until time.T
 		}
 		if d == nil {
 			d = NewDriver(app, m.Time, o)
-		}
-		if m.Time.Before(d.now) {
-			return d, fmt.Errorf("cannot simulate the event at %s: an earlier one is at %s already, and events must be in order of time",
-				m.Time.Format(time.RFC3339), d.now.Format(time.RFC3339))
 		}
 		if changed && m.Time.After(d.now) {
 			d.plan()

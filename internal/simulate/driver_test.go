@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -47,5 +48,22 @@ func TestPlansOfAStateSayWhatItWaitsFor(t *testing.T) {
 				t.Errorf("it says %q, want %q", said, c.want)
 			}
 		})
+	}
+}
+
+// The times of a stream step back where another leader's clock is earlier.
+func TestAHistoryMayStepBackInTime(t *testing.T) {
+	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	history := func(yield func(mapping.Message, error) bool) {
+		for i, at := range []time.Duration{0, time.Second, 400 * time.Millisecond, 2 * time.Second} {
+			m := mapping.Message{Subject: "town.news", Sequence: uint64(i + 1), Time: start.Add(at), Data: fmt.Appendf(nil, `{"id":%d,"text":"one"}`, i)}
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
+	d, err := Drive(t.Context(), small(t).Apps["town"], history, start.Add(time.Minute), Observer{})
+	if err != nil || d.State.Counts.Items != 4 {
+		t.Errorf("%v, %+v; want four items", err, d.State.Counts)
 	}
 }
