@@ -149,7 +149,7 @@ func (s *State) overflow(k digestKey, match *mapping.Match) {
 func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users []string, m *mapping.Message) {
 	d := s.digest(k)
 	it := match.Item
-	keep := s.fit(d, &it, keepOf(app, k.template))
+	keep := s.fit(app, d, &it, keepOf(app, k.template))
 	s.change(d, func() {
 		if d.put(it, keep) {
 			s.Counts.Replaced++

@@ -199,3 +199,25 @@ func TestNewerNewsForUsersOfALaterPartDoNotGoBeforeTheOldOnes(t *testing.T) {
 		}
 	})
 }
+
+// The texts of others can be left out; a user's message can't be sent without the user.
+func TestUsersFindRoomHoweverMuchElseWaits(t *testing.T) {
+	app := compile(t, accountRules).App
+	a := &account{app: app, s: bridge.NewState("campus", "born"), now: floodStart}
+	for i := range 3000 {
+		a.event("lesson", map[string]any{"id": fmt.Sprintf("%d-%s", i, strings.Repeat("x", 2000)), "group": fmt.Sprint(i % 40), "also": false})
+	}
+	for i := range 2000 {
+		a.event("personal", map[string]any{"id": "news", "users": []string{fmt.Sprintf("%036d", i)}})
+	}
+	if n := a.s.Counts.Overflowed; n > 0 {
+		t.Errorf("%d of 2,000 users found no room", n)
+	}
+	users := 0
+	for _, d := range a.s.Digests {
+		users += len(d.Users)
+	}
+	if users != 2000 {
+		t.Errorf("%d users wait, want 2,000", users)
+	}
+}

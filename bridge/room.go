@@ -14,6 +14,7 @@ const (
 	maxUsers   = 1000      // seed: audience.userId, max 1000
 	roomTotal  = 384 << 10 // bytes of digests; beyond it, items are only counted
 	roomItems  = 96 << 10  // of them, what user ids leave to items
+	roomUsers  = 96 << 10  // and what items leave to user ids, where the rules have users
 	roomFirst  = 2 << 10   // an empty digest may still keep an item of this size
 	maxOutbox  = 256       // results and dead letters not yet acknowledged; beyond, reading waits
 	maxOutSize = 160 << 10 // bytes of them
@@ -65,18 +66,44 @@ func (s *State) spare() int {
 	return n
 }
 
+// hasRoom reports whether an item finds room. It leaves to user ids what is
+// theirs: an item can be counted without its text, but not sent without its users.
+func (s *State) hasRoom(app *mapping.App, need int) bool {
+	spare := s.spare()
+	if need <= spare-roomUsers || need > spare {
+		return need <= spare
+	}
+	for _, a := range app.Audiences {
+		if a.HasUsers {
+			return need <= spare-max(0, roomUsers-s.usersTake())
+		}
+	}
+	return true
+}
+
+// usersTake is how many bytes the ids of users take.
+func (s *State) usersTake() (n int) {
+	for _, d := range s.Digests {
+		n += d.userBytes
+	}
+	for b := range s.underWay() {
+		n += b.Digest.userBytes
+	}
+	return n
+}
+
 // fit makes an item small enough for the room that is left and says how many
 // items the digest may keep: none when the item can only be counted.
-func (s *State) fit(d *Digest, it *mapping.Item, keep int) int {
+func (s *State) fit(app *mapping.App, d *Digest, it *mapping.Item, keep int) int {
 	need := itemSize(it)
 	same := d.kept(it.Key)
 	if same >= 0 {
 		need -= itemSize(&d.Items[same])
 	}
-	if need > s.spare() {
+	if !s.hasRoom(app, need) {
 		s.tighten()
 	}
-	if need <= s.spare() || len(d.Items) == 0 && need <= roomFirst {
+	if s.hasRoom(app, need) || len(d.Items) == 0 && need <= roomFirst {
 		return keep
 	}
 	d.Missing = true
@@ -89,7 +116,7 @@ func (s *State) fit(d *Digest, it *mapping.Item, keep int) int {
 
 // roomForUsers reports whether a digest may take in the ids of more users.
 func (s *State) roomForUsers(d *Digest, users []string) bool {
-	need := roomItems
+	need := 0
 	var have map[string]bool
 	if d != nil {
 		have = d.userSet()
@@ -102,7 +129,8 @@ func (s *State) roomForUsers(d *Digest, users []string) bool {
 	if need > s.spare() {
 		s.tighten()
 	}
-	return need == roomItems || need <= s.spare()
+	take := s.usersTake()
+	return need <= roomUsers-take || need <= min(s.spare(), roomTotal-roomItems-take) || need == 0
 }
 
 // tighten lets all key sets shrink, once: the first thing to save on.
