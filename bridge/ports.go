@@ -85,6 +85,16 @@ type Batch struct {
 type Checkpoint struct {
 	Created  time.Time `json:"created"`  // of the stream: tells a recreated one
 	Sequence uint64    `json:"sequence"` // the last one folded
+
+	// The last event folded, and when it was stored: where the stream has another
+	// one there, it has lost what it had. 0 if that is not known.
+	Event  uint64    `json:"event,omitempty"`
+	Stored time.Time `json:"stored,omitzero"`
+}
+
+// AfterEvent is the checkpoint of a stream right after one of its events.
+func AfterEvent(created time.Time, m *mapping.Message) Checkpoint {
+	return Checkpoint{Created: created, Sequence: m.Sequence, Event: m.Sequence, Stored: m.Time}
 }
 
 // Gap is a stretch of a stream that could not be read, or not all of it.

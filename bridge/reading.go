@@ -131,7 +131,7 @@ func (t *tenure) noteAhead(stream string, r *reading) {
 // setBacklog keeps the unfolded rest of a batch. Its checkpoint is that of
 // the last folded event: a commit in between is right.
 func (t *tenure) setBacklog(b *Batch, folded int) {
-	t.state.Advance(b.Stream, Checkpoint{Created: b.Checkpoint.Created, Sequence: b.Messages[folded-1].Sequence})
+	t.state.Advance(b.Stream, AfterEvent(b.Checkpoint.Created, &b.Messages[folded-1]))
 	rest := *b
 	rest.Messages = b.Messages[folded:]
 	t.backlog = &rest

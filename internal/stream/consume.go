@@ -206,10 +206,9 @@ func (a *consuming) takeHeartbeat(ctx context.Context, s status) error {
 func (a *consuming) sayCaughtUp(ctx context.Context) error {
 	a.caughtUp = true
 	a.order.done(a.stream)
-	return a.hand(ctx, bridge.Batch{
-		Stream:     a.stream,
-		Checkpoint: bridge.Checkpoint{Created: a.position.Created, Sequence: a.last},
-	})
+	c := a.position
+	c.Sequence = a.last
+	return a.hand(ctx, bridge.Batch{Stream: a.stream, Checkpoint: c})
 }
 
 // flush hands the gathered events over, as far as it is this stream's turn each
@@ -228,7 +227,7 @@ func (a *consuming) flush(ctx context.Context) error {
 		a.batch = a.batch[n:]
 		b := bridge.Batch{
 			Stream: a.stream, Messages: now, Pending: a.pending + uint64(len(a.batch)),
-			Checkpoint: bridge.Checkpoint{Created: a.position.Created, Sequence: now[n-1].Sequence},
+			Checkpoint: bridge.AfterEvent(a.position.Created, &now[n-1]),
 		}
 		a.caughtUp = b.Pending == 0
 		if err := a.hand(ctx, b); err != nil {

@@ -37,7 +37,7 @@ func Count(ctx context.Context, js jetstream.JetStream, name string, subjects []
 	}
 	sum := uint64(0) // of what is added and taken away: it may go below zero in between, and comes back
 	left := mostTerms
-	terms := union(storedBy(subjects, storedSubjects(info.Config)), &left)
+	terms := union(subjects, &left)
 	if left < 0 {
 		return Counted{}, fmt.Errorf("cannot count stream %s: %w", name, ErrTangled)
 	}

@@ -46,6 +46,13 @@ func TestCountTellsWhatAReaderGetsOfAStretch(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want %d events from 1 on", tt.name, got, err, tt.want)
 		}
 	}
+	turned := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"college.>"}} // what was stored before is still there
+	if _, err := c.js.UpdateStream(within(t, 10*time.Second), turned); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Count(within(t, 10*time.Second), c.js, "SCHOOL", []string{"SCHOOL.fee", "college.fee"}, 1, 150); err != nil || got.Events != 20 {
+		t.Errorf("of a stream that takes other subjects now: got %+v, %v, want 20 events", got, err)
+	}
 	if err := s.Purge(within(t, 10*time.Second), jetstream.WithPurgeSequence(96)); err != nil {
 		t.Fatal(err)
 	}

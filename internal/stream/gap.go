@@ -2,7 +2,9 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -27,21 +29,47 @@ const (
 func compare(stream string, at bridge.Checkpoint, info *jetstream.StreamInfo) (gap *bridge.Gap, next bridge.Checkpoint, rewound bool) {
 	state := info.State
 	first := max(state.FirstSeq, 1)
-	next = bridge.Checkpoint{Created: info.Created, Sequence: at.Sequence}
+	next = at
+	next.Created = info.Created
 	switch {
 	case !at.Created.IsZero() && !at.Created.Equal(info.Created) && info.Config.Mirror == nil: // one that is made anew has the sequences of what it mirrors again
-		next.Sequence = first - 1
+		next = bridge.Checkpoint{Created: info.Created, Sequence: first - 1}
 		return &bridge.Gap{Stream: stream, From: at.Sequence + 1, Why: gapRecreated}, next, false
 	case state.LastSeq < at.Sequence:
 		// Goes on after what is left. What was stored since, under sequences
 		// that we have folded once, is new to us.
-		next.Sequence = state.LastSeq
+		next = bridge.Checkpoint{Created: info.Created, Sequence: state.LastSeq}
 		return &bridge.Gap{Stream: stream, From: state.LastSeq + 1, To: at.Sequence, Why: gapRewound}, next, true
 	case first > at.Sequence+1:
 		next.Sequence = first - 1
 		return &bridge.Gap{Stream: stream, From: at.Sequence + 1, To: next.Sequence, Why: gapTruncated}, next, false
 	}
 	return nil, next, false
+}
+
+// replaced finds a stream that has lost what it had, and has grown beyond the
+// position since: it has another event where our last one was. Reading goes on
+// after what is not newer than that one.
+func (s *source) replaced(ctx context.Context, stream string, at bridge.Checkpoint, info *jetstream.StreamInfo) (gap *bridge.Gap, next bridge.Checkpoint, err error) {
+	if at.Event == 0 || at.Event < info.State.FirstSeq {
+		return nil, at, nil
+	}
+	m, err := s.js.readStored(ctx, stream, storedRequest{Sequence: at.Event})
+	switch {
+	case apiCode(err) == codeNoMessage, errors.As(err, new(deniedError)): // removed since, or nobody can say
+		return nil, at, nil
+	case err != nil:
+		return nil, at, fmt.Errorf("cannot look whether %s still has its event %d: %w", stream, at.Event, err)
+	case m.Time.Equal(at.Stored):
+		return nil, at, nil
+	}
+	sequence, err := s.sequenceBefore(ctx, stream, mapping.Start{Mode: mapping.StartAtTime, Time: at.Stored.Add(time.Nanosecond)})
+	if err != nil {
+		return nil, at, err
+	}
+	sequence = min(sequence, at.Sequence)
+	gap = &bridge.Gap{Stream: stream, From: min(sequence+1, at.Sequence), To: at.Sequence, Why: gapRewound}
+	return gap, bridge.Checkpoint{Created: info.Created, Sequence: sequence}, nil
 }
 
 // startSequence is the last sequence that is not to be read.

@@ -172,6 +172,12 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 	r.source.js.cfg.Conditions.Clear(StreamRewound, r.stream)
 	r.rewound = time.Time{}
 	if gap == nil {
+		var err error
+		if gap, next, err = r.source.replaced(conn, r.stream, next, info); err != nil {
+			return err
+		}
+	}
+	if gap == nil {
 		r.position = next // of a mirror that was made anew
 		return nil
 	}
