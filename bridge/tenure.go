@@ -305,38 +305,6 @@ func (t *tenure) decide(ctx context.Context, now time.Time) error {
 	return t.start(ctx, t.plan.Send, t.plan.Reason, now)
 }
 
-// clockNoise is less than any step of a clock that is worth a word.
-const clockNoise = 500 * time.Millisecond
-
-// noteClock sees to it that a clock which is set forward does not make sends
-// older, and tells of one that was ahead, or is behind now: what is sent until
-// it has caught up counts until then.
-func (t *tenure) noteClock(now time.Time) {
-	step := time.Duration(0)
-	if !t.clock.IsZero() { // also of an earlier tenure: a step may have cost it its lease
-		step = now.Round(0).Sub(t.clock.Round(0)) - now.Sub(t.clock) // the wall clock's, beyond the monotonic one's
-	}
-	t.clock = now
-	if step > clockNoise {
-		t.log.Warn("the clock was set forward, or the machine stood still: sends count for that much longer", "by", step.Round(time.Millisecond).String())
-		t.state.Ledger.Slip(step, now)
-		t.touch()
-	}
-	seen := t.state.Ledger.Seen
-	behind := seen.Sub(now) > quotaGuard
-	if behind == t.clockBehind {
-		return
-	}
-	t.clockBehind = behind
-	if !behind {
-		t.cfg.Note("clock.behind", nil)
-		return
-	}
-	t.cfg.Note("clock.behind", fmt.Errorf("the clock shows %s, but has shown %s: what is sent until then counts until then; "+
-		"if the clock is right now: belfry quota trust-clock --app %s --why …",
-		now.UTC().Format(time.RFC3339), seen.UTC().Format(time.RFC3339), t.name))
-}
-
 // lastWord is the planner's latest explanation of a digest.
 func (t *tenure) lastWord(digest string) string {
 	for _, e := range t.plan.Explanations {
