@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // reader reads one stream for one app: attempt after attempt, each with a
@@ -220,6 +221,9 @@ func (r *reader) mayCatchUp(info *jetstream.StreamInfo) bool {
 // begin chooses where to read a stream for which there is no checkpoint, and
 // hands that over, so that it is durable before the first event is.
 func (r *reader) begin(ctx, conn context.Context, info *jetstream.StreamInfo) error {
+	if err := r.awaitStart(conn); err != nil {
+		return err
+	}
 	sequence, err := r.source.startSequence(conn, r.stream, r.plan.start, info)
 	if err != nil {
 		return err
@@ -230,6 +234,23 @@ func (r *reader) begin(ctx, conn context.Context, info *jetstream.StreamInfo) er
 		Checkpoint: bridge.Checkpoint{Created: info.Created, Sequence: sequence},
 		Pending:    pending(info, sequence),
 	})
+}
+
+// awaitStart lets a time to begin with come that is still ahead: the server would
+// begin with whatever is stored next.
+func (r *reader) awaitStart(conn context.Context) error {
+	wait := time.Until(r.plan.start.Time)
+	if r.plan.start.Mode != mapping.StartAtTime || wait <= 0 {
+		return nil
+	}
+	r.order.done(r.stream)
+	r.source.js.cfg.Logger.Info("a stream is read from its start on, which is still to come", "stream", r.stream, "start", r.plan.start.Time)
+	select {
+	case <-conn.Done():
+		return context.Cause(conn)
+	case <-time.After(wait):
+		return nil
+	}
 }
 
 // hand gives a batch to the receiver. Only what was taken moves the position.

@@ -514,3 +514,23 @@ func TestAStreamThatLostWhatItHadAndHasGrownSinceIsReadFromWhatIsNew(t *testing.
 		t.Errorf("gaps %+v", r.gaps)
 	}
 }
+
+func TestAStartThatIsStillToComeIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	start := time.Now().Add(2 * time.Second).UTC()
+	r := c.read(t, []string{"SCHOOL.>"}, []mapping.Source{{Name: "s", Stream: "SCHOOL", Start: mapping.Start{Mode: mapping.StartAtTime, Time: start}}}, nil)
+	c.fill(t, "SCHOOL.x", 1, 3)
+	for n := 4; ; n++ {
+		c.fill(t, "SCHOOL.x", n, n)
+		if time.Now().After(start) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond) // between two events, not in place of one
+	}
+	r.untilMessages(1)
+	if first := r.messages[0]; first.Time.Before(start) || first.Sequence < 4 {
+		t.Errorf("the first event is %d, stored %s before the start", first.Sequence, start.Sub(first.Time))
+	}
+}
