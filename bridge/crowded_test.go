@@ -154,3 +154,17 @@ func TestDeadLettersOfWhichSomeCannotBeFetchedDoNotHoldTheAppUpEither(t *testing
 		w.wantSends(1)
 	})
 }
+
+func TestAFloodOfDeadLettersDoesNotFloodTheLog(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for range 200 {
+			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: []byte("{")})
+		}
+		w.settle()
+		w.pass(5 * time.Second)
+		one, more := w.logged("an event went to the dead letters"), w.logged("further events went to the dead letters")
+		if len(one) == 0 || len(one) > 40 || len(more) == 0 {
+			t.Errorf("%d lines of one each and %d of the others", len(one), len(more))
+		}
+	})
+}

@@ -35,6 +35,7 @@ func (o *outlet) taken() { o.waiting = o.waiting[1:] }
 // and that they do not have yet. Results are never shown before their commit:
 // a fenced owner would report what has not happened.
 func (t *tenure) queueUnpublished() {
+	dead := 0
 	for _, e := range t.state.Outbox {
 		if t.handed[e.ID] {
 			continue
@@ -44,9 +45,15 @@ func (t *tenure) queueUnpublished() {
 		o := &t.results
 		if e.Dead != nil {
 			o = &t.deadLetters
+			dead++
 		}
 		o.waiting = append(o.waiting, e)
-		t.logResult(e)
+		if e.Dead == nil || dead <= maxSamples {
+			t.logResult(e)
+		}
+	}
+	if dead > maxSamples {
+		t.log.Warn("further events went to the dead letters", "events", dead-maxSamples, "see", "belfry deadletter list")
 	}
 	t.heldUp.Store(t.first(time.Now()) == firstResults)
 }
