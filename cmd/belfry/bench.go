@@ -230,6 +230,9 @@ func (b *ingestBench) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	for _, name := range []string{benchStream, benchStream + "_STATE", benchStream + "_RESULTS"} {
+		if !b.nc.IsConnected() {
+			break
+		}
 		_ = b.js.DeleteStream(ctx, name)
 	}
 	b.nc.Close()
@@ -267,6 +270,9 @@ func (b *ingestBench) fill(ctx context.Context, every int) error {
 	}
 	pad := strings.Repeat("x", max(0, b.o.size-60))
 	for i := range b.o.events {
+		if ctx.Err() != nil { // told to stop; so is its server, where it is of the same terminal
+			return errors.New("stopped")
+		}
 		data := fmt.Appendf(nil, `{"key":"k%09d","v":%d,"pad":"%s"}`, i, i%every, pad)
 		if _, err := b.js.PublishAsync("bench."+strconv.Itoa(i%max(1, b.o.rules)), data, jetstream.WithStallWait(time.Minute)); err != nil {
 			return fmt.Errorf("cannot fill the stream: %w", err)
