@@ -52,7 +52,7 @@ func (t *tenure) drainOutbox(ctx context.Context) error {
 	deadline := time.NewTimer(drainPublish)
 	defer deadline.Stop()
 	for len(t.handed) > 0 {
-		toResults, result := t.results.offer()
+		toResults, result := t.mayPublish()
 		toDead, dead := t.deadLetters.offer()
 		select {
 		case toResults <- result:

@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/quota"
@@ -141,9 +142,9 @@ func (t *table) waiting(r *row, how string) string {
 		return fmt.Sprintf("%s: the provider says that the quota is used up, so nothing is sent before %s; worth %s now.",
 			how, t.clock(r, r.until), number(r.worth))
 	default:
-		return fmt.Sprintf("%s: the last one could not leave, and it is tried again at %s; worth %s now.", how, t.clock(r, r.until), number(r.worth))
+		return fmt.Sprintf("%s: the last one could not leave, and it is tried again %s; worth %s now.", how, t.on(r, r.until), number(r.worth))
 	}
-	return fmt.Sprintf("%s: none is left now, the quota frees one at %s; worth %s now.", how, t.clock(r, r.until), number(r.worth))
+	return fmt.Sprintf("%s: none is left now, the quota frees one %s; worth %s now.", how, t.on(r, r.until), number(r.worth))
 }
 
 func (t *table) heldBecause(r *row) string {
@@ -153,7 +154,7 @@ func (t *table) heldBecause(r *row) string {
 	case t.App.Quota.Policy == mapping.PolicySlots && r.until.IsZero():
 		return "held: no slot is set."
 	case t.App.Quota.Policy == mapping.PolicySlots:
-		return fmt.Sprintf("held: goes only at its slots, the next is at %s.", t.clock(r, r.until))
+		return fmt.Sprintf("held: goes only at its slots, the next is %s.", t.on(r, r.until))
 	case r.hold == nil:
 		return fmt.Sprintf("held: worth %s now, less than others that a send could carry; %s.", number(r.worth), t.sendsLeft(r))
 	}
@@ -162,8 +163,8 @@ func (t *table) heldBecause(r *row) string {
 	case r.worth == 0:
 		return "held: by the worths of its app it is worth nothing, and a send is never spent on that."
 	case r.worth >= h.price:
-		return fmt.Sprintf("held: worth %s now, and a send would earn %s elsewhere, so it goes when sends are weighed again at %s.",
-			number(r.worth), number(max(0, h.price)), t.clock(r, r.until))
+		return fmt.Sprintf("held: worth %s now, and a send would earn %s elsewhere, so it goes when sends are weighed again %s.",
+			number(r.worth), number(max(0, h.price)), t.on(r, r.until))
 	case h.when.IsZero() || h.odds < 0.5: // what comes on few days is not to be expected
 		return fmt.Sprintf("held: worth %s now, and a send is expected to earn %s elsewhere; %s.",
 			number(r.worth), number(h.price), t.sendsLeft(r))
@@ -191,7 +192,7 @@ func (t *table) countLeft(r *row) string {
 	case day.Calendar != quota.None:
 		return fmt.Sprintf("%s %s left until %s", plural(n, "send", "sends"), verb, t.clock(r, t.dayEnds(t.Now)))
 	case len(t.day) > 0:
-		return fmt.Sprintf("%s %s left, the next comes back at %s", plural(n, "send", "sends"), verb, t.clock(r, t.day[0].At))
+		return fmt.Sprintf("%s %s left, the next comes back %s", plural(n, "send", "sends"), verb, t.on(r, t.day[0].At))
 	}
 	return fmt.Sprintf("%s %s left", plural(n, "send", "sends"), verb)
 }
@@ -218,17 +219,36 @@ func (t *table) ends(r *row) string {
 	case r.first.Equal(r.last):
 		return fmt.Sprintf("What it holds is sent or has expired by %s.", t.zoned(r, r.last))
 	}
-	return fmt.Sprintf("Its first item expires at %s; what it holds is sent or has expired by %s.",
-		t.clock(r, r.first), t.zoned(r, r.last))
+	return fmt.Sprintf("Its first item expires %s; what it holds is sent or has expired by %s.",
+		t.on(r, r.first), t.zoned(r, r.last))
 }
 
 // zoned is clock with the time zone, which every text tells once.
 func (t *table) zoned(r *row, at time.Time) string {
-	return t.clock(r, at) + at.In(locationOf(r.audience)).Format(" MST")
+	return t.clock(r, at) + zoneOfTime(r, at)
 }
+
+func (t *table) zonedOn(r *row, at time.Time) string { return t.on(r, at) + zoneOfTime(r, at) }
+
+func zoneOfTime(r *row, at time.Time) string { return at.In(locationOf(r.audience)).Format(" MST") }
 
 // clock shows an instant as the audience's clocks do, with the date unless it is today.
 func (t *table) clock(r *row, at time.Time) string {
+	day, hour := t.when(r, at)
+	return strings.TrimPrefix(day+" "+hour, " ")
+}
+
+// on is the same after a verb: "at 18:09", "tomorrow at 05:54", "on 2 Jan at 05:54".
+func (t *table) on(r *row, at time.Time) string {
+	day, hour := t.when(r, at)
+	if day != "" && day != "tomorrow" {
+		day = "on " + day
+	}
+	return strings.TrimPrefix(day+" at "+hour, " ")
+}
+
+// when is a day, empty for today, and a time of it.
+func (t *table) when(r *row, at time.Time) (day, hour string) {
 	loc := locationOf(r.audience)
 	local, now := at.In(loc), t.Now.In(loc)
 	format := "15:04"
@@ -239,11 +259,11 @@ func (t *table) clock(r *row, at time.Time) string {
 	ny, nm, nd := now.Date()
 	switch {
 	case y == ny && m == nm && d == nd:
-		return local.Format(format)
+		return "", local.Format(format)
 	case at.After(t.Now) && now.AddDate(0, 0, 1).YearDay() == local.YearDay() && at.Sub(t.Now) < 50*time.Hour:
-		return "tomorrow " + local.Format(format)
+		return "tomorrow", local.Format(format)
 	}
-	return local.Format("2 Jan " + format)
+	return local.Format("2 Jan"), local.Format(format)
 }
 
 func number(v float64) string {

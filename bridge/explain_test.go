@@ -54,7 +54,7 @@ func TestEveryStateIsExplainedInWords(t *testing.T) {
 		{"quiet", func(s *Situation) {
 			s.App.Audiences["east"].QuietHours = &mapping.QuietHours{From: 11 * time.Hour, To: 13 * time.Hour}
 		}, StateQuiet, []string{"until 13:00"}},
-		{"no send left", func(s *Situation) { s.Ledger = spent(3) }, StateNext, []string{"none is left now", "tomorrow 00:00"}},
+		{"no send left", func(s *Situation) { s.Ledger = spent(3) }, StateNext, []string{"none is left now", "tomorrow at 00:00"}},
 		{"reserved", func(s *Situation) {
 			s.Ledger, s.App.Quota.Reserve = spent(2), map[mapping.Priority]int{mapping.Urgent: 1}
 		}, StateNext, []string{"reserved for more pressing", "tomorrow 00:00"}},
@@ -156,7 +156,7 @@ func TestADigestIsExpectedToMissWhenNoSendComesBackInTime(t *testing.T) {
 	for i := range 3 {
 		led.External("", noon.Add(-time.Duration(i+2)*time.Hour), "")
 	}
-	if why, miss := WillMiss(app, d, &led, noon); !miss || !strings.Contains(why, "tomorrow 00:00") {
+	if why, miss := WillMiss(app, d, &led, noon); !miss || !strings.Contains(why, "tomorrow at 00:00") {
 		t.Errorf("got %q, %v", why, miss)
 	}
 	longer := waiting("east", "news", noon, 20*time.Hour, mapping.Normal)

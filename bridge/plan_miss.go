@@ -21,7 +21,7 @@ func WillMiss(app *mapping.App, d *Digest, led *quota.Ledger, now time.Time) (wh
 	r := &t.rows[0]
 	earliest := later(now, d.Ready())
 	if !earliest.Before(expires) {
-		return fmt.Sprintf("its window closes at %s, and its first item expires at %s", t.clock(r, earliest), t.zoned(r, expires)), true
+		return fmt.Sprintf("its window closes %s, and its first item expires %s", t.on(r, earliest), t.zonedOn(r, expires)), true
 	}
 	send := t.sendLeft(r.top)
 	if send.IsZero() {
@@ -29,15 +29,15 @@ func WillMiss(app *mapping.App, d *Digest, led *quota.Ledger, now time.Time) (wh
 	}
 	earliest = later(earliest, send)
 	if !earliest.Before(expires) {
-		return fmt.Sprintf("the next send is free at %s, and its first item expires at %s", t.clock(r, send), t.zoned(r, expires)), true
+		return fmt.Sprintf("the next send is free %s, and its first item expires %s", t.on(r, send), t.zonedOn(r, expires)), true
 	}
 	if until, quiet := quietUntil(audience, r.top, earliest); quiet && !until.Before(expires) {
-		return fmt.Sprintf("%s may not be disturbed until %s, and its first item expires at %s",
-			d.Audience, t.clock(r, until), t.zoned(r, expires)), true
+		return fmt.Sprintf("%s may not be disturbed until %s, and its first item expires %s",
+			d.Audience, t.clock(r, until), t.zonedOn(r, expires)), true
 	}
 	if app.Quota.Policy == mapping.PolicySlots && !(r.top == mapping.Urgent && app.Quota.UrgentAtOnce) {
 		if open, next := t.slot(); !open && (next.IsZero() || !next.Before(expires)) {
-			return fmt.Sprintf("its first item expires at %s, before the next slot", t.zoned(r, expires)), true
+			return fmt.Sprintf("its first item expires %s, before the next slot", t.zonedOn(r, expires)), true
 		}
 	}
 	return "", false

@@ -58,7 +58,7 @@ func (t *table) urgent(r *row) {
 	at := t.sendLeft(r.top)
 	if until := t.echoes(r); until.After(t.Now) && !at.IsZero() && !at.After(until) {
 		r.state, r.until = StateHeld, until
-		r.why = fmt.Sprintf("urgent news of its kind has just gone; it gathers what follows and goes at %s", t.clock(r, until))
+		r.why = fmt.Sprintf("urgent news of its kind has just gone; it gathers what follows and goes %s", t.on(r, until))
 		t.wakeAt(until)
 		return
 	}

@@ -58,6 +58,15 @@ func (t *tenure) queueUnpublished() {
 	t.heldUp.Store(t.first(time.Now()) == firstResults)
 }
 
+// mayPublish is the next result; none as long as the latest one has to be looked
+// at, which would be one of ours.
+func (t *tenure) mayPublish() (chan<- OutboxEntry, OutboxEntry) {
+	if t.state.Unasked != "" {
+		return nil, OutboxEntry{}
+	}
+	return t.results.offer()
+}
+
 func (t *tenure) acknowledged(id string) {
 	delete(t.handed, id)
 	crowded := t.state.Crowded()

@@ -67,7 +67,10 @@ func (t *tenure) take(b *Batch) {
 		r = &reading{}
 		t.reading[b.Stream] = r
 	}
-	t.dirty, r.heard = true, time.Now()
+	t.dirty = true
+	if !r.caughtUp {
+		t.heard = time.Now()
+	}
 	if b.Gap != nil && len(t.state.Outbox) >= maxOutbox+maxGaps {
 		t.backlog = b // it brings a result, and is not told again if we stop meanwhile: so it waits only where there is no end to them
 		return
@@ -142,13 +145,13 @@ func (t *tenure) setBacklog(b *Batch, folded int) {
 // A stream that is not read any more says that it has nothing.
 func (t *tenure) caughtUp(now time.Time) bool {
 	for _, r := range t.reading {
-		if !r.caughtUp && now.Before(t.patience(r)) {
+		if !r.caughtUp && now.Before(t.patience()) {
 			return false
 		}
 	}
-	return len(t.reading) > 0 || !now.Before(t.readFrom.Add(catchUpAtMos))
+	return len(t.reading) > 0 || !now.Before(t.patience())
 }
 
-// patience is until when a stream that has not come to its end is waited for
-// unless something more is heard from it.
-func (t *tenure) patience(r *reading) time.Time { return later(t.readFrom, r.heard).Add(catchUpAtMos) }
+// patience is until when streams that have not come to their end are waited for
+// unless something more of a backlog is heard: of any, since they take turns.
+func (t *tenure) patience() time.Time { return later(t.readFrom, t.heard).Add(catchUpAtMos) }

@@ -96,3 +96,48 @@ func TestABacklogIsOneAlsoWhereOurClockIsBehind(t *testing.T) {
 		})
 	}
 }
+
+// inTurn is two streams with a long backlog each: the second one waits for its turn,
+// and its first event cancels what the first one has asked for.
+type inTurn struct{ bridge.Source }
+
+func (inTurn) Read(ctx context.Context, _ []string, _ []mapping.Source, _ map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
+	say := func(stream string, n, pending uint64, subject string) {
+		b := bridge.Batch{Stream: stream, Pending: pending, Checkpoint: bridge.Checkpoint{Sequence: n}}
+		if subject != "" {
+			b.Messages = []mapping.Message{{Stream: stream, Sequence: n, Subject: subject, Time: time.Now().Add(-time.Hour), Data: []byte(`{"id":"maths"}`)}}
+		}
+		select {
+		case out <- b:
+		case <-ctx.Done():
+		}
+	}
+	say("CANCELS", 1, 1, "")
+	say("ITEMS", 1, 20, "lesson.cancelled")
+	for n := range uint64(20) {
+		select {
+		case <-time.After(3 * time.Second):
+		case <-ctx.Done():
+		}
+		say("ITEMS", n+2, 19-n, "")
+	}
+	select {
+	case <-time.After(5 * time.Second):
+	case <-ctx.Done():
+	}
+	say("CANCELS", 2, 0, "lesson.restored")
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestAStreamThatWaitsForItsTurnIsNotSilent(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.startWith(func(c *bridge.Config) { c.Source = inTurn{w.source} })
+		w.pass(2 * time.Hour)
+		w.wantSends(0)
+		if c := w.bridge.Status().Counts; c.Cancelled != 1 {
+			t.Errorf("%+v, want one item cancelled", c)
+		}
+	})
+}

@@ -216,3 +216,48 @@ func TestMemoryIsNotWrittenOverWhatAnotherOwnerHasSentSince(t *testing.T) {
 		w.wantSends(1)
 	})
 }
+
+// It would be the latest one then, and later than the state that was loaded.
+func TestNoResultOfOursComesBeforeTheLatestOneWasLookedAt(t *testing.T) {
+	for name, then := range map[string]func(w *world, answer func()){
+		"and it stops in good order": func(w *world, answer func()) { w.end(); answer() },
+		"and it dies right after the answer": func(w *world, answer func()) {
+			answer()
+			var first bridge.Record
+			w.publisher.Fail = func(p bridge.Publication) error {
+				if p.ID != "" && first.Sequence == 0 {
+					first = w.store.Record()
+				}
+				return nil
+			}
+			w.pass(10 * time.Second)
+			w.end()
+			w.store.Rewind(first) // what was stored when the first result went out
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.cancelled("a")
+				w.pass(20 * time.Minute)
+				w.wantSends(1)
+				w.end()
+				w.publisher.Fail = func(p bridge.Publication) error {
+					if p.ID == "" { // what was the latest can't be asked
+						return errors.New("no leader")
+					}
+					return nil
+				}
+				w.start()
+				w.cancelled("b")
+				w.restored("b") // a result
+				w.pass(5 * time.Second)
+				then(w, func() { w.publisher.Fail = nil })
+				w.start()
+				w.pass(10 * time.Second)
+				if p := w.bridge.Status().Paused; p != nil {
+					t.Errorf("it is paused: %s", p.Why)
+				}
+			})
+		})
+	}
+}

@@ -51,6 +51,7 @@ type tenure struct {
 	reading     map[string]*reading
 	subjects    []string // that are being read
 	readFrom    time.Time
+	heard       time.Time // when the last batch of a backlog came
 	wasCaughtUp bool
 	clockBehind bool
 
@@ -71,7 +72,6 @@ type tenure struct {
 // reading is how far one stream has come in this tenure.
 type reading struct {
 	pending  uint64
-	heard    time.Time // when the last batch came
 	last     time.Time // arrival of the last event
 	caughtUp bool
 	ahead    bool // the last event is of the future
@@ -147,6 +147,7 @@ func (t *tenure) turn(ctx context.Context) error {
 		t.log.Error("cannot ask for the latest result; whether an older state was put back is not known", "after", askFor.String())
 		t.state.Unasked = ""
 		t.touch()
+		t.lastCommit = time.Time{} // before a result of ours is the latest
 	}
 	if c := t.caughtUp(now); c != t.wasCaughtUp {
 		t.wasCaughtUp, t.changed = c, true
@@ -178,10 +179,7 @@ func (t *tenure) next(ctx context.Context) error {
 	if t.backlog != nil {
 		batches = nil
 	}
-	toResults, result := t.results.offer()
-	if t.state.Unasked != "" { // one of ours would be the latest
-		toResults = nil
-	}
+	toResults, result := t.mayPublish()
 	toDead, dead := t.deadLetters.offer()
 	wasStale := t.statusStale
 	t.statusStale = true
@@ -205,6 +203,7 @@ func (t *tenure) next(ctx context.Context) error {
 		if t.state.Unasked != "" {
 			t.compare(t.state, latest)
 			t.touch()
+			return t.commit(ctx) // before a result of ours is the latest
 		}
 	case o := <-t.orders:
 		return t.obey(ctx, o)
@@ -240,15 +239,8 @@ func (t *tenure) wakeAt(now time.Time) time.Time {
 	if t.statusStale {
 		soonest(t.lastStatus.Add(statusEvery))
 	}
-	for _, r := range t.reading {
-		if at := t.patience(r); !r.caughtUp && at.After(now) { // after it only a batch changes the answer
-			soonest(at)
-		}
-	}
-	if len(t.reading) == 0 {
-		if at := t.readFrom.Add(catchUpAtMos); at.After(now) {
-			soonest(at)
-		}
+	if at := t.patience(); at.After(now) && !t.caughtUp(now) { // after it only a batch changes the answer
+		soonest(at)
 	}
 	return wake
 }

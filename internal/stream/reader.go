@@ -54,6 +54,9 @@ func (r *reader) run(ctx context.Context) error {
 		if errors.Is(err, ErrPermanent) || errors.Is(err, errReplan) {
 			return err
 		}
+		if errors.Is(err, errConnection) {
+			r.order.lost(r.stream)
+		}
 		r.report(ctx, err)
 		if r.position != before {
 			pause.reset()
@@ -91,6 +94,7 @@ func (r *reader) clearConditions() {
 // the connection, so that no request waits for an answer that went with it.
 func (r *reader) attempt(ctx context.Context, status <-chan nats.Status) error {
 	drain(status)
+	r.order.back(r.stream)
 	conn, done := whileConnected(ctx, status)
 	defer done()
 	err := r.attemptOn(ctx, conn)
@@ -149,7 +153,9 @@ func whileConnected(ctx context.Context, status <-chan nats.Status) (conn contex
 // lookFailed decides what a missing stream means: one that the rules name is
 // waited for, one that was found by its subjects may have a successor.
 func (r *reader) lookFailed(err error) error {
-	r.order.done(r.stream) // nobody waits for what may be away for long
+	if isMissing(err) || r.source.js.nc.IsConnected() { // else it is everybody's trouble
+		r.order.done(r.stream) // nobody waits for what may be away for long
+	}
 	if isMissing(err) {
 		r.plan.start = startAwaited(r.plan.start, time.Now()) // once: then it is no longer "new"
 	}

@@ -22,6 +22,7 @@ type turns struct {
 type head struct {
 	at    time.Time // when it was stored; zero: it has not come yet
 	since time.Time // when that became so
+	lost  bool      // with the connection: nobody can say anything
 }
 
 func newTurns(patience time.Duration) *turns {
@@ -33,6 +34,22 @@ func (t *turns) behind(stream string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if h, ok := t.heads[stream]; !ok || !h.at.IsZero() { // else it goes on being silent
+		t.set(stream, head{since: time.Now()})
+	}
+}
+
+// lost says that the connection went: what a stream has is known only when it is back.
+func (t *turns) lost(stream string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.set(stream, head{lost: true})
+}
+
+// back says that a stream is being read again.
+func (t *turns) back(stream string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.heads[stream].lost {
 		t.set(stream, head{since: time.Now()})
 	}
 }
@@ -94,7 +111,10 @@ func (t *turns) turn(stream string, at time.Time) (until time.Time, mine bool, a
 	for other, h := range t.heads {
 		silent := time.Since(h.since)
 		switch {
-		case other == stream || h.at.IsZero() && silent >= t.patience:
+		case other == stream:
+		case h.lost:
+			mine = false
+		case h.at.IsZero() && silent >= t.patience:
 		case h.at.IsZero():
 			mine, again = false, min(again, t.patience-silent)
 		case h.at.Before(at):

@@ -103,3 +103,43 @@ func TestWhatHasPiledUpInSeveralStreamsComesInItsOrder(t *testing.T) {
 	publish("ITEMS.x", 0)
 	r.untilMessages(n)
 }
+
+// A connection that is lost and comes back says nothing about who is behind.
+func TestTheOrderSurvivesAReconnection(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := connect(t, n.URL(), "a")
+	ctx := within(t, 60*time.Second)
+	var named []mapping.Source
+	for _, name := range []string{"ITEMS", "CANCELS"} {
+		c.addStream(t, name)
+		named = append(named, fromStart(name)...)
+	}
+	publish := func(subject string, count int) {
+		for i := range count {
+			if _, err := c.js.PublishAsync(subject, []byte("1")); err != nil {
+				t.Fatal(err)
+			}
+			if i%1000 == 999 {
+				<-c.js.PublishAsyncComplete()
+			}
+		}
+		<-c.js.PublishAsyncComplete()
+	}
+	const items, cancels = 30_000, 3_000
+	publish("ITEMS.x", items)
+	publish("CANCELS.x", cancels)
+	r := c.read(t, []string{"ITEMS.>", "CANCELS.>"}, named, nil)
+	r.untilMessages(2000)
+	n.stop()
+	n.start()
+	r.untilMessages(items + cancels)
+	if ctx.Err() != nil {
+		t.Fatal(ctx.Err())
+	}
+	for i, m := range r.messages {
+		if late := m.Stream == "CANCELS"; late != (i >= items) {
+			t.Fatalf("message %d is %d of %s", i, m.Sequence, m.Stream)
+		}
+	}
+}
