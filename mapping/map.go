@@ -95,12 +95,13 @@ func (a *App) Map(m *Message) Decision {
 	return e.named(d)
 }
 
-// isMarker tells the server's note that a message was removed, by its age, say,
-// which it stores under the message's subject (nats-server 2.11, stream
-// option subject_delete_marker_ttl), from an event.
+// isMarker tells from an event what is for the server: its note that a message was removed,
+// by its age, say, which it stores under the message's subject (nats-server 2.11, stream
+// option subject_delete_marker_ttl), and the definition of a schedule (2.12).
 func isMarker(m *Message) bool {
 	_, marked := m.Header["Nats-Marker-Reason"]
-	return marked && len(m.Data) == 0
+	_, schedule := m.Header["Nats-Schedule"] // of a message that the server is to publish later
+	return marked && len(m.Data) == 0 || schedule
 }
 
 // named adds the event to a decision that has something to say about it.

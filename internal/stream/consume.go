@@ -15,6 +15,10 @@ import (
 // errSilent ends an attempt whose server no longer shows a sign of life.
 var errSilent = errors.New("the server's heartbeat is missing")
 
+// errWaited ends an attempt that has waited for its turn for so long that its
+// consumer is, or soon will be, gone.
+var errWaited = errors.New("it has waited for its turn")
+
 // explainEvery is how often at most a reader that is behind looks where the
 // stream's front is.
 const explainEvery = 250 * time.Millisecond
@@ -214,8 +218,13 @@ func (a *consuming) sayCaughtUp(ctx context.Context) error {
 // flush hands the gathered events over, as far as it is this stream's turn each
 // time. The receiver owns them from here on.
 func (a *consuming) flush(ctx context.Context) error {
+	limit := time.Duration(0)
+	if a.caughtUp {
+		limit = a.source.times.turn // as things happen, a burst in one stream does not hold up the others
+	}
+	began := time.Now()
 	for len(a.batch) > 0 {
-		until, err := a.order.wait(ctx, a.stream, a.batch[0].Time)
+		until, err := a.order.wait(ctx, a.stream, a.batch[0].Time, limit)
 		if err != nil {
 			return err
 		}
@@ -240,5 +249,8 @@ func (a *consuming) flush(ctx context.Context) error {
 		}
 	}
 	a.batch, a.bytes = nil, 0
+	if time.Since(began) > inactiveLife/2 {
+		return errWaited
+	}
 	return nil
 }

@@ -47,29 +47,26 @@ func compare(stream string, at bridge.Checkpoint, info *jetstream.StreamInfo) (g
 	return nil, next, false
 }
 
-// replaced finds a stream that has lost what it had, and has grown beyond the
-// position since: it has another event where our last one was. Reading goes on
-// after what is not newer than that one.
-func (s *source) replaced(ctx context.Context, stream string, at bridge.Checkpoint, info *jetstream.StreamInfo) (gap *bridge.Gap, next bridge.Checkpoint, err error) {
-	if at.Event == 0 || at.Event < info.State.FirstSeq {
-		return nil, at, nil
+// has tells whether a stream still has the last event of a position where it was;
+// known is false where nobody can say.
+func (s *source) has(ctx context.Context, stream string, at bridge.Checkpoint, info *jetstream.StreamInfo) (same, known bool, err error) {
+	if at.Event == 0 || at.Event < info.State.FirstSeq || at.Event > info.State.LastSeq {
+		return false, false, nil
 	}
 	m, err := s.js.readStored(ctx, stream, storedRequest{Sequence: at.Event})
 	switch {
-	case apiCode(err) == codeNoMessage, errors.As(err, new(deniedError)): // removed since, or nobody can say
-		return nil, at, nil
+	case apiCode(err) == codeNoMessage, errors.As(err, new(deniedError)): // removed since, or it may not be asked
+		return false, false, nil
 	case err != nil:
-		return nil, at, fmt.Errorf("cannot look whether %s still has its event %d: %w", stream, at.Event, err)
-	case m.Time.Equal(at.Stored):
-		return nil, at, nil
+		return false, false, fmt.Errorf("cannot look whether %s still has its event %d: %w", stream, at.Event, err)
 	}
-	sequence, err := s.sequenceBefore(ctx, stream, mapping.Start{Mode: mapping.StartAtTime, Time: at.Stored.Add(time.Nanosecond)})
-	if err != nil {
-		return nil, at, err
-	}
-	sequence = min(sequence, at.Sequence)
-	gap = &bridge.Gap{Stream: stream, From: min(sequence+1, at.Sequence), To: at.Sequence, Why: gapRewound}
-	return gap, bridge.Checkpoint{Created: info.Created, Sequence: sequence}, nil
+	return m.Time.Equal(at.Stored), true, nil
+}
+
+// newerThan is where what was stored after the last event of a position begins:
+// the last sequence that is not to be read.
+func (s *source) newerThan(ctx context.Context, stream string, at bridge.Checkpoint) (uint64, error) {
+	return s.sequenceBefore(ctx, stream, mapping.Start{Mode: mapping.StartAtTime, Time: at.Stored.Add(time.Nanosecond)})
 }
 
 // startSequence is the last sequence that is not to be read.

@@ -54,6 +54,9 @@ func (r *reader) run(ctx context.Context) error {
 		if errors.Is(err, ErrPermanent) || errors.Is(err, errReplan) {
 			return err
 		}
+		if errors.Is(err, errWaited) {
+			continue
+		}
 		if errors.Is(err, errConnection) {
 			r.order.lost(r.stream)
 		}
@@ -172,21 +175,35 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 	if !r.known {
 		return r.begin(ctx, conn, info)
 	}
+	same, known, err := r.source.has(conn, r.stream, r.position, info)
+	if err != nil {
+		return err
+	}
+	if same { // restored, or a mirror that was made anew
+		r.position.Created = info.Created
+	}
 	gap, next, rewound := compare(r.stream, r.position, info)
 	if rewound && (len(replicasOf(info)) > 0 || info.Config.Mirror != nil) && r.mayCatchUp(info) {
 		return fmt.Errorf("cannot read %s after %d: it ends at %d", r.stream, r.position.Sequence, info.State.LastSeq)
 	}
 	r.source.js.cfg.Conditions.Clear(StreamRewound, r.stream)
 	r.rewound = time.Time{}
-	if gap == nil {
-		var err error
-		if gap, next, err = r.source.replaced(conn, r.stream, next, info); err != nil {
-			return err
-		}
+	if gap == nil && known && !same { // it has lost what it had, and has grown beyond the position since
+		gap = &bridge.Gap{Stream: r.stream, To: r.position.Sequence, Why: gapRewound}
 	}
 	if gap == nil {
-		r.position = next // of a mirror that was made anew
 		return nil
+	}
+	if r.position.Event > 0 && (gap.Why == gapRecreated || gap.From == 0) {
+		// What is not newer than our last event was read, wherever it stands now.
+		sequence, err := r.source.newerThan(conn, r.stream, r.position)
+		if err != nil {
+			return err
+		}
+		next = bridge.Checkpoint{Created: info.Created, Sequence: sequence}
+		if gap.From == 0 {
+			gap.From = min(sequence+1, gap.To)
+		}
 	}
 	gap.At = time.Now().UTC()
 	if r.jumpTo != 0 && gap.Why == gapTruncated { // what was jumped over and not looked into went with it

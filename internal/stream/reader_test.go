@@ -111,7 +111,6 @@ func TestReaderBeginsWhereItIsTold(t *testing.T) {
 		"with all that is there":             {mapping.Start{Mode: mapping.StartAll}, nil, 1},
 		"with what is new":                   {mapping.Start{Mode: mapping.StartNew}, nil, 6},
 		"at a time":                          {mapping.Start{Mode: mapping.StartAtTime, Time: fifth.Time}, nil, 5},
-		"at a time to come":                  {mapping.Start{Mode: mapping.StartAtTime, Time: time.Now().Add(time.Hour)}, nil, 6},
 		"after the checkpoint, if it is one": {mapping.Start{Mode: mapping.StartAll}, map[string]bridge.Checkpoint{"SCHOOL": {Created: info.Created, Sequence: 3}}, 4},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,11 +75,13 @@ func (t *turns) tell() {
 }
 
 // wait returns when no other stream has anything that was stored before at, which
-// is when this stream's next event was, or has been silent for too long. Until
-// the time that it returns, zero for any, it is this stream's turn.
-func (t *turns) wait(ctx context.Context, stream string, at time.Time) (until time.Time, err error) {
+// is when this stream's next event was, or has been silent for too long; after
+// the limit in any case, if there is one. Until the time that it returns, zero
+// for any, it is this stream's turn.
+func (t *turns) wait(ctx context.Context, stream string, at time.Time, limit time.Duration) (until time.Time, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	began := time.Now()
 	for {
 		if t.heads[stream].at != at {
 			t.set(stream, head{at: at, since: time.Now()})
@@ -87,6 +89,11 @@ func (t *turns) wait(ctx context.Context, stream string, at time.Time) (until ti
 		until, mine, again := t.turn(stream, at)
 		if mine {
 			return until, nil
+		}
+		if limit > 0 {
+			if again = min(again, limit-time.Since(began)); again <= 0 {
+				return time.Time{}, nil
+			}
 		}
 		changed := t.changed
 		t.mu.Unlock()

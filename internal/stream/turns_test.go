@@ -23,7 +23,7 @@ func TestStreamsTakeTurnsByTheTimeOfTheirNextEvent(t *testing.T) {
 		var got []string
 		hand := func(stream string, events ...int) {
 			for i, e := range events {
-				if _, err := order.wait(t.Context(), stream, at(e)); err != nil {
+				if _, err := order.wait(t.Context(), stream, at(e), 0); err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
@@ -46,20 +46,25 @@ func TestStreamsTakeTurnsByTheTimeOfTheirNextEvent(t *testing.T) {
 
 		order.behind("c") // which says nothing
 		began := time.Now()
-		if until, err := order.wait(t.Context(), "a", at(20)); err != nil || !until.IsZero() || time.Since(began) != 5*time.Second {
+		if until, err := order.wait(t.Context(), "a", at(20), 0); err != nil || !until.IsZero() || time.Since(began) != 5*time.Second {
 			t.Errorf("a stream that says nothing is waited for for %s, then until %s, %v", time.Since(began), until, err)
 		}
 		order.behind("c") // still
 		began = time.Now()
-		if _, err := order.wait(t.Context(), "a", at(21)); err != nil || time.Since(began) != 0 {
+		if _, err := order.wait(t.Context(), "a", at(21), 0); err != nil || time.Since(began) != 0 {
 			t.Errorf("and again for %s, %v", time.Since(began), err)
 		}
 		order.done("a")
 		hand("c", 22)
 		order.behind("b")
+		began = time.Now()
+		if _, err := order.wait(t.Context(), "a", at(23), 2*time.Second); err != nil || time.Since(began) != 2*time.Second {
+			t.Errorf("with a limit of two seconds it waits for %s, %v", time.Since(began), err)
+		}
+		order.behind("b")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := order.wait(ctx, "a", at(23)); err == nil {
+		if _, err := order.wait(ctx, "a", at(23), 0); err == nil {
 			t.Error("it waits although it was told to stop")
 		}
 	})
