@@ -192,6 +192,7 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 		gap = &bridge.Gap{Stream: r.stream, To: r.position.Sequence, Why: gapRewound}
 	}
 	if gap == nil {
+		r.position = next // of a mirror that was made anew
 		return nil
 	}
 	if r.position.Event > 0 && (gap.Why == gapRecreated || gap.From == 0) {
