@@ -48,7 +48,7 @@ func TestADigestThatWillMissItsTimeIsToldOfOnceBeforeItExpires(t *testing.T) {
 	}
 	w := missed[0]
 	if w.Audience != "students" || w.Template != "lessons" || w.Digest == "" || w.Package != "com.example.student" || len(w.EventIDs) == 0 ||
-		!strings.HasPrefix(w.Reason, "the next send is free at ") {
+		!strings.HasPrefix(w.Reason, "the next send is free ") {
 		t.Errorf("the warning is %+v", w)
 	}
 	all := results()
