@@ -43,10 +43,10 @@ func (x *execution) functions() template.FuncMap {
 		"printf":   x.printf,
 		"eq":       x.equal,
 		"ne":       func(a, b any) (bool, error) { ok, err := x.equal(a, b); return !ok, err },
-		"lt":       func(a, b any) (bool, error) { c, err := compare(a, b); return c < 0, err },
-		"le":       func(a, b any) (bool, error) { c, err := compare(a, b); return c <= 0, err },
-		"gt":       func(a, b any) (bool, error) { c, err := compare(a, b); return c > 0, err },
-		"ge":       func(a, b any) (bool, error) { c, err := compare(a, b); return c >= 0, err },
+		"lt":       func(a, b any) (bool, error) { c, err := x.compare(a, b); return c < 0, err },
+		"le":       func(a, b any) (bool, error) { c, err := x.compare(a, b); return c <= 0, err },
+		"gt":       func(a, b any) (bool, error) { c, err := x.compare(a, b); return c > 0, err },
+		"ge":       func(a, b any) (bool, error) { c, err := x.compare(a, b); return c >= 0, err },
 	}
 }
 
@@ -292,20 +292,20 @@ func (x *execution) equal(a any, others ...any) (bool, error) {
 	return false, nil
 }
 
-func compare(a, b any) (int, error) {
-	if x, ok := numberOf(a); ok {
-		if y, ok := numberOf(b); ok {
-			return compareNumbers(a, b, x, y), nil
+func (x *execution) compare(a, b any) (int, error) {
+	if n, ok := numberOf(a); ok {
+		if m, ok := numberOf(b); ok {
+			return compareNumbers(a, b, n, m), nil
 		}
 	}
-	if x, ok := a.(string); ok {
-		if y, ok := b.(string); ok {
-			return strings.Compare(x, y), nil
+	if s, ok := a.(string); ok {
+		if t, ok := b.(string); ok {
+			return strings.Compare(s, t), x.look(min(len(s), len(t)))
 		}
 	}
-	if x, ok := a.(moment); ok {
-		if y, ok := b.(moment); ok {
-			return x.t.Compare(y.t), nil
+	if s, ok := a.(moment); ok {
+		if t, ok := b.(moment); ok {
+			return s.t.Compare(t.t), nil
 		}
 	}
 	return 0, fmt.Errorf("cannot compare %q with %q", textOf(a), textOf(b))

@@ -82,6 +82,7 @@ func TestTemplatesThatGoTooFarFail(t *testing.T) {
 		{"a loop without end", `{{ range 100000000 }}{{ end }}`, "the template goes through its loops too often"},
 		{"text that doubles", `{{ $s := "xxxxxxxx" }}{{ range 60 }}{{ $s = print $s $s }}{{ end }}`, "the template's functions make too much text"},
 		{"text that is looked at again and again", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ if eq (trim $s) "x" }}y{{ end }}{{ end }}`, "the template's functions look at too much text"},
+		{"and compared", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ if lt $s $s }}y{{ end }}{{ end }}`, "the template's functions look at too much text"},
 		{"and cut to nothing each time", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ $t := truncate 1 $s }}{{ end }}`, "the template's functions look at too much text"},
 		{"a missing field", `{{ .Last.Data.room }}`, `cannot read .Last.Data.room: there is no field "room"`},
 		{"a width of thousands", `{{ printf "%9999d" 1 }}`, "cannot print with a width of more than 999"},

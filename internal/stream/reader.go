@@ -279,6 +279,7 @@ func (r *reader) awaitStart(conn context.Context) error {
 
 // hand gives a batch to the receiver. Only what was taken moves the position.
 func (r *reader) hand(ctx context.Context, b bridge.Batch) error {
+	defer r.order.handing(r.stream)()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

@@ -22,7 +22,7 @@ type turns struct {
 type head struct {
 	at    time.Time // when it was stored; zero: it has not come yet
 	since time.Time // when that became so
-	lost  bool      // with the connection: nobody can say anything
+	lost  bool      // its reader can say nothing: the connection went, or the receiver is busy
 }
 
 func newTurns(patience time.Duration) *turns {
@@ -43,6 +43,18 @@ func (t *turns) lost(stream string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.set(stream, head{lost: true})
+}
+
+// handing says that a stream's reader waits for the receiver, until the returned
+// function is called: it can say nothing meanwhile, and is not silent.
+func (t *turns) handing(stream string) (over func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h, behind := t.heads[stream]; !behind || !h.at.IsZero() {
+		return func() {}
+	}
+	t.set(stream, head{lost: true})
+	return func() { t.back(stream) }
 }
 
 // back says that a stream is being read again.

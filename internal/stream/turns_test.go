@@ -148,3 +148,26 @@ func TestTheOrderSurvivesAReconnection(t *testing.T) {
 		}
 	}
 }
+
+// As in a commit that takes long: who can't hand over what it has is not silent.
+func TestAReceiverThatIsBusyDoesNotChangeTheOrder(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	var named []mapping.Source
+	for _, name := range []string{"ITEMS", "CANCELS"} {
+		c.addStream(t, name)
+		named = append(named, fromStart(name)...)
+	}
+	c.fill(t, "ITEMS.x", 1, 200)
+	c.fill(t, "CANCELS.x", 1, 10)
+	r := c.read(t, []string{"ITEMS.>", "CANCELS.>"}, named, nil, func(times *readerTimes) { times.turn = 300 * time.Millisecond })
+	busy := time.After(time.Second)
+	r.until("the first batch", func() bool { return len(r.checkpoint) > 0 })
+	<-busy // what follows waits for the receiver
+	r.untilMessages(210)
+	for i, m := range r.messages {
+		if late := m.Stream == "CANCELS"; late != (i >= 200) {
+			t.Fatalf("message %d is %d of %s", i, m.Sequence, m.Stream)
+		}
+	}
+}
