@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -219,31 +220,22 @@ func TestMemoryIsNotWrittenOverWhatAnotherOwnerHasSentSince(t *testing.T) {
 
 // It would be the latest one then, and later than the state that was loaded.
 func TestNoResultOfOursComesBeforeTheLatestOneWasLookedAt(t *testing.T) {
-	for name, then := range map[string]func(w *world, answer func()){
-		"and it stops in good order": func(w *world, answer func()) { w.end(); answer() },
-		"and it dies right after the answer": func(w *world, answer func()) {
-			answer()
-			var first bridge.Record
-			w.publisher.Fail = func(p bridge.Publication) error {
-				if p.ID != "" && first.Sequence == 0 {
-					first = w.store.Record()
-				}
-				return nil
-			}
-			w.pass(10 * time.Second)
-			w.end()
-			w.store.Rewind(first) // what was stored when the first result went out
-		},
-	} {
+	for name, dies := range map[string]bool{"and it stops in good order": false, "and it dies right after the answer": true} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.cancelled("a")
 				w.pass(20 * time.Minute)
 				w.wantSends(1)
 				w.end()
+				var answers atomic.Bool
+				var atFirst atomic.Pointer[bridge.Record] // what was stored when the first result went out
 				w.publisher.Fail = func(p bridge.Publication) error {
-					if p.ID == "" { // what was the latest can't be asked
+					if p.ID == "" && !answers.Load() {
 						return errors.New("no leader")
+					}
+					if p.ID != "" && atFirst.Load() == nil {
+						r := w.store.Record()
+						atFirst.Store(&r)
 					}
 					return nil
 				}
@@ -251,7 +243,13 @@ func TestNoResultOfOursComesBeforeTheLatestOneWasLookedAt(t *testing.T) {
 				w.cancelled("b")
 				w.restored("b") // a result
 				w.pass(5 * time.Second)
-				then(w, func() { w.publisher.Fail = nil })
+				answers.Store(dies)
+				w.pass(10 * time.Second)
+				w.end()
+				answers.Store(true)
+				if dies {
+					w.store.Rewind(*atFirst.Load())
+				}
 				w.start()
 				w.pass(10 * time.Second)
 				if p := w.bridge.Status().Paused; p != nil {
