@@ -84,10 +84,30 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 // who knows what was sent since. Without an answer the tenure goes on asking.
 func (b *Bridge) askResults(ctx context.Context, s *State) {
 	s.Unasked = cmp.Or(s.Unasked, s.token())
+	if latest, err := b.latestNow(ctx); err == nil {
+		b.compare(s, latest)
+	}
+}
+
+// latestNow asks once for the app's latest result.
+func (b *Bridge) latestNow(ctx context.Context) (LatestResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
-	if latest, err := b.cfg.Publisher.Latest(ctx, b.name); err == nil {
-		b.compare(s, latest)
+	return b.cfg.Publisher.Latest(ctx, b.name)
+}
+
+// latestResult is the same for as long as it takes.
+func (b *Bridge) latestResult(ctx context.Context, trouble func(error)) (LatestResult, error) {
+	pace := newPace(ctx)
+	for {
+		latest, err := b.latestNow(ctx)
+		trouble(err)
+		if err == nil {
+			return latest, nil
+		}
+		if wait(ctx, pace) != nil {
+			return LatestResult{}, fmt.Errorf("cannot look for earlier results: %w: %w", errUnreachable, err)
+		}
 	}
 }
 
@@ -118,7 +138,7 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 		b.log.Error("the stored state has vanished; going on with the one in memory")
 		return Decode(b.name, b.kept.Data)
 	}
-	latest, err := c.latest(ctx, b.cfg.Publisher, b.name)
+	latest, err := b.latestResult(ctx, c.trouble)
 	if err != nil {
 		return nil, err
 	}

@@ -143,23 +143,6 @@ func (c *committer) load(ctx context.Context) (Record, error) {
 	}
 }
 
-// latest asks for the app's latest result, for as long as it takes.
-func (c *committer) latest(ctx context.Context, p Publisher, app string) (LatestResult, error) {
-	pace := newPace(ctx)
-	for {
-		getCtx, cancel := context.WithTimeout(ctx, putTimeout)
-		latest, err := p.Latest(getCtx, app)
-		cancel()
-		c.trouble(err)
-		if err == nil {
-			return latest, nil
-		}
-		if wait(ctx, pace) != nil {
-			return LatestResult{}, fmt.Errorf("cannot look for earlier results: %w: %w", errUnreachable, err)
-		}
-	}
-}
-
 // newPace waits a little longer after every failure, up to two seconds.
 func newPace(ctx context.Context) backoff.BackOff {
 	return backoff.WithContext(backoff.NewExponentialBackOff(

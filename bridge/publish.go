@@ -55,7 +55,7 @@ func (t *tenure) queueUnpublished() {
 	if dead > maxSamples {
 		t.log.Warn("further events went to the dead letters", "events", dead-maxSamples, "see", "belfry deadletter list")
 	}
-	t.heldUp.Store(t.first(time.Now()) == firstResults)
+	t.heldUp.Store(t.mustPublish())
 }
 
 // mayPublish is the next result; none as long as the latest one has to be looked
@@ -78,7 +78,7 @@ func (t *tenure) acknowledged(id string) {
 		t.backlog = nil
 		t.take(rest)
 	}
-	t.heldUp.Store(t.first(time.Now()) == firstResults)
+	t.heldUp.Store(t.mustPublish())
 }
 
 // publisher publishes one entry after the other, each until it is
@@ -187,20 +187,6 @@ func (t *tenure) publication(ctx context.Context, e OutboxEntry, left string) (P
 		return Publication{}, fmt.Errorf("cannot fetch event %d of %s for its dead letter: %w: %w", e.Dead.Sequence, e.Dead.Stream, errUnread, err)
 	}
 	return e.Dead.Publication(e.ID, &m, ""), nil
-}
-
-// askLatest asks for the app's latest result until there is an answer.
-func (t *tenure) askLatest(ctx context.Context) {
-	pace := newPace(ctx)
-	for wait(ctx, pace) == nil {
-		askCtx, cancel := context.WithTimeout(ctx, putTimeout)
-		latest, err := t.cfg.Publisher.Latest(askCtx, t.name)
-		cancel()
-		if err == nil {
-			t.latest <- latest
-			return
-		}
-	}
 }
 
 func (t *tenure) logResult(e OutboxEntry) {

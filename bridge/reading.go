@@ -144,12 +144,15 @@ func (t *tenure) setBacklog(b *Batch, folded int) {
 // nothing is sent: an event further on may cancel what an earlier one asked for.
 // A stream that is not read any more says that it has nothing.
 func (t *tenure) caughtUp(now time.Time) bool {
+	if !now.Before(t.patience()) {
+		return true
+	}
 	for _, r := range t.reading {
-		if !r.caughtUp && now.Before(t.patience()) {
+		if !r.caughtUp {
 			return false
 		}
 	}
-	return len(t.reading) > 0 || !now.Before(t.patience())
+	return len(t.reading) > 0
 }
 
 // patience is until when streams that have not come to their end are waited for

@@ -116,9 +116,7 @@ func (s *State) finish(app *mapping.App, b *Broadcast, state ResultState, now ti
 	events := uint64(b.Digest.Events)
 	switch state {
 	case ResultSent:
-		b.State = Sent
-		s.Counts.Sent += events
-		s.countBroadcast(b)
+		s.countSent(b)
 	case ResultDryRun:
 		b.State = Sent // as far as a dry run goes
 		s.Counts.DryRun += events
@@ -244,16 +242,16 @@ func (s *State) doubt(app *mapping.App, b *Broadcast, now time.Time) {
 	b.State = InDoubt
 	s.reportBroadcast(app, b, ResultInDoubt, "", now)
 	if t := app.Templates[b.Digest.Template]; t != nil && t.WhenInDoubt == mapping.AssumeSent {
-		b.State = Sent
-		s.Counts.Sent += uint64(b.Digest.Events)
-		s.countBroadcast(b)
+		s.countSent(b)
 		s.reportBroadcast(app, b, ResultSent, "assumed: when_in_doubt is assume_sent", now)
 		return
 	}
 	s.Held = append(s.Held, b)
 }
 
-func (s *State) countBroadcast(b *Broadcast) {
+func (s *State) countSent(b *Broadcast) {
+	b.State = Sent
+	s.Counts.Sent += uint64(b.Digest.Events)
 	s.Counts.Broadcasts++
 	s.Counts.Cuts += uint64(len(b.Cuts))
 }
@@ -301,9 +299,7 @@ func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now t
 	}
 	s.Held = slices.Delete(s.Held, i, i+1)
 	if sent {
-		b.State = Sent
-		s.Counts.Sent += uint64(b.Digest.Events)
-		s.countBroadcast(b)
+		s.countSent(b)
 		s.reportBroadcast(app, b, ResultSent, by, now)
 		return nil
 	}

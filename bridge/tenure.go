@@ -65,7 +65,7 @@ type tenure struct {
 	handed      map[string]bool // entries that a publisher has or is offered
 	latest      chan LatestResult
 	askUntil    time.Time
-	heldUp      atomic.Bool // as the publishers may know: nothing is read and sent until they have less to do
+	heldUp      atomic.Bool // mustPublish, as the publishers may know
 	workers     sync.WaitGroup
 }
 
@@ -115,7 +115,11 @@ func (t *tenure) run(ctx context.Context) (err error) {
 	}
 	if t.state.Unasked != "" {
 		t.askUntil = time.Now().Add(askFor)
-		t.workers.Go(func() { t.askLatest(workCtx) })
+		t.workers.Go(func() {
+			if latest, err := t.latestResult(workCtx, func(error) {}); err == nil {
+				t.latest <- latest
+			}
+		})
 	}
 	t.startReading(ctx)
 	defer func() { t.stopRead() }()
@@ -267,14 +271,14 @@ func (t *tenure) situation(now time.Time) Situation {
 	}
 }
 
-// firstResults is what first says when the publishers have too much to do.
-const firstResults = "results that wait must be published"
+// mustPublish reports whether nothing is read and sent until the publishers have less to do.
+func (t *tenure) mustPublish() bool { return t.backlog != nil || t.state.Crowded() }
 
 // first says what must be done before anything is sent; empty: nothing.
 func (t *tenure) first(now time.Time) string {
 	switch {
-	case t.backlog != nil || t.state.Crowded():
-		return firstResults
+	case t.mustPublish():
+		return "results that wait must be published"
 	case t.state.Unasked != "":
 		return "the app's latest result must be looked at"
 	case !t.caughtUp(now):

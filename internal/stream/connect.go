@@ -269,7 +269,7 @@ func (c *Conditions) explain(subject string, err error) error {
 		c.Clear(Permissions, permissionAbout("publish", subject))
 		return err
 	}
-	if message, ok := c.denied(subject); ok && err != nil {
+	if message, ok := c.denied(subject); ok {
 		return fmt.Errorf("%w (%w)", err, deniedError(message))
 	}
 	if errors.Is(err, nats.ErrNoResponders) && strings.HasPrefix(subject, "$JS.API.") {

@@ -131,6 +131,12 @@ func startPermitted(t *testing.T, p *server.Permissions) (host string) {
 // startServer runs a server with options that the embedded one doesn't offer.
 func startServer(t *testing.T, o *server.Options) (url string) {
 	t.Helper()
+	_, url = runServer(t, o)
+	return url
+}
+
+func runServer(t *testing.T, o *server.Options) (s *server.Server, url string) {
+	t.Helper()
 	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +147,7 @@ func startServer(t *testing.T, o *server.Options) (url string) {
 	if err := e.waitUntilReady(within(t, 10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	return e.URL()
+	return s, e.URL()
 }
 
 func TestDeniedPublishIsAConditionThatNamesTheSubject(t *testing.T) {
@@ -182,17 +188,8 @@ func TestAPermissionThatIsGrantedLaterIsNoTroubleAnyMore(t *testing.T) {
 	}
 	before := options("$JS.API.CONSUMER.CREATE.>")
 	before.StoreDir = t.TempDir()
-	s, err := server.NewServer(before)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	e := unwatched(s)
-	t.Cleanup(e.Shutdown)
-	if err := e.waitUntilReady(within(t, 10*time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	host := strings.TrimPrefix(e.URL(), "nats://")
+	s, url := runServer(t, before)
+	host := strings.TrimPrefix(url, "nats://")
 	admin := provisioned(t, "nats://admin:admin@"+host, "admin")
 	admin.prepare(t, 10)
 	c := provisioned(t, "nats://belfry:belfry@"+host, "a")

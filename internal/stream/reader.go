@@ -188,21 +188,22 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 	}
 	r.source.js.cfg.Conditions.Clear(StreamRewound, r.stream)
 	r.rewound = time.Time{}
-	if gap == nil && known && !same { // it has lost what it had, and has grown beyond the position since
+	regrown := gap == nil && known && !same // it has lost what it had, and has grown beyond the position since
+	if regrown {
 		gap = &bridge.Gap{Stream: r.stream, To: r.position.Sequence, Why: gapRewound}
 	}
 	if gap == nil {
 		r.position = next // of a mirror that was made anew
 		return nil
 	}
-	if r.position.Event > 0 && (gap.Why == gapRecreated || gap.From == 0) {
+	if r.position.Event > 0 && (regrown || gap.Why == gapRecreated) {
 		// What is not newer than our last event was read, wherever it stands now.
 		sequence, err := r.source.newerThan(conn, r.stream, r.position)
 		if err != nil {
 			return err
 		}
 		next = bridge.Checkpoint{Created: info.Created, Sequence: sequence}
-		if gap.From == 0 {
+		if regrown {
 			gap.From = min(sequence+1, gap.To)
 		}
 	}

@@ -142,11 +142,7 @@ func TestTheOrderSurvivesAReconnection(t *testing.T) {
 	if ctx.Err() != nil {
 		t.Fatal(ctx.Err())
 	}
-	for i, m := range r.messages {
-		if late := m.Stream == "CANCELS"; late != (i >= items) {
-			t.Fatalf("message %d is %d of %s", i, m.Sequence, m.Stream)
-		}
-	}
+	r.wantItemsFirst(items)
 }
 
 // As in a commit that takes long: who can't hand over what it has is not silent.
@@ -165,9 +161,15 @@ func TestAReceiverThatIsBusyDoesNotChangeTheOrder(t *testing.T) {
 	r.until("the first batch", func() bool { return len(r.checkpoint) > 0 })
 	<-busy // what follows waits for the receiver
 	r.untilMessages(210)
+	r.wantItemsFirst(200)
+}
+
+// wantItemsFirst fails unless what is cancelled came before what cancels it.
+func (r *reading) wantItemsFirst(items int) {
+	r.t.Helper()
 	for i, m := range r.messages {
-		if late := m.Stream == "CANCELS"; late != (i >= 200) {
-			t.Fatalf("message %d is %d of %s", i, m.Sequence, m.Stream)
+		if late := m.Stream == "CANCELS"; late != (i >= items) {
+			r.t.Fatalf("message %d is %d of %s", i, m.Sequence, m.Stream)
 		}
 	}
 }
