@@ -465,6 +465,7 @@ func TestAMirrorThatIsMadeAnewIsReadOnWhereReadingWas(t *testing.T) {
 	c.addStream(t, "SCHOOL")
 	mirror := func(cfg *jetstream.StreamConfig) {
 		cfg.Subjects, cfg.Mirror = nil, &jetstream.StreamSource{Name: "SCHOOL"}
+		inMemory(cfg)
 	}
 	c.addStream(t, "COPY", mirror)
 	c.fill(t, "SCHOOL.x", 1, 500)
@@ -489,7 +490,7 @@ func TestAMirrorThatIsMadeAnewIsReadOnWhereReadingWas(t *testing.T) {
 func TestAStreamThatLostWhatItHadAndHasGrownSinceIsReadFromWhatIsNew(t *testing.T) {
 	t.Parallel()
 	c := connect(t, startNATS(t).URL(), "a")
-	c.addStream(t, "SCHOOL")
+	c.addStream(t, "SCHOOL", inMemory)
 	c.fill(t, "SCHOOL.x", 1, 6)
 	before := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
 	before.untilMessages(6)
@@ -498,7 +499,7 @@ func TestAStreamThatLostWhatItHadAndHasGrownSinceIsReadFromWhatIsNew(t *testing.
 	if err := c.js.DeleteStream(ctx, "SCHOOL"); err != nil {
 		t.Fatal(err)
 	}
-	c.addStream(t, "SCHOOL")
+	c.addStream(t, "SCHOOL", inMemory)
 	c.fill(t, "SCHOOL.x", 7, 16)
 	at := before.checkpoint["SCHOOL"]
 	info, err := c.streamInfo(ctx, "SCHOOL")
@@ -533,3 +534,7 @@ func TestAStartThatIsStillToComeIsWaitedFor(t *testing.T) {
 		t.Errorf("the first event is %d, stored %s before the start", first.Sequence, start.Sub(first.Time))
 	}
 }
+
+// inMemory is for streams that are deleted and made again at once: on disk, a
+// server may still be clearing the old one away, and refuses the new one (10049).
+func inMemory(cfg *jetstream.StreamConfig) { cfg.Storage = jetstream.MemoryStorage }
