@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,30 @@ func TestAnchorsAndMergeKeysAreResolved(t *testing.T) {
 	app := school{template: "gather: &window {idle: 1m, at_most: 10m}", rule: "gather:\n  <<: *window\n  at_most: 20m"}.compile(t)
 	if diff := cmp.Diff(mapping.Gather{Idle: time.Minute, AtMost: 20 * time.Minute}, app.Rules[0].Gather); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestManyWarningsDoNotHideAnError(t *testing.T) {
+	var src strings.Builder
+	src.WriteString(`version: 1
+apps:
+  a: {app_key: k, app_secret: s, region: singapore, sender: me, packages: [com.x]}
+audiences:
+  s: {app: a, package: com.x}
+templates:
+  t:
+    gather: {idle: 20m, at_most: 15m}
+    message: {type: "RC:TxtMsg", content: {content: hi}}
+    notification: {alert: hi}
+rules:
+`)
+	for i := range 600 { // each repeats the warning about idle
+		fmt.Fprintf(&src, "  - {name: r%d, on: x.%d, audience: s, template: t}\n", i, i)
+	}
+	src.WriteString("  - {name: broken, on: x.y, when: event.data.n >, audience: s, template: t}\n")
+	set, problems := mapping.Compile("rules.yaml", []byte(src.String()), mapping.Options{})
+	if set != nil || !problems.HasErrors() {
+		t.Errorf("a condition that cannot be read was accepted, as always true; problems:\n%s", problems.Text())
 	}
 }
 

@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-const maxProblems = 500 // nobody reads more of them
+const maxProblems = 500 // of each severity: nobody reads more, and warnings must not hide an error
 
 // report collects problems of one file.
 type report struct {
 	src      *source
 	problems Problems
+	count    map[Severity]int
 }
 
 func (r *report) errorf(at pos, format string, args ...any) {
@@ -29,9 +30,10 @@ func (r *report) warnf(at pos, hint, format string, args ...any) {
 }
 
 func (r *report) add(at pos, sev Severity, hint, format string, args ...any) {
-	if len(r.problems) >= maxProblems {
+	if r.count[sev] >= maxProblems {
 		return
 	}
+	r.count[sev]++
 	if at == (pos{}) {
 		at = pos{1, 1}
 	}

@@ -24,7 +24,7 @@ var byteOrderMark = []byte("\uFEFF")
 // readFile reads a file as a tree; nil when it is not YAML.
 func readFile(file string, src []byte) (*report, *node) {
 	src = bytes.TrimPrefix(src, byteOrderMark)
-	r := &report{src: newSource(file, src)}
+	r := &report{src: newSource(file, src), count: map[Severity]int{}}
 	for i, line := range r.src.lines {
 		if valid := strings.ToValidUTF8(line, "\uFFFD"); valid != line {
 			r.src.lines[i] = valid
