@@ -78,7 +78,11 @@ func openConsumer(ctx context.Context, s *source, stream string, filters []strin
 	if c.sub, err = s.js.nc.ChanSubscribe(c.inbox+".*", c.msgs); err != nil {
 		return nil, fmt.Errorf("cannot subscribe: %w", err)
 	}
-	return c, c.pullMore()
+	if err := c.pullMore(); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // pullMore keeps between one and two full pulls out.

@@ -61,7 +61,7 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 	}
 	unlock, err := lockFolder(filepath.Join(o.Dir, "belfry.lock"))
 	if err != nil {
-		return nil, fmt.Errorf("cannot keep streams in %s: another process uses it: %w: %w", o.Dir, err, ErrPermanent)
+		return nil, fmt.Errorf("cannot keep streams in %s: %w: %w", o.Dir, err, ErrPermanent)
 	}
 	e := &Embedded{options: o, unlock: unlock, watched: make(chan struct{})}
 	if err := e.start(ctx); err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -31,8 +33,20 @@ func TestFolderOfARunningServerIsRefusedToASecondOne(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
 	_, err := StartEmbedded(context.Background(), EmbeddedOptions{Dir: n.dir, Logger: quiet()})
-	if !errors.Is(err, ErrPermanent) {
+	if !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), "another process uses it") {
 		t.Errorf("second server: %v", err)
+	}
+}
+
+func TestFolderThatCannotBeWrittenIsNotCalledUsed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "belfry.lock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := StartEmbedded(context.Background(), EmbeddedOptions{Dir: dir, Logger: quiet()})
+	if err == nil || strings.Contains(err.Error(), "another process") {
+		t.Errorf("%v", err)
 	}
 }
 

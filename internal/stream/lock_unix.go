@@ -3,6 +3,7 @@
 package stream
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 )
@@ -16,7 +17,7 @@ func lockFolder(file string) (unlock func(), err error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, err
+		return nil, fmt.Errorf("another process uses it: %w", err)
 	}
 	return func() { _ = f.Close() }, nil
 }
