@@ -33,19 +33,17 @@ func (c *Client) Send(ctx context.Context, s bridge.Send) bridge.Outcome {
 	pauses, signedAgain := c.pauses(), false
 	for {
 		for _, h := range c.order(s.Host) {
-			t := c.try(ctx, h, s)
-			verdict := r.add(t)
-			if t.ending == answered && verdict.again && !signedAgain {
+			r.add(c.try(ctx, h, s))
+			if r.verdict.again && !signedAgain {
 				signedAgain = true
-				t = c.try(ctx, h, s)
-				verdict = r.add(t)
+				r.add(c.try(ctx, h, s))
 			}
-			if t.ending != unwritten {
-				return r.outcome(t, verdict)
+			if r.last.ending != unwritten {
+				return r.outcome()
 			}
 		}
 		if !c.rest(ctx, pauses.NextBackOff(), s.Deadline) {
-			return r.outcome(r.last, classify(r.last))
+			return r.outcome()
 		}
 	}
 }

@@ -30,7 +30,7 @@ type row struct {
 	code   int
 	status int
 	kind   bridge.OutcomeKind
-	again  bool // one more try in this send is safe and may help
+	again  bool // the same host once more, in this send, is safe and may help
 	why    string
 	remedy string // for operators; empty where there is nothing to do, or docs/provider.md says it at length
 }
@@ -43,7 +43,7 @@ type row struct {
 func outcomeTable() []row {
 	return []row{
 		// Without an answer (4.4).
-		{unwritten, anything, anything, bridge.NotSent, true, "no byte of the request left", ""},
+		{unwritten, anything, anything, bridge.NotSent, false, "no byte of the request left", ""},
 		{forbidden, anything, anything, bridge.NotSent, false, "not begun", ""},
 		{unanswered, anything, anything, bridge.Doubtful, false, "the request left, no answer came", ""},
 

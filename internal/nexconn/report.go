@@ -31,25 +31,25 @@ type report struct {
 	client   *Client
 	send     bridge.Send
 	last     try
+	verdict  row // on last
 	attempts []bridge.Attempt
 }
 
-// add notes a try and returns the row of the table that it met.
-func (r *report) add(t try) row {
-	verdict := classify(t)
+// add notes a try.
+func (r *report) add(t try) {
 	a := bridge.Attempt{Host: t.host.base, At: t.at, Written: t.ending == unanswered || t.ending == answered, Result: r.clean(t.String())}
-	r.last = t
+	r.last, r.verdict = t, classify(t)
 	r.attempts = append(r.attempts, a)
 	if len(r.attempts) > maxAttempts {
 		r.attempts = r.attempts[1:]
 	}
 	r.client.cfg.Logger.Info("tried to send a broadcast", "broadcast", r.send.ID, "host", a.Host,
-		"written", a.Written, "result", a.Result, "meaning", verdict.kind)
-	return verdict
+		"written", a.Written, "result", a.Result, "meaning", r.verdict.kind)
 }
 
 // outcome is what the last try came to.
-func (r *report) outcome(t try, verdict row) bridge.Outcome {
+func (r *report) outcome() bridge.Outcome {
+	t, verdict := r.last, r.verdict
 	o := bridge.Outcome{
 		Kind: verdict.kind, Attempts: r.attempts, Host: t.host.base, At: r.client.cfg.Clock(),
 		Message: verdict.String() + " (" + t.String() + ")",
