@@ -113,9 +113,6 @@ func (f *rulesFile) watch(ctx context.Context, hangup <-chan os.Signal, log *slo
 		case <-hangup:
 			forced = true
 		case <-tick.C:
-			if !f.settled() {
-				continue
-			}
 		}
 		if rules := f.look(forced, log); rules != nil {
 			use(rules)
@@ -123,11 +120,11 @@ func (f *rulesFile) watch(ctx context.Context, hangup <-chan os.Signal, log *slo
 	}
 }
 
-// settled reports whether the file is as it was the last time. One that is just
-// being written may be good as far as it goes, without its last rules.
-func (f *rulesFile) settled() bool {
+// settled reports whether the file is as it was when it was last read. One that
+// is just being written may be good as far as it goes, without its last rules.
+func (f *rulesFile) settled(src []byte, err error) bool {
 	var sum [sha256.Size]byte
-	if src, err := os.ReadFile(f.path); err == nil {
+	if err == nil {
 		sum = f.sum(src, true)
 	}
 	same := f.glance == sum
@@ -140,12 +137,15 @@ func (f *rulesFile) settled() bool {
 // the old rules stay.
 func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 	src, err := os.ReadFile(f.path)
+	if !f.settled(src, err) && !forced {
+		return nil
+	}
 	if err != nil {
-		f.seen([sha256.Size]byte{}) // once it is back it is compiled again
+		f.seen(f.glance) // once it is back it is compiled again
 		f.refuse([]string{fmt.Sprintf("cannot read the rules: %v", err)}, log)
 		return nil
 	}
-	if f.seen(f.sum(src, true)) && !forced && !f.retryDue() {
+	if f.seen(f.glance) && !forced && !f.retryDue() {
 		return nil
 	}
 	rules, problems := f.compile(src)
