@@ -39,6 +39,27 @@ func TestWhatTheProviderAsksForDoesNotMakeLaterWaitsLonger(t *testing.T) {
 	}
 }
 
+func TestABackoffAndTheLedgerEndTogetherWhateverTheClockDoes(t *testing.T) {
+	for _, step := range []time.Duration{10 * time.Second, time.Hour} {
+		s, now := NewState("town", "b0rn"), planStart
+		b := fails(s, now, Outcome{Kind: NotSent, Message: "connection refused"})
+		now = now.Add(step + time.Second) // a second has passed
+		s.slip(step, now)
+		if want := now.Add(time.Minute - time.Second); !b.Until.Equal(want) || !s.Ledger.ThrottledUntil.Equal(want) {
+			t.Errorf("after a step of %s the back-off ends at %s and the ledger's at %s, want both at %s", step, b.Until, s.Ledger.ThrottledUntil, want)
+		}
+		now = now.Add(time.Minute)
+		s.slip(step, now.Add(step))
+		if b.Holds(now.Add(step)) {
+			t.Errorf("a back-off that was over begins again with a step of %s", step)
+		}
+	}
+	s := NewState("town", "b0rn")
+	if b := fails(s, time.Now(), Outcome{Kind: Throttled, RetryAfter: time.Now().Add(time.Hour)}); b.Until != s.Ledger.ThrottledUntil {
+		t.Errorf("the back-off ends at %v and the ledger's at %v: not by the same clock", b.Until, s.Ledger.ThrottledUntil)
+	}
+}
+
 func urgentNews(app *mapping.App, led *quota.Ledger, now time.Time) Explanation {
 	d := &Digest{ID: "1", Audience: "east", Template: "news", Opened: now.Add(-time.Minute), ReadyBy: now, Events: 1, Items: []mapping.Item{
 		{Key: "k", Arrived: now.Add(-time.Minute), ReadyBy: now, Expires: now.Add(6 * time.Hour), Priority: mapping.Urgent},

@@ -19,7 +19,7 @@ func (t *tenure) noteClock(now time.Time) {
 	t.clock = now
 	if step > clockNoise {
 		t.log.Warn("the clock was set forward, or the machine stood still: sends count for that much longer", "by", step.Round(time.Millisecond).String())
-		t.state.Ledger.Slip(step, now)
+		t.state.slip(step, now)
 		t.touch()
 	}
 	seen := t.state.Ledger.Seen

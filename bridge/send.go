@@ -220,6 +220,7 @@ func (s *State) backOff(o Outcome, now time.Time) {
 		b.Until = now.Add(min(wait<<b.Doubled, longest))
 		b.Doubled = min(b.Doubled+1, maxBackoffDouble)
 	}
+	b.Until = b.Until.Round(0) // by the wall clock, as the ledger has it: they end together
 	s.Backoff = &b
 	s.Ledger.Throttle(b.Until)
 }
@@ -260,6 +261,15 @@ func (s *State) countSent(b *Broadcast) {
 func (s *State) EndBackoff() {
 	s.Backoff = nil
 	s.Ledger.ThrottledUntil = time.Time{}
+}
+
+// slip is for a clock that was set forward by so much, and shows now: no send got
+// older, and a back-off is as long as it was.
+func (s *State) slip(by time.Duration, now time.Time) {
+	s.Ledger.Slip(by, now)
+	if s.Backoff.Holds(now.Round(0).Add(-by)) {
+		s.Backoff.Until = s.Backoff.Until.Add(by)
+	}
 }
 
 // TrustClock is an operator's word that the clock is right at now: whatever was
