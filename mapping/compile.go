@@ -45,7 +45,6 @@ type compiler struct {
 
 type compiledAudience struct {
 	*Audience
-	doc   *audienceDoc
 	users *expression
 }
 

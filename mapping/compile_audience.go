@@ -25,7 +25,7 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 	a.QuietHours = c.quietHours(d)
 	c.tags(d.Tags.All)
 	c.tags(d.Tags.Any)
-	compiled := &compiledAudience{Audience: a, doc: d}
+	compiled := &compiledAudience{Audience: a}
 	if d.Users.set {
 		compiled.users = c.expression(d.Users, cel.ListType(cel.StringType), cel.ListType(cel.DynType)) // of what is only known on an event
 	}

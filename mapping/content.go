@@ -62,7 +62,7 @@ func (p *part) render(dot any, zone *time.Location) (*leaf, error) {
 	l := &leaf{part: p}
 	if p.program != nil {
 		var err error
-		l.text, _, err = p.program.run(dot, zone)
+		l.text, err = p.program.run(dot, zone)
 		return l, err
 	}
 	for i, sub := range p.parts {

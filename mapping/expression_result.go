@@ -30,7 +30,7 @@ func cleanEvalError(err error) error {
 	if strings.Contains(msg, "cost limit") {
 		return errors.New("the expression took too many steps on this event")
 	}
-	if msg == "no such overload" || strings.HasPrefix(msg, "no such overload") {
+	if strings.HasPrefix(msg, "no such overload") {
 		return errors.New("a value has the wrong type")
 	}
 	if field, ok := strings.CutPrefix(msg, "no such key: "); ok {

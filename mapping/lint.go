@@ -27,11 +27,6 @@ func (c *compiler) lint() {
 				c.silent(r)
 			}
 			c.never(r)
-		}
-	}
-	for _, a := range c.doc.Apps {
-		app := c.set.Apps[a.Name.text]
-		for _, r := range app.matcher.rules {
 			c.examples(app, r)
 		}
 	}
@@ -277,7 +272,7 @@ func (c *compiler) silent(r *compiledRule) {
 	}
 	it := Item{Key: "key", Rule: r.Name, Type: "type", Time: exampleTime()}
 	view := View{ID: "example", App: r.audience.App, Audience: r.Audience, Template: r.Template, Group: "group", Count: 1, Items: []Item{it}, First: it, Last: it, Now: exampleTime()}
-	if alert, _, err := t.alert.run(digestDot(view), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
+	if alert, err := t.alert.run(digestDot(view), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
 		c.warnf(r.doc.Name.at, "give the rule an item, or the alert of the template something else to say",
 			"the rule %q has no item, so that the alert of %q is empty: the title stands in for it, and without one nothing is sent", r.Name, r.Template)
 	}

@@ -196,7 +196,7 @@ func (r *compiledRule) fill(e *evaluation, it *Item) (part string, err error) {
 		return "with", errOversized
 	}
 	if r.item != nil {
-		text, _, err := r.item.run(eventDot(e, &r.item.uses), r.audience.Location)
+		text, err := r.item.run(eventDot(e, &r.item.uses), r.audience.Location)
 		if err != nil {
 			return "item", err
 		}

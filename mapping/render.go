@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -160,14 +161,14 @@ func blank(v any) bool {
 
 func (r *renderer) common(n map[string]any, t *compiledTemplate) error {
 	if t.title != nil {
-		title, _, err := t.title.run(r.dot, r.zone)
+		title, err := t.title.run(r.dot, r.zone)
 		if err != nil {
 			return fmt.Errorf("title: %w", err)
 		}
 		n["title"] = r.title(title, "notification.title")
 	}
 	if t.alert != nil {
-		alert, _, err := t.alert.run(r.dot, r.zone)
+		alert, err := t.alert.run(r.dot, r.zone)
 		if err != nil {
 			return fmt.Errorf("alert: %w", err)
 		}
@@ -224,7 +225,7 @@ func (r *renderer) content(t *compiledTemplate, maxBody int) error {
 	if err != nil {
 		return fmt.Errorf("content: %w", err)
 	}
-	was := len(l.clone().content(maxInt))
+	was := len(l.clone().content(math.MaxInt))
 	limit, err := r.fit(l, maxBody)
 	if err != nil {
 		return err
@@ -234,8 +235,6 @@ func (r *renderer) content(t *compiledTemplate, maxBody int) error {
 	}
 	return checkContent(t.messageType, r.out.Request.Message.Content)
 }
-
-const maxInt = int(^uint(0) >> 1)
 
 // fit cuts content until the whole body has room. How much longer a piece of
 // content is inside the body depends on what it says, so this comes near in

@@ -206,7 +206,7 @@ func (s scalar) placeInFlow(offset int) pos {
 	at := s.at
 	rest := fromColumn(s.src.line(at.line), at.col)
 	if s.style != plain {
-		rest, at.col = skip(rest, 1), at.col+1
+		rest, at.col = rest[min(1, len(rest)):], at.col+1 // past the quote
 	}
 	for done := 0; done < offset; {
 		if rest == "" { // the line is folded into the next
@@ -268,5 +268,3 @@ func fromColumn(line string, col int) string {
 	}
 	return ""
 }
-
-func skip(s string, n int) string { return s[min(n, len(s)):] }

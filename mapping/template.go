@@ -125,9 +125,6 @@ func parseTemplate(src scalar, dot shape) (*program, []fault) {
 		return nil, c.faults
 	}
 	p.tree, p.uses = tree, c.uses
-	if tree.Root == nil {
-		p.tree = nil
-	}
 	return p, c.faults
 }
 
@@ -171,22 +168,18 @@ func (p *program) instance() *instance {
 	return &instance{t, x}
 }
 
-// run renders. Text beyond maxOutput is left out and reported as full.
-func (p *program) run(dot any, zone *time.Location) (text string, full bool, err error) {
+// run renders. Text beyond maxOutput is left out: what becomes of it is shorter anyway.
+func (p *program) run(dot any, zone *time.Location) (string, error) {
 	if p.tree == nil {
-		return p.source.text, false, nil
+		return p.source.text, nil
 	}
 	in := p.instance()
 	defer p.instances.Put(in)
 	*in.state = execution{zone: zone, out: in.state.out[:0]}
-	err = in.tmpl.Execute(in.state, dot)
-	if full = errors.Is(err, errFull); full {
-		err = nil
+	if err := in.tmpl.Execute(in.state, dot); err != nil && !errors.Is(err, errFull) {
+		return "", cleanTemplateError(err)
 	}
-	if err != nil {
-		return "", false, cleanTemplateError(err)
-	}
-	return string(in.state.out), full, nil
+	return string(in.state.out), nil
 }
 
 var (

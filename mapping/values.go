@@ -289,13 +289,11 @@ func (t *tree) decode(_ *decoder, n *node, _ string) { *t = tree{n, true} }
 
 // withDoc is what templates see as .Data: one expression, or one for each name.
 type withDoc struct {
-	set   bool
 	whole code
 	names named[code]
 }
 
 func (w *withDoc) decode(d *decoder, n *node, name string) {
-	w.set = true
 	if n.kind == mapNode {
 		w.names.decode(d, n, name)
 		return
