@@ -123,13 +123,13 @@ func forget(nc *nats.Conn, stream, consumer string) {
 // errConnection ends an attempt that ended with its connection.
 var errConnection = errors.New("the connection to NATS was interrupted")
 
-// status is a message of the server about a pull, instead of an event.
+// status is a message of the server about a pull, instead of an event. With
+// neither err nor ended it is a heartbeat.
 type status struct {
-	beat     bool   // a heartbeat: everything up to lastStream was delivered
-	ended    bool   // the pull is over; unasked messages of it won't come
-	consumer uint64 // sequence of the last delivery, with beat
-	stream   uint64 // last stream sequence that was looked at, with beat
 	err      error  // the consumer is of no use any more
+	ended    bool   // the pull is over; what it still asked for won't come
+	consumer uint64 // sequence of the last delivery
+	stream   uint64 // last stream sequence that was looked at: what is ours up to it was delivered
 }
 
 // readStatus tells the three kinds apart. Source: ADR-37 and nats-server
@@ -140,7 +140,7 @@ func (c *consumer) readStatus(m *nats.Msg) status {
 	case code == "100":
 		cseq, _ := strconv.ParseUint(m.Header.Get("Nats-Last-Consumer"), 10, 64)
 		sseq, _ := strconv.ParseUint(m.Header.Get("Nats-Last-Stream"), 10, 64)
-		return status{beat: true, consumer: cseq, stream: sseq}
+		return status{consumer: cseq, stream: sseq}
 	case code == "408", code == "409" && (text == "Message Size Exceeds MaxBytes" || text == "Batch Completed"):
 		left, _ := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
 		c.asked -= left

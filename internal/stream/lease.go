@@ -52,8 +52,8 @@ func (j *JetStream) Lease(app string) *Lease {
 
 // Acquire waits until this replica may claim the app, and then renews the
 // lease until Release is called, also after ctx has ended. lost is closed
-// when the app must be stopped; Why says whether it was lost, or must be
-// given up and is still ours until Release.
+// when the app must be stopped: it was lost, or must be given up and is still
+// ours until Release.
 //
 // Dying while holding the lease leaves a record that nobody renews: a standby
 // claims it after 3 s.
@@ -164,18 +164,6 @@ func (l *Lease) Vanished() string {
 	return l.seen.vanished
 }
 
-// Why says why the lost channel was closed: ErrLeaseTaken, ErrLeaseSilent or
-// ErrLeaseHandover; nil while the lease is held and after Release.
-func (l *Lease) Why() error {
-	h := l.current()
-	if h == nil {
-		return nil
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.why
-}
-
 func (l *Lease) current() *hold {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -255,12 +243,11 @@ func (l *Lease) report(err error) {
 
 // Ownership says who owns an app, as far as this replica knows.
 type Ownership struct {
-	App     string    `json:"app"`
-	Replica string    `json:"replica,omitempty"` // empty: nobody
-	Name    string    `json:"name,omitempty"`
-	Since   time.Time `json:"since,omitzero"` // on the owner's clock
-	Mine    bool      `json:"mine"`
-	Leaving bool      `json:"leaving,omitempty"` // mine, promised to another replica
+	App     string
+	Replica string // empty: nobody
+	Name    string
+	Mine    bool
+	Leaving bool // mine, promised to another replica
 }
 
 // Owner says who owns the app, as of the latest look, at most a second ago
@@ -273,7 +260,7 @@ func (l *Lease) Owner() Ownership {
 	if seen.sequence == 0 || seen.record.Released {
 		return o
 	}
-	o.Replica, o.Name, o.Since = seen.record.Replica, seen.record.Name, seen.record.Acquired
+	o.Replica, o.Name = seen.record.Replica, seen.record.Name
 	o.Mine = h != nil && seen.record.Replica == l.replica
 	o.Leaving = o.Mine && errors.Is(h.reason(), ErrLeaseHandover)
 	return o

@@ -104,8 +104,8 @@ func TestHolderLosesALeaseThatAnotherReplicaHasClaimed(t *testing.T) {
 		}
 	}
 	closed(t, "the lease is still believed to be held", lost)
-	if !errors.Is(l.Why(), ErrLeaseTaken) {
-		t.Errorf("why: %v", l.Why())
+	if !errors.Is(l.current().reason(), ErrLeaseTaken) {
+		t.Errorf("why: %v", l.current().reason())
 	}
 	if err := l.Release(within(t, time.Second)); err != nil {
 		t.Fatal(err)
@@ -124,8 +124,8 @@ func TestHolderLosesALeaseThatItCannotRenewAndGetsItBackLater(t *testing.T) {
 	lost := acquired(t, l)
 	n.stop()
 	closed(t, "the lease is still believed to be held", lost)
-	if !errors.Is(l.Why(), ErrLeaseSilent) {
-		t.Errorf("why: %v", l.Why())
+	if !errors.Is(l.current().reason(), ErrLeaseSilent) {
+		t.Errorf("why: %v", l.current().reason())
 	}
 	c.waitFor(t, "+lease.unavailable school")
 	n.start()
@@ -217,7 +217,7 @@ func TestLeaseSurvivesAnEmptyNATS(t *testing.T) {
 	}
 	for o := l.Owner(); !o.Mine; o = l.Owner() {
 		if ctx.Err() != nil {
-			t.Fatalf("the lease did not come back: %+v, %v", o, l.Why())
+			t.Fatalf("the lease did not come back: %+v, %v", o, l.current().reason())
 		}
 	}
 }
@@ -242,7 +242,7 @@ func TestStandbyLeavesWhatVanishedToItsOwner(t *testing.T) {
 	closed(t, "the owner is not told that its state is gone", l.Emptied())
 	select {
 	case <-lost:
-		t.Fatalf("the owner lost what was its own: %v", l.Why())
+		t.Fatalf("the owner lost what was its own: %v", l.current().reason())
 	case <-claimed:
 		t.Fatal("the standby has claimed the app before its owner could store its state again")
 	default:
@@ -363,8 +363,8 @@ func TestPromisedLeaseIsKeptUntilItIsReleasedAndThenWaitsForTheOther(t *testing.
 		t.Error("want one promise to be possible")
 	}
 	closed(t, "the loop is not told to stop", lost)
-	if !errors.Is(l.Why(), ErrLeaseHandover) || !l.Owner().Leaving {
-		t.Errorf("why %v, owner %+v", l.Why(), l.Owner())
+	if !errors.Is(l.current().reason(), ErrLeaseHandover) || !l.Owner().Leaving {
+		t.Errorf("why %v, owner %+v", l.current().reason(), l.Owner())
 	}
 	ctx := within(t, 10*time.Second)
 	before, err := l.look(ctx)

@@ -8,15 +8,13 @@ import (
 	"github.com/belfry-bridge/belfry/bridge"
 )
 
-// commitHeader carries the token of the commit: "<replica>/<epoch>/<commit>".
-const commitHeader = bridge.CommitHeader
-
-// store is bridge.Store over one subject. What an unknown outcome means, and
+// store is bridge.Store over one subject, with the token of the commit in
+// the header bridge.CommitHeader. What an unknown outcome means, and
 // what to do about it, is decided in bridge/commit.go.
 type store struct{ subject casSubject }
 
 func (s *store) Put(ctx context.Context, data []byte, token string, expect uint64) (uint64, error) {
-	return s.subject.put(ctx, data, nats.Header{commitHeader: {token}}, expect)
+	return s.subject.put(ctx, data, nats.Header{bridge.CommitHeader: {token}}, expect)
 }
 
 func (s *store) Get(ctx context.Context) (bridge.Record, error) {
@@ -24,5 +22,5 @@ func (s *store) Get(ctx context.Context) (bridge.Record, error) {
 	if err != nil || msg == nil {
 		return bridge.Record{}, err
 	}
-	return bridge.Record{Data: msg.Data, Token: msg.Header.Get(commitHeader), Sequence: msg.Sequence}, nil
+	return bridge.Record{Data: msg.Data, Token: msg.Header.Get(bridge.CommitHeader), Sequence: msg.Sequence}, nil
 }
