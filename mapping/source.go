@@ -24,6 +24,7 @@ var byteOrderMark = []byte("\uFEFF")
 // readFile reads a file as a tree; nil when it is not YAML.
 func readFile(file string, src []byte) (*report, *node) {
 	src = bytes.TrimPrefix(src, byteOrderMark)
+	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")) // the parser counts the line of a comment that ends with both twice
 	r := &report{src: newSource(file, src), count: map[Severity]int{}}
 	for i, line := range r.src.lines {
 		if valid := strings.ToValidUTF8(line, "\uFFFD"); valid != line {
@@ -37,11 +38,7 @@ func readFile(file string, src []byte) (*report, *node) {
 }
 
 func newSource(file string, src []byte) *source {
-	lines := strings.Split(string(src), "\n")
-	for i, l := range lines {
-		lines[i] = strings.TrimSuffix(l, "\r")
-	}
-	return &source{file: file, lines: lines, hidden: map[int]int{}}
+	return &source{file: file, lines: strings.Split(string(src), "\n"), hidden: map[int]int{}}
 }
 
 // hide keeps the value of an unknown key out of messages: it may be anything,

@@ -79,6 +79,22 @@ func TestASecretIsNeverShownHoweverItsKeyIsWritten(t *testing.T) {
 	}
 }
 
+func TestPlacesAreRightInAFileFromWindows(t *testing.T) {
+	src := "# rules\nversion: 1 # the first\n\napps:\n  campus:\n    sender: [a] # office\n    # hidden\n    credential: hush\n"
+	for _, ends := range []string{"\n", "\r\n"} {
+		_, problems := Compile("f.yaml", []byte(strings.ReplaceAll(src, "\n", ends)), Options{})
+		shown := problems.Text()
+		for _, want := range []string{"f.yaml:6:13: cannot use a list as sender", `f.yaml:8:5: unknown key "credential"`} {
+			if !strings.Contains(shown, want) {
+				t.Errorf("with %q there is no %q in\n%s", ends, want, shown)
+			}
+		}
+		if strings.Contains(shown, "hush") {
+			t.Errorf("with %q the value of an unknown key is shown:\n%s", ends, shown)
+		}
+	}
+}
+
 func TestTheValueOfAnUnknownKeyIsNotShown(t *testing.T) {
 	for _, line := range []string{
 		"foo: hush", `"foo": hush`, "foo : [hush]", "foo: {bar: hush}", "foo:\n      *hush", "app_secret: *hush", "app_secret: [*hush]",
