@@ -114,6 +114,9 @@ func (e *envelope) openPlain() error {
 	return nil
 }
 
+// garbled reports whether there are data that nobody can read.
+func (e *envelope) garbled() bool { return e.dataErr != nil && !errors.Is(e.dataErr, errNoData) }
+
 func (e *envelope) setStructuredData() {
 	if raw, ok := lookup(e.body, "data"); ok {
 		e.setJSON(raw)

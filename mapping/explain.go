@@ -93,6 +93,9 @@ func (r *compiledRule) explain(e *evaluation, undecodable error, exprs *expressi
 	case errors.Is(err, errOversized):
 		x.Why, x.Failed, x.Dead = err.Error(), part, DeadOversized
 		return x
+	case err != nil && r.needs && e.env.garbled():
+		x.Why, x.Failed, x.Dead = e.env.dataErr.Error(), part, DeadUndecodable
+		return x
 	case err != nil:
 		x.Why, x.Failed = err.Error(), part
 		if r.dead {

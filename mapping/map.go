@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -87,7 +88,7 @@ func (a *App) Map(m *Message) Decision {
 	for _, i := range e.rules {
 		r := a.matcher.rules[i]
 		if undecodable != nil && r.needs {
-			d.Dead = []DeadLetter{{Reason: DeadUndecodable, Err: undecodable}}
+			d.undecodable(undecodable)
 			continue
 		}
 		r.decide(e, &d)
@@ -112,12 +113,21 @@ func (e *evaluation) named(d Decision) Decision {
 	return d
 }
 
+// undecodable says so once, whatever the number of rules that ask.
+func (d *Decision) undecodable(err error) {
+	if !slices.ContainsFunc(d.Dead, func(l DeadLetter) bool { return l.Reason == DeadUndecodable }) {
+		d.Dead = append(d.Dead, DeadLetter{Reason: DeadUndecodable, Err: err})
+	}
+}
+
 func (r *compiledRule) decide(e *evaluation, d *Decision) {
 	m, part, err := r.match(e)
 	switch {
 	case errors.Is(err, errNoMatch):
 	case errors.Is(err, errOversized):
 		d.Dead = append(d.Dead, DeadLetter{DeadOversized, r.Name, err})
+	case err != nil && r.needs && e.env.garbled():
+		d.undecodable(e.env.dataErr)
 	case err != nil:
 		d.Failures = append(d.Failures, Failure{r.Name, part, err})
 		if r.dead {

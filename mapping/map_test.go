@@ -229,6 +229,7 @@ func TestTheSameHeaderCountsEachTimeWhereCasesDiffer(t *testing.T) {
 func TestWhatCannotBeReadIsADeadLetterOnlyIfARuleNeedsIt(t *testing.T) {
 	big := `{"x":"` + strings.Repeat("y", 9000) + `"}`
 	batch := map[string][]string{"Content-Type": {"application/cloudevents-batch+json"}}
+	binary := map[string][]string{"ce-specversion": {"1.0"}, "ce-id": {"1"}, "ce-source": {"s"}, "ce-type": {"t"}}
 	for _, c := range []struct {
 		name, rule, data string
 		header           map[string][]string
@@ -242,6 +243,12 @@ func TestWhatCannotBeReadIsADeadLetterOnlyIfARuleNeedsIt(t *testing.T) {
 		{"a batch, even if only counted", ``, `[]`, batch, "batch", 0},
 		{"a batch without its header", ``, `[{"specversion":"1.0","id":"1"}]`, nil, "batch", 0},
 		{"a CloudEvent without an id", `when: event.data.x == 1`, `{"specversion":"1.0","source":"s","type":"t"}`, map[string][]string{"Content-Type": {"application/cloudevents+json"}}, "undecodable", 0},
+		{"a CloudEvent in headers whose data are broken", `when: event.data.x == 1`, `{"x": `, binary, "undecodable", 0},
+		{"and whose item reads them, kept", "item: \"{{ .data.x }}\"\non_error: deadletter", `{"x": `, binary, "undecodable", 0},
+		{"and of another type", `when: event.type == "other" && event.data.x == 1`, `{"x": `, binary, "", 0},
+		{"and whose data nobody reads", `when: event.type == "t"`, `{"x": `, binary, "", 1},
+		{"a CloudEvent without data", `when: event.data.x == 1`, ``, binary, "", 0},
+		{"a CloudEvent with broken base64", `when: event.data.x == 1`, `{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"!"}`, nil, "undecodable", 0},
 		{"a failing condition, skipped", `when: event.data.x == 1`, `{}`, nil, "", 0},
 		{"a failing condition, kept", "when: event.data.x == 1\non_error: deadletter", `{}`, nil, "expression", 0},
 		{"more data than an item may carry", ``, big, nil, "oversized", 0},
