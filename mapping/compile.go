@@ -142,7 +142,7 @@ func values(ts []text) []string {
 // distinct reports texts that stand in a list twice.
 func (c *compiler) distinct(ts []text, what string) {
 	for i, t := range ts {
-		if t.set && slices.ContainsFunc(ts[:i], func(o text) bool { return o.set && o.Value == t.Value }) {
+		if t.set && slices.ContainsFunc(ts[:i], func(o text) bool { return o.set && o.Value == t.Value }) && t.Value != "" {
 			c.errorf(t.at, "cannot use %s %q twice", what, t.Value)
 		}
 	}

@@ -25,6 +25,9 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 	a.QuietHours = c.quietHours(d)
 	c.tags(d.Tags.All)
 	c.tags(d.Tags.Any)
+	if d.Tags.set && len(d.Tags.All)+len(d.Tags.Any) == 0 { // it would reach everybody with the app
+		c.hintf(d.Tags.at, "remove the key, or name a tag", "cannot use tags without any tag")
+	}
 	compiled := &compiledAudience{Audience: a}
 	if d.Users.set {
 		compiled.users = c.expression(d.Users, cel.ListType(cel.StringType), cel.ListType(cel.DynType)) // of what is only known on an event

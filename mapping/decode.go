@@ -14,6 +14,7 @@ import (
 //
 //	yaml:"name"       the key; ",one": a list may be written as a single value
 //	need:"true"       the key must be there
+//	empty:"true"      a list may be empty
 //	enum:"a|b"        the only values
 //	doc:"…"           for the schema, as are kind:"…" and keys:"a|b"
 type decoder struct {
@@ -87,7 +88,7 @@ func (d *decoder) enum(n *node, v reflect.Value, name string, tag reflect.Struct
 func (d *decoder) list(n *node, v reflect.Value, name string, tag reflect.StructTag) {
 	items := n.items
 	switch {
-	case n.kind == nullNode, n.kind == listNode && len(items) == 0 && v.Type() == reflect.TypeFor[[]text]():
+	case n.kind == nullNode, n.kind == listNode && len(items) == 0 && v.Type() == reflect.TypeFor[[]text]() && tag.Get("empty") == "":
 		d.hintf(n.at, remedy(tag), "cannot leave %s empty", name)
 	case n.kind != listNode && strings.HasSuffix(tag.Get("yaml"), ",one"):
 		items = []*node{n}
@@ -131,7 +132,7 @@ func elsewhere(key string) string {
 	case "packagename":
 		return "write package"
 	case "tag", "tagor":
-		return "write tags: {all: [], any: []}"
+		return "write tags: {all: [grade-5]}, or any in place of all"
 	}
 	return ""
 }

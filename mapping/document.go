@@ -62,8 +62,8 @@ type audienceDoc struct {
 
 type tagsDoc struct {
 	mark
-	All []text `yaml:"all" doc:"A user needs every one of these tags. At most 20."`
-	Any []text `yaml:"any" doc:"A user needs one of these tags. At most 20."`
+	All []text `yaml:"all" empty:"true" doc:"A user needs every one of these tags. At most 20."`
+	Any []text `yaml:"any" empty:"true" doc:"A user needs one of these tags. At most 20."`
 }
 
 type gatherDoc struct {

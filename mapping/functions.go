@@ -9,7 +9,6 @@ import (
 	"math"
 	"math/big"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"text/template"
@@ -31,6 +30,7 @@ func (x *execution) functions() template.FuncMap {
 		"date":     x.date,
 		"default":  defaultTo,
 		"get":      get,
+		"index":    index,
 		"join":     x.join,
 		"json":     x.json,
 		"lower":    func(v any) (string, error) { return x.charge(strings.ToLower(textOf(v))) },
@@ -179,12 +179,61 @@ func get(m any, name string, fallback ...any) (any, error) {
 		return v, nil
 	}
 	if _, null := m.(nothing); !ok && !null {
-		return nil, fmt.Errorf("cannot get %q from %s", name, reflect.TypeOf(m))
+		return nil, fmt.Errorf("cannot get %q from %s", name, inWords(m))
 	}
 	if len(fallback) == 0 {
 		return nothing(nil), nil
 	}
 	return fallback[0], nil
+}
+
+// index reads a field, or an element of a list. Unlike Go's, it makes up
+// nothing in place of a field that is missing.
+func index(v any, at ...any) (any, error) {
+	for _, place := range at {
+		fields, object := v.(map[string]any)
+		_, null := v.(nothing)
+		list := reflect.ValueOf(v)
+		name, named := place.(string)
+		n, numbered := wholeNumber(place)
+		switch {
+		case named && (object || null):
+			field, there := fields[name]
+			if !there {
+				return nil, fmt.Errorf("there is no field %q", name)
+			}
+			v = field
+		case numbered && list.Kind() == reflect.Slice:
+			if !n.IsInt64() || n.Int64() < 0 || n.Int64() >= int64(list.Len()) {
+				return nil, fmt.Errorf("there is no element %s in a list of %d", n, list.Len())
+			}
+			v = list.Index(int(n.Int64())).Interface()
+		default:
+			return nil, fmt.Errorf("cannot look up %s in %s", inWords(place), inWords(v))
+		}
+	}
+	return v, nil
+}
+
+// inWords names a value in an error.
+func inWords(v any) string {
+	if _, ok := numberOf(v); ok {
+		return "the number " + textOf(v)
+	}
+	switch v := v.(type) {
+	case nothing:
+		return "null"
+	case bool:
+		return textOf(v)
+	case string:
+		return fmt.Sprintf("the text %q", cutGraphemes(v, 40))
+	case moment:
+		return "the time " + textOf(v)
+	}
+	if reflect.ValueOf(v).Kind() == reflect.Slice {
+		return "a list"
+	}
+	return "an object"
 }
 
 func (x *execution) join(sep string, v any) (string, error) {
@@ -210,35 +259,30 @@ func (x *execution) json(v any) (string, error) {
 	return x.charge(string(b))
 }
 
-var wideVerb = regexp.MustCompile(`%[^a-zA-Z%]*(\d{4}|\*)`)
-
-func (x *execution) printf(format string, v ...any) (string, error) {
-	if wideVerb.MatchString(format) {
-		return "", errors.New("cannot print with a width of more than 999")
-	}
-	return x.charge(fmt.Sprintf(format, v...))
-}
-
 // date formats a time in the audience's zone.
 func (x *execution) date(layout string, v any) (string, error) {
-	t, err := timeOf(v)
-	if err != nil {
-		return "", err
-	}
 	zone := x.zone
 	if zone == nil {
 		zone = time.UTC
 	}
+	t, err := timeOf(v, zone)
+	if err != nil {
+		return "", err
+	}
 	return x.charge(t.In(zone).Format(layout))
 }
 
-func timeOf(v any) (time.Time, error) {
+// timeOf reads a time. One that does not say in which zone is in the given one:
+// a due date is that day for those who read of it.
+func timeOf(v any, zone *time.Location) (time.Time, error) {
 	switch v := v.(type) {
 	case moment:
 		return v.t, nil
 	case string:
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
-			if t, err := time.Parse(layout, v); err == nil {
+		for _, layout := range []string{
+			time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly,
+		} {
+			if t, err := time.ParseInLocation(layout, v, zone); err == nil {
 				return t, nil
 			}
 		}
@@ -308,7 +352,7 @@ func (x *execution) compare(a, b any) (int, error) {
 			return s.t.Compare(t.t), nil
 		}
 	}
-	return 0, fmt.Errorf("cannot compare %q with %q", textOf(a), textOf(b))
+	return 0, fmt.Errorf("cannot compare %s with %s", inWords(a), inWords(b))
 }
 
 // compareNumbers compares whole numbers to the digit, where x and y, which

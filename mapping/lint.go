@@ -25,6 +25,7 @@ func (c *compiler) lint() {
 			if len(r.Cancels) == 0 {
 				c.patience(r, &a.Value)
 				c.silent(r)
+				c.verbatim(r)
 			}
 			c.never(r)
 			c.examples(app, r)
@@ -121,6 +122,16 @@ func (c *compiler) shadowed(rules []*compiledRule) {
 			c.warnf(r.doc.Name.at, "give one of them another key or condition", "the item of %q always takes the place of that of %q: both match the same events with the same key", r.Name, earlier[i].Name)
 		}
 		seen[id] = append(earlier, r)
+	}
+}
+
+// verbatim finds an expression where a template stands: it would be sent as it is.
+func (c *compiler) verbatim(r *compiledRule) {
+	item := strings.TrimSpace(r.doc.Item.text)
+	for _, of := range []string{"event.", "nats."} {
+		if strings.HasPrefix(item, of) && !strings.ContainsAny(item, " {") {
+			c.warnf(r.doc.Item.at, `an item is a template: write "{{ .`+strings.TrimPrefix(item, "event.")+` }}"`, "the item of %q says %q to everybody", r.Name, item)
+		}
 	}
 }
 

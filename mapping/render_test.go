@@ -38,6 +38,13 @@ func TestTemplatesSeeTheDigest(t *testing.T) {
 		{"a field that may be missing", `{{ get .Last.Data "room" "nowhere" }}`, "nowhere"},
 		{"a fallback for what is empty", `{{ .Group | default "all" }}`, "all"},
 		{"a time in the audience's zone", `{{ date "Mon 15:04" .Now }}`, "Mon 09:00"},
+		{"a due date in the audience's zone", `{{ date "Mon 2 Jan 15:04" "2026-11-09" }}`, "Mon 9 Nov 00:00"},
+		{"a time without seconds", `{{ date "15:04" "2026-11-02T09:30+09:00" }} {{ date "15:04" "2026-11-02 09:30" }}`, "08:30 09:30"},
+		{"a field by its name", `{{ index .Last.Data "s" }}{{ (index .Items 1).Text }}`, "xbb"},
+		{"a price, whole or not", `{{ printf "%.2f" 5 }} {{ printf "%.2f" .Last.Data.f }} {{ printf "%6.1f" .Last.Data.n }}`, "5.00 0.50 1234567.0"},
+		{"numbers as whole, hexadecimal, padded", `{{ printf "%d %d %05d %x %t %v" 5 2.0 .Count 255 true .Last.Data.f }}`, "5 2 00002 ff true 0.5"},
+		{"anything as text", `{{ printf "%s %q %-4s|%v%%" .Count .Last.Data.n "a" .Last.Data.s }}`, `2 "1234567" a   |x%`},
+		{"operands by number", `{{ printf "%[2]s %[1]s" "a" "b" }}`, "b a"},
 		{"numbers compare across types", `{{ if gt .Last.Data.n 0.5 }}yes{{ end }}{{ if eq .Count 2.0 }}!{{ end }}`, "yes!"},
 		{"priorities are words", `{{ if eq .Last.Priority "high" }}{{ upper .Last.Priority }}{{ end }}`, "HIGH"},
 		{"truncated text", `{{ truncate 3 "ab👨‍👩‍👧cd" }}`, "ab…"},
@@ -85,7 +92,16 @@ func TestTemplatesThatGoTooFarFail(t *testing.T) {
 		{"and compared", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ if lt $s $s }}y{{ end }}{{ end }}`, "the template's functions look at too much text"},
 		{"and cut to nothing each time", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ $t := truncate 1 $s }}{{ end }}`, "the template's functions look at too much text"},
 		{"a missing field", `{{ .Last.Data.room }}`, `cannot read .Last.Data.room: there is no field "room"`},
-		{"a width of thousands", `{{ printf "%9999d" 1 }}`, "cannot print with a width of more than 999"},
+		{"a width of thousands", `{{ $f := "%9999d" }}{{ printf $f 1 }}`, "cannot print with a width of more than 999"},
+		{"a place that is missing", `{{ index .Last.Data "room" }}`, `there is no field "room"`},
+		{"a place in what is null", `{{ index .Last.Data "none" "room" }}`, `there is no field "room"`},
+		{"a place in what is text", `{{ index .Last.Data "s" 0 }}`, `cannot look up the number 0 in the text "x"`},
+		{"an element too far", `{{ (index .Items 2).Text }}`, "there is no element 2 in a list of 2"},
+		{"a part of a number", `{{ printf "%d" .Last.Data.f }}`, "cannot print the number 0.5 with %d"},
+		{"a text as a number", `{{ printf "%.2f" .Last.Data.s }}`, `cannot print the text "x" with %f`},
+		{"more operands than a format wants", `{{ $f := "%d" }}{{ printf $f 1 2 }}`, `cannot print with "%d": it is for 1 operand, not 2`},
+		{"a percent sign alone", `{{ $f := "100%" }}{{ printf $f }}`, "there is no %; write %%"},
+		{"a number and a text compared", `{{ lt .Last.Data.n "1" }}`, `cannot compare the number 1234567 with the text "1"`},
 		{"a text that is no time", `{{ date "15:04" .Last.Text }}`, `cannot read "bb" as a time`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -256,6 +272,20 @@ func TestTheTitleStandsInForAnAlertThatComesOutEmpty(t *testing.T) {
 				t.Errorf("an empty alert is left: %v", n)
 			}
 		})
+	}
+}
+
+func TestAnExpressionInPlaceOfATemplateIsWarnedOf(t *testing.T) {
+	for item, want := range map[string]string{
+		"event.data.course":   `the item of "one" says "event.data.course" to everybody; an item is a template: write "{{ .data.course }}"`,
+		"nats.subject":        `write "{{ .nats.subject }}"`,
+		`'{{ .event.data }}'`: "the event is the dot itself here",
+		"event. A concert":    "",
+	} {
+		_, problems := mapping.Compile("rules.yaml", []byte(school{rule: "item: " + item}.source()), mapping.Options{LookupEnv: campusEnv()})
+		if problems.HasErrors() || !strings.Contains(problems.Text(), want) || want == "" && strings.Contains(problems.Text(), "everybody") {
+			t.Errorf("%s: want %q in\n%s", item, want, problems.Text())
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func TestTheSchemaRefusesWrongKeysAndValues(t *testing.T) {
 	refused := []string{
 		"android-bad-importance", "android-setting-without-vendor", "camel-case-key", "control-character",
 		"duration-without-unit", "empty-file", "empty-value", "empty-values", "future-version", "is-to-all", "list-instead-of-map", "many-mistakes",
-		"message-without-content", "missing-version", "misspelt-rule-key", "no-rules", "not-a-map", "only-comments", "reserve-unknown-priority",
+		"message-without-content", "missing-version", "misspelt-rule-key", "no-rules", "not-a-map", "only-comments", "reserve-unknown-priority", "template-calls",
 		"unknown-ios-setting", "unknown-platform", "unknown-priority", "unknown-region", "unknown-top-level-key", "wrong-case-key",
 	}
 	files, err := filepath.Glob("testdata/bad/*.yaml")

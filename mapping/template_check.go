@@ -133,9 +133,12 @@ func (c *templateChecker) loop(n *parse.RangeNode, dot shape) {
 // pipe returns the shape of the result, as far as it is known.
 func (c *templateChecker) pipe(p *parse.PipeNode, dot shape) shape {
 	result := anyShape
-	for _, cmd := range p.Cmds {
+	for i, cmd := range p.Cmds {
 		for _, arg := range cmd.Args {
 			result = c.arg(arg, dot)
+		}
+		if name, ok := cmd.Args[0].(*parse.IdentifierNode); ok {
+			c.call(name, cmd.Args[1:], i > 0)
 		}
 		if len(cmd.Args) != 1 {
 			result = anyShape
@@ -191,7 +194,10 @@ func (c *templateChecker) fields(of shape, names []string, at parse.Pos) shape {
 			c.faultf(at, suggestField(of, name, known), "unknown field .%s of %s", name, of)
 			return anyShape
 		}
-		if !ok {
+		switch {
+		case !ok && name == "event":
+			c.faults = append(c.faults, fault{int(at), ".event reads an extension attribute", "the event is the dot itself here: write .data in place of .event.data", true})
+		case !ok:
 			c.faults = append(c.faults, unlikelyName(int(at), ".", name)...)
 		}
 		of, at = next, at+parse.Pos(len(name)+1)

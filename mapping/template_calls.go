@@ -1,0 +1,101 @@
+package mapping
+
+import (
+	"fmt"
+	"text/template/parse"
+	"time"
+)
+
+// signature says how a function of templates is called.
+type signature struct {
+	least, most int    // operands; most is 0 where there is no limit
+	literals    string // what a literal must be in each place: t text, n a number, * anything
+	usage       string
+}
+
+func signatures() map[string]signature {
+	two := func(usage string) signature { return signature{2, 2, "**", usage} }
+	one := func(usage string) signature { return signature{1, 1, "*", usage} }
+	return map[string]signature{
+		"date":     {2, 2, "tt", `date "15:04" .Time`},
+		"default":  two(`default "none" .Group`),
+		"eq":       {2, 0, "", `eq .Count 1`},
+		"ge":       two(`ge .Count 2`),
+		"get":      {2, 3, "*t*", `get .Data "room" "unknown"`},
+		"gt":       two(`gt .Count 2`),
+		"index":    {1, 0, "", `index .Data "room"`},
+		"join":     {2, 2, "t*", `join ", " .Data.rooms`},
+		"json":     one(`json .Data`),
+		"le":       two(`le .Count 2`),
+		"len":      one(`len .Items`),
+		"lower":    one(`lower .Text`),
+		"lt":       two(`lt .Count 2`),
+		"ne":       two(`ne .Count 1`),
+		"not":      one(`not .Group`),
+		"plural":   {3, 3, "ntt", `plural .Count "lesson" "lessons"`},
+		"printf":   {1, 0, "t", `printf "%.2f" .Data.price`},
+		"slice":    {1, 4, "", `slice .Text 0 3`},
+		"trim":     one(`trim .Text`),
+		"truncate": {2, 2, "nt", `truncate 120 .Text`},
+		"upper":    one(`upper .Text`),
+	}
+}
+
+// call finds what a call can never do, whatever the event. piped is whether
+// the operand that comes last is the result of what stands before it.
+func (c *templateChecker) call(name *parse.IdentifierNode, operands []parse.Node, piped bool) {
+	s, known := signatures()[name.Ident]
+	if !known {
+		return
+	}
+	n := len(operands)
+	if piped {
+		n++
+	}
+	if n < s.least || s.most > 0 && n > s.most {
+		c.faultf(name.Pos, "write "+s.usage, "cannot call %s with %s", name.Ident, operandsInWords(n))
+		return
+	}
+	for i, o := range operands {
+		_, text := o.(*parse.StringNode)
+		_, number := o.(*parse.NumberNode)
+		if i < len(s.literals) && (s.literals[i] == 't' && number || s.literals[i] == 'n' && text) {
+			c.faultf(o.Position(), "write "+s.usage, "cannot call %s with %s in this place", name.Ident, o)
+			return
+		}
+	}
+	if len(operands) == 0 {
+		return
+	}
+	if literal, ok := operands[0].(*parse.StringNode); ok {
+		c.literal(name.Ident, literal, n-1)
+	}
+}
+
+// literal looks at the text that says how something is written.
+func (c *templateChecker) literal(function string, format *parse.StringNode, operands int) {
+	switch function {
+	case "printf":
+		_, _, want, err := verbsOf(format.Text)
+		if err != nil {
+			c.faultf(format.Pos, "", "%s", err)
+		} else if want != operands {
+			c.faultf(format.Pos, "", "cannot print with %q: it is for %s, not %d", format.Text, operandsInWords(want), operands)
+		}
+	case "date":
+		one, other := time.Date(2001, 12, 24, 8, 9, 37, 1, time.UTC), time.Date(1999, 3, 17, 21, 51, 2, 230, time.FixedZone("X", 3600))
+		if one.Format(format.Text) == other.Format(format.Text) {
+			c.faults = append(c.faults, fault{int(format.Pos), fmt.Sprintf("date %q says the same of every time", format.Text), `write a time as Go writes Mon Jan 2 15:04:05 2006, such as "02.01.2006 15:04"`, true})
+		}
+	}
+}
+
+func operandsInWords(n int) string {
+	switch n {
+	case 0:
+		return "no operand"
+	case 1:
+		return "1 operand"
+	}
+	return fmt.Sprintf("%d operands", n)
+}
