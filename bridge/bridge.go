@@ -200,5 +200,8 @@ func (b *Bridge) setRole(r Role) {
 	if s.Role != r {
 		s.Role, s.Since = r, time.Now()
 	}
+	if r != RoleDraining { // what it knows of the app is over
+		s = Status{App: s.App, Replica: s.Replica, Role: s.Role, Since: s.Since}
+	}
 	b.status.Store(&s)
 }

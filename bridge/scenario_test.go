@@ -477,6 +477,20 @@ func TestAnOwnerThatLostTheAppStopsAtOnce(t *testing.T) {
 	})
 }
 
+func TestAReplicaThatHasLeftTheAppTellsNothingOfIt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(10 * time.Second)
+		back := w.lease.GiveAway()
+		w.lease.Revoke()
+		w.pass(time.Hour)
+		if s := w.bridge.Status(); s.Role != bridge.RoleStandby || len(s.Digests) > 0 || s.Epoch > 0 || s.Waiting > 0 {
+			t.Errorf("as %s it tells of %d digests, %d items, epoch %d", s.Role, len(s.Digests), s.Waiting, s.Epoch)
+		}
+		back()
+	})
+}
+
 func TestNothingIsSentBeforeTheBacklogIsRead(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.cancelled("maths")
