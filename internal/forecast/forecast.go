@@ -103,7 +103,7 @@ func (f *Forecast) observeLate(number, slot int, key, priority byte) {
 	for row := range slices.Chunk(d.Counts, rowBytes) {
 		if row[0] == key && row[1] == priority {
 			n := &row[2+slot]
-			*n = max(squeeze(uint32(unsqueeze(*n))+1), *n)
+			*n = squeeze(unsqueeze(*n) + 1)
 			return
 		}
 	}
@@ -210,7 +210,9 @@ func (f *Forecast) Correct(now time.Time) {
 		today := f.Days[last]
 		f.Days = f.Days[:last]
 		f.Today.Partial, f.Rows = today.Partial, unpackRows(today.Counts)
-		f.First = (&Day{Partial: true, Counts: today.Counts}).first() + 1
+		if first := (&Day{Partial: true, Counts: today.Counts}).first(); first < PerDay {
+			f.First = first + 1
+		}
 	}
 	f.Version++
 }
@@ -315,7 +317,7 @@ func pack(rows []Row) []byte {
 	for _, r := range rows {
 		out = append(out, byte(r.Key), byte(r.Priority))
 		for _, n := range r.Counts {
-			out = append(out, squeeze(n))
+			out = append(out, squeeze(float64(n)))
 		}
 	}
 	return out
@@ -335,11 +337,11 @@ func unpackRows(counts []byte) []Row {
 }
 
 // squeeze is exact up to 31 and within 2.2 % beyond, up to half a million.
-func squeeze(n uint32) byte {
+func squeeze(n float64) byte {
 	if n < 32 {
 		return byte(n)
 	}
-	return byte(min(255, 32+math.Round(16*math.Log2(float64(n)/32))))
+	return byte(min(255, 32+math.Round(16*math.Log2(n/32))))
 }
 
 func unsqueeze(b byte) float64 { return counts[b] }

@@ -103,6 +103,22 @@ func TestADayThatIsOverIsKnownBeforeTheNextOneBringsAnything(t *testing.T) {
 	}
 }
 
+func TestADayWithoutArrivalsThatIsBegunAgainHasNoFirstOne(t *testing.T) {
+	var f, want Forecast
+	for _, f := range []*Forecast{&f, &want} {
+		f.Observe(monday, "town/news", 1)
+	}
+	noon := monday.AddDate(0, 0, 1).Add(12 * time.Hour)
+	f.Observe(noon.AddDate(0, 0, 5), "town/news", 1) // by a clock that was ahead
+	f.Correct(noon)
+	f.Observe(noon, "town/news", 1)
+	want.Observe(noon, "town/news", 1)
+	evening := noon.Add(8 * time.Hour)
+	if got, want := f.prior(evening)[0].Counts[40], want.prior(evening)[0].Counts[40]; got != want {
+		t.Errorf("%v an hour are expected to come, want %v", got, want)
+	}
+}
+
 func TestADayThatHasNotComeIsTakenBack(t *testing.T) {
 	noon := monday.AddDate(0, 0, 11).Add(12 * time.Hour) // a Friday
 	for name, ahead := range map[string]time.Duration{"three days": 72 * time.Hour, "a year": 366 * 24 * time.Hour} {
@@ -281,10 +297,23 @@ func TestABurstIsExpectedToEchoWhereBurstsHave(t *testing.T) {
 }
 
 func TestCountsAreRoundedLittle(t *testing.T) {
-	for _, n := range []uint32{0, 1, 31, 32, 33, 100, 999, 100_000} {
-		if got := unsqueeze(squeeze(n)); math.Abs(got-float64(n)) > 0.022*float64(n) {
-			t.Errorf("%d becomes %v", n, got)
+	for _, n := range []float64{0, 1, 31, 32, 33, 100, 999, 100_000} {
+		if got := unsqueeze(squeeze(n)); math.Abs(got-n) > 0.022*n {
+			t.Errorf("%v becomes %v", n, got)
 		}
+	}
+}
+
+func TestLateItemsAreCountedUpToSome46InAHalfHour(t *testing.T) {
+	var f Forecast
+	for day := range 3 {
+		f.Observe(monday.AddDate(0, 0, day), "town/news", 1)
+	}
+	for range 100 {
+		f.Observe(monday.AddDate(0, 0, 1), "town/news", 1)
+	}
+	if got := unsqueeze(f.Days[1].Counts[2]); got < 45 || got > 48 {
+		t.Errorf("%v are counted", got)
 	}
 }
 
