@@ -153,12 +153,7 @@ func printChecks(std stdio, format string, checks []checked) {
 
 // sum is one line on a file.
 func (c *checked) sum() string {
-	errs := 0
-	for _, p := range c.problems {
-		if p.Severity == mapping.SeverityError {
-			errs++
-		}
-	}
+	errs := len(errorsOf(c.problems))
 	warned := ""
 	if n := len(c.problems) - errs; n > 0 {
 		warned = ", " + plural(n, "warning", "warnings")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -222,13 +223,8 @@ func withUnnamed(impacts []impact, apps map[string]live, left []unnamed) []impac
 	return impacts
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	var names []string
-	for n := range m {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
 }
 
 func removed(l live) impact {

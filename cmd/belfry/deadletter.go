@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -304,7 +303,7 @@ func printLetter(w io.Writer, d *deadLetter) {
 	if d.ReplayOf != "" {
 		row("replay of", d.ReplayOf)
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.Header)) {
+	for _, name := range sortedKeys(d.Header) {
 		row("header", name+": "+strings.Join(d.Header[name], ", "))
 	}
 	if d.Gone {

@@ -65,7 +65,7 @@ it. Nothing is sent or changed.`,
 func (o *explainOptions) run(ctx context.Context, std stdio, args []string) error {
 	now, err := o.arrival(args)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	env, err := o.env.lookup(std.env)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -203,7 +202,7 @@ func publishedFindings(s *bridge.Status, told published) []finding {
 	}
 	var out []finding
 	counts := s.Counts.Reported()
-	for _, state := range slices.Sorted(maps.Keys(counts)) {
+	for _, state := range sortedKeys(counts) {
 		out = append(out, compare(s.App, fmt.Sprintf("events in results that are %s", state), counts[state], events[state]))
 	}
 	out = append(out,
@@ -230,7 +229,7 @@ func publishedFindings(s *bridge.Status, told published) []finding {
 // sourceFindings counts in the streams what was folded of them.
 func sourceFindings(ctx context.Context, js jetstream.JetStream, s *bridge.Status) ([]finding, error) {
 	var out []finding
-	for _, name := range slices.Sorted(maps.Keys(s.Folded)) {
+	for _, name := range sortedKeys(s.Folded) {
 		span := s.Folded[name]
 		counted, err := stream.Count(ctx, js, name, s.Subjects, span.First, span.Last)
 		if errors.Is(err, stream.ErrTangled) {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -78,7 +77,7 @@ func (f *rulesFile) compile(src []byte) (*mapping.RuleSet, mapping.Problems) {
 func (f *rulesFile) sum(src []byte, fresh bool) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	h.Write(src)
-	for _, path := range slices.Sorted(maps.Keys(f.reads)) {
+	for _, path := range sortedKeys(f.reads) {
 		content := f.reads[path]
 		if info, err := os.Stat(path); fresh && (err != nil || info.Mode().IsRegular()) { // a pipe can be read once
 			content, _ = os.ReadFile(path) // whether it can be read is compile's to say

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"os"
 	"regexp"
@@ -81,7 +80,7 @@ func (o *simulateOptions) subjects(rs *mapping.RuleSet) ([]string, error) {
 	}
 	app := rs.Apps[o.app]
 	if app == nil {
-		names := someOf(slices.Sorted(maps.Keys(rs.Apps)))
+		names := someOf(sortedKeys(rs.Apps))
 		if o.app == "" {
 			return nil, usageError{fmt.Errorf("cannot tell which app is meant: name one with --app; the rules have %s", names)}
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -161,7 +160,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	if isDryRun(s.App) {
 		fmt.Fprintf(w, "  dry run   %s would have been sent\n", plural(int(c.DryRun), "item", "items"))
 	}
-	for _, rule := range slices.Sorted(maps.Keys(s.Failed)) {
+	for _, rule := range sortedKeys(s.Failed) {
 		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(s.Failed[rule], "event", "events"))
 	}
 	printMutes(w, s.Mutes, here)

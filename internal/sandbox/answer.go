@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"net/http"
@@ -27,21 +28,19 @@ func (s *Server) compose(r *http.Request, c *call, v verdict) reply {
 		"Content-Type": "application/json; charset=utf-8",
 		"Date":         date.UTC().Format(http.TimeFormat),
 	}}
-	switch {
-	case v.objection != nil:
-		out.status, out.code = v.objection.status, v.objection.code
-		out.text = errorBody(r, out.code, v.objection.message)
-		if v.objection.code == 1008 && s.cfg.RetryAfter {
-			out.header["Retry-After"] = strconv.Itoa(int((c.wait + time.Second - 1) / time.Second))
-		}
-	default:
-		s.composeScripted(r, c, v, &out)
+	if v.objection == nil {
+		composeScripted(r, c.step, v, &out)
+		return out
+	}
+	out.status, out.code = v.objection.status, v.objection.code
+	out.text = errorBody(r, out.code, v.objection.message)
+	if out.code == 1008 && s.cfg.RetryAfter {
+		out.header["Retry-After"] = strconv.Itoa(int((c.wait + time.Second - 1) / time.Second))
 	}
 	return out
 }
 
-func (s *Server) composeScripted(r *http.Request, c *call, v verdict, out *reply) {
-	step := c.step
+func composeScripted(r *http.Request, step *Step, v verdict, out *reply) {
 	out.status, out.code, out.form = step.Status, step.Code, step.Body
 	if out.status == 0 {
 		out.status = statusOf(step.Code)
@@ -51,17 +50,9 @@ func (s *Server) composeScripted(r *http.Request, c *call, v verdict, out *reply
 	}
 	switch {
 	case step.Code != 0:
-		message := step.Message
-		if message == "" {
-			message = "scripted"
-		}
-		out.text = errorBody(r, step.Code, message)
+		out.text = errorBody(r, step.Code, cmp.Or(step.Message, "scripted"))
 	case out.status < 300:
-		id := v.id
-		if id == "" {
-			id = "SIMU-NOT-SENT"
-		}
-		out.text = successBody(id, v.bare)
+		out.text = successBody(cmp.Or(v.id, "SIMU-NOT-SENT"), v.bare)
 	}
 	if step.Redirect != "" {
 		out.header["Location"] = step.Redirect

@@ -41,18 +41,18 @@ type fields struct {
 }
 
 // refuse keeps the first objection only.
-func (f *fields) refuse(status, code int, format string, args ...any) {
+func (f *fields) refuse(code int, format string, args ...any) {
 	if f.first == nil {
-		f.first = &objection{status, code, fmt.Sprintf(format, args...)}
+		f.first = &objection{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
 	}
 }
 
 func (f *fields) invalid(format string, args ...any) {
-	f.refuse(http.StatusBadRequest, 1002, format, args...)
+	f.refuse(1002, format, args...)
 }
 
 func (f *fields) tooLong(format string, args ...any) {
-	f.refuse(http.StatusBadRequest, 1005, format, args...)
+	f.refuse(1005, format, args...)
 }
 
 // read decodes o[key] into v and returns whether it was there; null is absent.
@@ -97,7 +97,7 @@ func readBroadcast(cfg *Config, body object) (Broadcast, *objection) {
 	f.message(f.child(body, "message", "message"), &b)
 	f.notification(f.child(body, "notification", "notification"), &b)
 	if len(cfg.Senders) > 0 && !slices.Contains(cfg.Senders, b.Sender) {
-		f.refuse(http.StatusBadRequest, 400, "the user id does not exist")
+		f.refuse(400, "the user id does not exist")
 	}
 	return b, f.first
 }

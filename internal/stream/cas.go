@@ -50,7 +50,7 @@ func (c casSubject) get(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 	case isMissing(err):
 		// NATS was restarted empty, or someone deleted the stream. The owner
 		// has the state still in memory and puts it into the new stream.
-		c.js.recreate(ctx, c.js.cfg.StateStream)
+		c.js.recreate(ctx, stateStream(c.js.cfg))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", c.subject, err)

@@ -37,7 +37,6 @@ func newHold(l *Lease, record leaseRecord, sequence uint64, good time.Time) *hol
 // peace, but no longer than the grace: a loop that hangs must not keep the app.
 func (h *hold) keep(ctx context.Context) {
 	defer close(h.done)
-	good := h.good
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	tick := time.NewTicker(h.lease.times.renew)
@@ -55,8 +54,8 @@ func (h *hold) keep(ctx context.Context) {
 			continue
 		case <-tick.C:
 		}
-		var err error
-		if good, err = h.renewSince(ctx, good); err != nil {
+		good, err := h.renewSince(ctx, h.good) // which nobody else writes
+		if err != nil {
 			if h.lose(err, "") {
 				h.lease.subject.js.cfg.Logger.Warn("lost the lease; leaves the app", "app", h.lease.app, "why", err)
 			}

@@ -324,7 +324,7 @@ func TestLeaseThatVanishedIsNotReleased(t *testing.T) {
 	if err := c.js.DeleteStream(ctx, DefaultStateStream); err != nil {
 		t.Fatal(err)
 	}
-	c.recreate(ctx, DefaultStateStream)
+	c.recreate(ctx, stateStream(c.cfg))
 	if err := l.Release(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -136,20 +136,16 @@ func (j *JetStream) create(ctx context.Context, want ownStream) error {
 
 // recreate makes a stream of ours again that was there before and is gone,
 // say because NATS was restarted empty. A single try; the caller will be back.
-func (j *JetStream) recreate(ctx context.Context, name string) {
-	for _, want := range j.ownStreams() {
-		if want.config.Name != name {
-			continue
-		}
-		if _, err := j.streamInfo(ctx, name); !isMissing(err) {
-			continue // it is there, or nobody can say
-		}
-		if err := j.provisionOnce(ctx, want); err != nil {
-			j.cfg.Conditions.Set(StreamMissing, name, err.Error())
-			continue
-		}
-		j.cfg.Conditions.Clear(StreamMissing, name)
+func (j *JetStream) recreate(ctx context.Context, want ownStream) {
+	name := want.config.Name
+	if _, err := j.streamInfo(ctx, name); !isMissing(err) {
+		return // it is there, or nobody can say
 	}
+	if err := j.provisionOnce(ctx, want); err != nil {
+		j.cfg.Conditions.Set(StreamMissing, name, err.Error())
+		return
+	}
+	j.cfg.Conditions.Clear(StreamMissing, name)
 }
 
 // streamInfo asks the stream's leader; unlike a stream handle it keeps nothing.

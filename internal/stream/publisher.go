@@ -57,7 +57,7 @@ func (p *publisher) judge(ctx context.Context, subject string, err error) error 
 	}
 	conditions.Set(ResultsUnavailable, "", err.Error())
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		p.js.recreate(ctx, p.js.cfg.ResultStream)
+		p.js.recreate(ctx, resultStream(p.js.cfg))
 	}
 	return err
 }

@@ -92,7 +92,7 @@ func (l *search) resolve(ctx context.Context) (resolved, error) {
 func (l *search) resolveNamed(ctx context.Context) (resolved, error) {
 	found, stored, all := resolved{plan: plan{}}, map[string]bool{}, true
 	for _, source := range l.sources {
-		found.plan[source.Stream] = streamPlan{subjects: l.subjects, filters: few(l.subjects, maxFilters), start: source.Start, named: true}
+		found.plan[source.Stream] = streamPlan{subjects: l.subjects, filters: Filters(l.subjects), start: source.Start, named: true}
 		info, err := l.lookAt(ctx, source.Stream)
 		if err != nil && !l.isAlone(ctx) {
 			return resolved{}, err
@@ -240,7 +240,7 @@ func (l *search) planSubjects(ctx context.Context) (resolved, error) {
 		}
 	}
 	for name, list := range wanted {
-		found.plan[name] = streamPlan{subjects: list, filters: few(list, maxFilters)}
+		found.plan[name] = streamPlan{subjects: list, filters: Filters(list)}
 	}
 	if len(found.missing) > 0 {
 		found.none = "no stream stores " + strings.Join(found.missing, ", ") + "; create one, or name one under sources: in the rules file"
