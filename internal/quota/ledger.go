@@ -181,14 +181,10 @@ func (l *Ledger) Prune(now time.Time, limits Limits) {
 		return true
 	})
 	drop := 0
-	for i, s := range l.Spends {
-		if i < len(l.Spends)-most && !s.Unsure && now.Sub(s.At) > reach {
-			drop = max(drop, i+1)
-		}
+	for drop < len(l.Spends)-most && !l.Spends[drop].Unsure && now.Sub(l.Spends[drop].At) > reach {
+		drop++
 	}
-	if drop > 0 {
-		l.Spends = slices.Delete(l.Spends, 0, drop)
-	}
+	l.Spends = slices.Delete(l.Spends, 0, drop)
 }
 
 // date gives unsure spends the latest time at which they can have happened.

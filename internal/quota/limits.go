@@ -28,7 +28,7 @@ func (l Limits) Left(led *Ledger, now time.Time) int {
 	}
 	left := l.Windows[0].Max
 	for _, w := range l.Windows {
-		left = min(left, w.Max-l.used(w, led, now))
+		left = min(left, w.Max-len(l.Counting(w, led, now)))
 	}
 	return max(left, 0)
 }
@@ -37,22 +37,17 @@ func (l Limits) Left(led *Ledger, now time.Time) int {
 // if nothing more is spent. It is zero if that never happens: a window allows
 // nothing, or there is no window.
 func (l Limits) Next(led *Ledger, now time.Time) time.Time {
-	next := now
-	if led.ThrottledUntil.After(next) {
-		next = led.ThrottledUntil
+	if len(l.Windows) == 0 {
+		return time.Time{}
 	}
+	next := latest(led.ThrottledUntil, now)
 	for _, w := range l.Windows {
 		if w.Max <= 0 {
 			return time.Time{}
 		}
-		if free := l.counting(w, led, now); len(free) >= w.Max {
-			if t := free[len(free)-w.Max]; t.After(next) {
-				next = t
-			}
+		if free := l.Counting(w, led, now); len(free) >= w.Max {
+			next = latest(free[len(free)-w.Max].At, next)
 		}
-	}
-	if len(l.Windows) == 0 {
-		return time.Time{}
 	}
 	return next
 }
@@ -61,10 +56,10 @@ func (l Limits) Next(led *Ledger, now time.Time) time.Time {
 func (l Limits) Usage(led *Ledger, now time.Time) []Usage {
 	out := make([]Usage, 0, len(l.Windows))
 	for _, w := range l.Windows {
-		free := l.counting(w, led, now)
+		free := l.Counting(w, led, now)
 		u := Usage{Window: w.Name, Max: w.Max, Used: len(free), Left: max(w.Max-len(free), 0)}
 		if len(free) > 0 {
-			u.Frees = free[0]
+			u.Frees = free[0].At
 		}
 		out = append(out, u)
 	}
@@ -75,9 +70,7 @@ func (l Limits) Usage(led *Ledger, now time.Time) []Usage {
 func (l Limits) Frees(t time.Time) time.Time {
 	last := t
 	for _, w := range l.Windows {
-		if f := w.frees(t, l.Guard); f.After(last) {
-			last = f
-		}
+		last = latest(w.frees(t, l.Guard), last)
 	}
 	return last
 }
@@ -87,7 +80,7 @@ func (l Limits) Frees(t time.Time) time.Time {
 func (l Limits) Counting(w Window, led *Ledger, now time.Time) []Release {
 	var out []Release
 	for _, s := range led.Spends {
-		if t := w.frees(l.dated(s, led, now), l.Guard); t.After(now) {
+		if t := w.frees(led.dated(s, now), l.Guard); t.After(now) {
 			out = append(out, Release{At: t, Class: s.Class})
 		}
 	}
@@ -107,7 +100,7 @@ func (l Limits) Released(led *Ledger, now time.Time) time.Time {
 	var last time.Time
 	for _, w := range l.Windows {
 		for _, s := range led.Spends {
-			if t := w.frees(l.dated(s, led, now), l.Guard); t.After(last) && !t.After(now) {
+			if t := w.frees(led.dated(s, now), l.Guard); t.After(last) && !t.After(now) {
 				last = t
 			}
 		}
@@ -115,32 +108,11 @@ func (l Limits) Released(led *Ledger, now time.Time) time.Time {
 	return last
 }
 
-func (l Limits) used(w Window, led *Ledger, now time.Time) int {
-	n := 0
-	for _, s := range led.Spends {
-		if w.frees(l.dated(s, led, now), l.Guard).After(now) {
-			n++
-		}
-	}
-	return n
-}
-
-// counting returns, in ascending order, when each spend that counts at now
-// leaves the window.
-func (l Limits) counting(w Window, led *Ledger, now time.Time) []time.Time {
-	releases := l.Counting(w, led, now)
-	free := make([]time.Time, len(releases))
-	for i, r := range releases {
-		free[i] = r.At
-	}
-	return free
-}
-
 // dated returns the latest time at which a spend can have happened. An unsure
 // one happened no later than the reading that will have caught up.
-func (l Limits) dated(s Spend, led *Ledger, now time.Time) time.Time {
+func (l *Ledger) dated(s Spend, now time.Time) time.Time {
 	if !s.Unsure {
 		return s.At
 	}
-	return latest(s.At, latest(led.Seen, now))
+	return latest(s.At, latest(l.Seen, now))
 }
