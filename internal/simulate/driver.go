@@ -59,7 +59,7 @@ func (d *Driver) AdvanceTo(t time.Time) {
 			break
 		}
 		d.now = next
-		d.plan()
+		d.Plan()
 	}
 	if t.After(d.now) {
 		d.now = t
@@ -94,9 +94,7 @@ func (d *Driver) Fold(m *mapping.Message) (changed bool) {
 }
 
 // Plan asks the planner, and sends what it names, until it names nothing.
-func (d *Driver) Plan() { d.plan() }
-
-func (d *Driver) plan() {
+func (d *Driver) Plan() {
 	d.State.Expire(d.now)
 	d.tidy()
 	for range 1000 {
@@ -180,7 +178,7 @@ func Drive(ctx context.Context, app *mapping.App, messages History, until time.T
 			d = NewDriver(app, m.Time, o)
 		}
 		if changed && m.Time.After(d.now) {
-			d.plan()
+			d.Plan()
 			changed = false
 		}
 		changed = d.Fold(&m) || changed
@@ -188,7 +186,7 @@ func Drive(ctx context.Context, app *mapping.App, messages History, until time.T
 	if d == nil {
 		d = NewDriver(app, until, o)
 	}
-	d.plan()
+	d.Plan()
 	d.AdvanceTo(until)
 	return d, nil
 }

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -51,13 +52,7 @@ func (t *tally) marks(loc *time.Location) (arrivals, expiries []mark) {
 			out[which] = append(out[which], mark{c.date, c.slot, c.priority, n, float64(n) * t.worth[c.priority]})
 		}
 		slices.SortFunc(out[which], func(a, b mark) int {
-			if c := strings.Compare(a.date, b.date); c != 0 {
-				return c
-			}
-			if a.slot != b.slot {
-				return a.slot - b.slot
-			}
-			return int(a.priority) - int(b.priority)
+			return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.slot, b.slot), cmp.Compare(a.priority, b.priority))
 		})
 	}
 	return out[0], out[1]

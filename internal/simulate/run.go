@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,16 +24,14 @@ type Config struct {
 	Learn     int            // days at the beginning that teach the planner and do not count
 	SkipBound bool           // the bound takes as long as the rest
 	Keep      int            // events listed in the report; 0: 10,000
-	Progress  func(events int, at time.Time)
 
 	change func(*mapping.Match) // what a trial does to every match
 	quota  *mapping.Quota       // what a trial changes about the quota
 }
 
 const (
-	longest       = 3 * 366 * 24 * time.Hour // of a history: the bound takes memory by its length
-	keepEvents    = 10_000
-	progressEvery = 1000
+	longest    = 3 * 366 * 24 * time.Hour // of a history: the bound takes memory by its length
+	keepEvents = 10_000
 )
 
 // Run simulates a history.
@@ -67,7 +66,7 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 			}
 		},
 	}
-	d, err := Drive(ctx, app, c.watched(&r, history), c.Until, o)
+	d, err := Drive(ctx, app, r.watched(history), c.Until, o)
 	if err != nil {
 		return r, err
 	}
@@ -82,7 +81,7 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	}
 	r.To, r.Counts, r.Since, r.Failed = d.Now(), d.State.Counts, t.since, d.State.Failed
 	t.close(d.Now())
-	t.report(&r, keepOr(c.Keep))
+	t.report(&r, cmp.Or(c.Keep, keepEvents))
 	if !c.SkipBound {
 		best := bound.Upper(t.problem(app, t.since, r.To))
 		r.Bound, r.Reached = best.Bound, max(best.Reached, r.Earned) // what was earned can be
@@ -98,27 +97,16 @@ func midnight(at time.Time, loc *time.Location) time.Time {
 	return time.Date(y, m, d, 0, 0, 0, 0, loc)
 }
 
-func keepOr(n int) int {
-	if n == 0 {
-		return keepEvents
-	}
-	return n
-}
-
 // watched passes the history on and notes where it begins.
-func (c *Config) watched(r *Report, history History) History {
+func (r *Report) watched(history History) History {
 	return func(yield func(mapping.Message, error) bool) {
-		n := 0
 		for m, err := range history {
-			if n == 0 && err == nil {
+			if r.From.IsZero() && err == nil {
 				r.From = m.Time
 			}
 			if err == nil && m.Time.Sub(r.From) > longest {
 				err = fmt.Errorf("cannot simulate the event at %s: the first one is at %s, and a history may be three years long; is a year wrong?",
 					m.Time.Format(time.RFC3339), r.From.Format(time.RFC3339))
-			}
-			if n++; c.Progress != nil && n%progressEvery == 0 {
-				c.Progress(n, m.Time)
 			}
 			if !yield(m, err) {
 				return

@@ -23,7 +23,6 @@ type place struct{ audience, template, group string }
 // tracked is one item from its arrival to its end.
 type tracked struct {
 	event    string
-	key      string
 	rule     string
 	place    place
 	priority mapping.Priority
@@ -66,7 +65,7 @@ func (t *tally) decided(m *mapping.Message, d *mapping.Decision) {
 		p := place{match.Audience, match.Template, match.Group}
 		t.goes(it.Key, m.Time, Replaced, func(o *tracked) bool { return o.place == p })
 		item := &tracked{
-			event: it.EventID, key: it.Key, rule: it.Rule, place: p, priority: it.Priority,
+			event: it.EventID, rule: it.Rule, place: p, priority: it.Priority,
 			arrived: it.Arrived, ready: it.ReadyBy, expires: it.Expires, came: Waiting, by: -1,
 		}
 		t.items = append(t.items, item)
