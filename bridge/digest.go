@@ -139,12 +139,12 @@ func (d *Digest) gather(it *mapping.Item, g mapping.Gather) {
 // put adds an item, or lets it replace the one with its key. keep is how many
 // items keep their text and data; with 0 this one is only counted.
 func (d *Digest) put(it mapping.Item, keep int) (replaced bool) {
-	h := hashKey(it.Key)
 	if i := d.kept(it.Key); i >= 0 {
 		d.Items = append(slices.Delete(d.Items, i, i+1), it)
 		d.Last = nil
 		return true
 	}
+	h := hashKey(it.Key)
 	replaced = d.countKey(h)
 	if replaced {
 		d.uncount(h)
@@ -208,19 +208,19 @@ func (d *Digest) leastPressing() int {
 
 // cancel removes the pending item with the key if one of the rules made it.
 func (d *Digest) cancel(key string, rules []string) (gone []mapping.Item) {
+	h := hashKey(key)
 	if i := d.kept(key); i >= 0 {
 		if !slices.Contains(rules, d.Items[i].Rule) {
 			return nil
 		}
 		it := d.Items[i]
 		d.Items = slices.Delete(d.Items, i, i+1)
-		d.forget(key, 1)
+		d.forget(h)
 		return []mapping.Item{it}
 	}
 	if d.Last != nil && d.Last.Key == key && !slices.Contains(rules, d.Last.Rule) { // another rule's
 		return nil
 	}
-	h := hashKey(key)
 	switch i, j := d.counted(h); {
 	case i >= 0 && !d.Rest[i].Marks[j].by(rules):
 		return nil
@@ -228,7 +228,7 @@ func (d *Digest) cancel(key string, rules []string) (gone []mapping.Item) {
 		return nil
 	}
 	id := d.uncount(h)
-	d.forget(key, 1)
+	d.forget(h)
 	if d.Last != nil && d.Last.Key == key {
 		d.Last = nil
 	}
@@ -239,12 +239,15 @@ func (d *Digest) anyRule(rules []string) bool {
 	return slices.ContainsFunc(rules, func(r string) bool { return d.Rules[r] > 0 })
 }
 
-func (d *Digest) forget(key string, events int) { d.forgetHash(hashKey(key), events) }
+// forget takes an item with a key out of the counts.
+func (d *Digest) forget(h uint64) {
+	d.forgetKey(h)
+	d.Events--
+}
 
-func (d *Digest) forgetHash(h uint64, events int) {
+func (d *Digest) forgetKey(h uint64) {
 	d.Keys.Remove(h)
-	d.Seen = max(0, d.Seen-events)
-	d.Events -= events
+	d.Seen = max(0, d.Seen-1)
 }
 
 func (d *Digest) kept(key string) int {
@@ -261,7 +264,7 @@ func (d *Digest) has(key string) bool {
 func (d *Digest) expire(now time.Time) (events int, ids []string) {
 	for _, it := range d.Items {
 		if !it.Expires.After(now) {
-			d.forget(it.Key, 1)
+			d.forget(hashKey(it.Key))
 			events, ids = events+1, append(ids, it.EventID)
 		}
 	}
@@ -274,8 +277,7 @@ func (d *Digest) expire(now time.Time) (events int, ids []string) {
 		d.Events -= b.Count
 		for _, m := range b.Marks {
 			if m != (mark{}) {
-				d.Keys.Remove(m.key)
-				d.Seen = max(0, d.Seen-1)
+				d.forgetKey(m.key)
 			}
 		}
 		return true

@@ -98,9 +98,9 @@ func (t *table) stands(r *row) string {
 	case StateGathering:
 		if r.until.Before(r.d.ReadyBy) {
 			return fmt.Sprintf("gathering: %s until %s if nothing more joins, and until %s at the latest.",
-				t.holds(r), t.clock(r, r.until), t.clock(r, r.d.ReadyBy))
+				plural(r.d.Count(), "item", "items"), t.clock(r, r.until), t.clock(r, r.d.ReadyBy))
 		}
-		return fmt.Sprintf("gathering: %s until %s, when its window closes.", t.holds(r), t.clock(r, r.until))
+		return fmt.Sprintf("gathering: %s until %s, when its window closes.", plural(r.d.Count(), "item", "items"), t.clock(r, r.until))
 	case StateQuiet:
 		return fmt.Sprintf("quiet: %s may not be disturbed until %s.", r.d.Audience, t.clock(r, r.until))
 	case StateWaitingQuota:
@@ -186,29 +186,15 @@ func (t *table) sendsLeft(r *row) string {
 }
 
 func (t *table) countLeft(r *row) string {
-	n, verb := t.dayLeft, isAre(t.dayLeft)
+	left := plural(t.dayLeft, "send is left", "sends are left")
 	day := t.limits.Windows[len(t.limits.Windows)-1]
 	switch {
 	case day.Calendar != quota.None:
-		return fmt.Sprintf("%s %s left until %s", plural(n, "send", "sends"), verb, t.clock(r, t.dayEnds(t.Now)))
+		return fmt.Sprintf("%s until %s", left, t.clock(r, t.dayEnds(t.Now)))
 	case len(t.day) > 0:
-		return fmt.Sprintf("%s %s left, the next comes back %s", plural(n, "send", "sends"), verb, t.on(r, t.day[0].At))
+		return fmt.Sprintf("%s, the next comes back %s", left, t.on(r, t.day[0].At))
 	}
-	return fmt.Sprintf("%s %s left", plural(n, "send", "sends"), verb)
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-func (t *table) holds(r *row) string {
-	if n := r.d.Count(); n != 1 {
-		return fmt.Sprintf("%d items", n)
-	}
-	return "1 item"
+	return left
 }
 
 // ends says what is certain about the end, and no more.

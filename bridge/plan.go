@@ -93,7 +93,6 @@ type table struct {
 	rows    []row
 	order   []*row // the rows that may go if quota and price allow, best first
 	send    *row
-	reason  string
 	wake    time.Time
 	full    bool                      // explanations are wanted
 	spare   map[*time.Location]string // what is left, in words, by the zone that they name times in
@@ -161,7 +160,7 @@ func (t *table) choose() {
 func (t *table) plan() Plan {
 	p := Plan{WakeAt: t.wake}
 	if t.send != nil {
-		p.Send, p.Reason = t.send.d, t.reason
+		p.Send, p.Reason = t.send.d, t.send.why
 	}
 	return p
 }
@@ -175,6 +174,6 @@ func (t *table) wakeAt(at time.Time) {
 
 // start names the digest that goes now.
 func (t *table) start(r *row, reason string) {
-	t.send, t.reason = r, reason
+	t.send = r
 	r.state, r.why = StateNext, reason
 }

@@ -276,11 +276,9 @@ func (t *table) bursts(a *ahead, memo *Memo, at time.Time) [][]float64 {
 				out[i] = make([]float64, len(a.grid))
 			}
 			for b, come := range fading(a, burst) {
-				out[i][b] += echoShare * a.lanes[i].share * worth * come * life.useful(a.hours(b)/2)
+				out[i][b] += echoShare * a.lanes[i].share * worth * come * life.useful(a.ages[b]/2)
 			}
 		}
 	}
 	return out
 }
-
-func (a *ahead) hours(b int) float64 { return a.ages[b] }

@@ -10,7 +10,7 @@ import (
 )
 
 // rank orders the rows that may go: priority, then the earlier expiry, then
-// the longer wait, then the name. Under FIFO only the wait counts.
+// the longer wait, then the key. Under FIFO only the wait counts.
 func (t *table) rank() {
 	fifo := t.App.Quota.Policy == PolicyFIFO
 	slices.SortStableFunc(t.order, func(a, b *row) int {
@@ -19,13 +19,8 @@ func (t *table) rank() {
 				return c
 			}
 		}
-		return cmp.Or(a.since.Compare(b.since), byName(a.d, b.d))
+		return cmp.Or(a.since.Compare(b.since), a.d.key().compare(b.d.key()))
 	})
-}
-
-func byName(a, b *Digest) int {
-	return cmp.Or(cmp.Compare(a.Audience, b.Audience), cmp.Compare(a.Template, b.Template),
-		cmp.Compare(a.Group, b.Group), cmp.Compare(a.Part, b.Part))
 }
 
 // asSoonAsPossible starts the first of the rows for which a send is left.

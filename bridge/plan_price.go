@@ -64,8 +64,7 @@ func (t *table) urgent(r *row) {
 	}
 	t.asSoonAsPossible([]*row{r})
 	if t.send == r {
-		t.reason = "urgent, and a send is left"
-		r.why = t.reason
+		r.why = "urgent, and a send is left"
 	}
 }
 

@@ -49,8 +49,8 @@ func (t *table) caps(grid []time.Time) []limit {
 func fading(a *ahead, b forecast.Burst) []float64 {
 	out := make([]float64, len(a.grid))
 	rate := -math.Log(max(0.02, b.Lasts))
-	for i := range a.grid {
-		out[i] = b.PerHour * (1 - math.Exp(-rate*a.hours(i))) / rate
+	for i, age := range a.ages {
+		out[i] = b.PerHour * (1 - math.Exp(-rate*age)) / rate
 	}
 	return out
 }
@@ -73,7 +73,7 @@ type offer struct {
 	ok   bool
 }
 
-// outcome sums up what a decision leads to on all paths.
+// outlook sums up what a decision leads to on all paths.
 type outlook struct {
 	total float64
 	sends [][]float64 // by lane and instant: how likely its first send is then

@@ -185,7 +185,7 @@ func (s *State) leaveOut(d *Digest, key uint64, cancelled bool, id string) {
 	} else {
 		s.Counts.Replaced++
 	}
-	d.forgetHash(key, 1)
+	d.forget(key)
 }
 
 const (
