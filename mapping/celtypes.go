@@ -61,8 +61,8 @@ func natsFields() map[string]celField {
 	}
 }
 
-func firstValues(h map[string][]string) map[string]string {
-	m := make(map[string]string, len(h))
+func firstValues(h map[string][]string) map[string]any {
+	m := make(map[string]any, len(h))
 	for k, v := range h {
 		if len(v) > 0 {
 			m[k] = v[0]

@@ -50,7 +50,7 @@ type compiledAudience struct {
 
 func (c *compiler) compile() *RuleSet {
 	c.set = &RuleSet{File: c.src.file, Apps: map[string]*App{}}
-	c.templates, c.audiences = map[string]*compiledTemplate{}, map[string]*compiledAudience{}
+	c.templates, c.audiences, c.keys = map[string]*compiledTemplate{}, map[string]*compiledAudience{}, map[string]string{}
 	var err error
 	if c.exprs, err = newExpressions(); err != nil {
 		c.errorf(pos{1, 1}, "%v", err)

@@ -15,7 +15,7 @@ func (c *compiler) app(e *entry[appDoc]) {
 	a := &App{
 		Name: e.Name.text, Key: d.AppKey.Value, Sender: d.Sender.Value, Packages: values(d.Packages),
 		Everyone: d.Everyone.B, Audiences: map[string]*Audience{}, Templates: map[string]*Template{},
-		matcher: &matcher{maxBody: d.MaxBody.or(MaxBody), exprs: c.exprs},
+		matcher: &matcher{maxBody: d.MaxBody.or(MaxBody), exprs: c.exprs, templates: map[string]*compiledTemplate{}},
 	}
 	c.set.Apps[a.Name] = a
 	c.ownKey(e)
@@ -40,9 +40,6 @@ func (c *compiler) ownKey(e *entry[appDoc]) {
 		c.hintf(key.at, fmt.Sprintf("put the audiences of %q and %q under one app", first, e.Name.text),
 			"cannot use the App Key of %q for %q too: its quota is one, and each app would use all of it", first, e.Name.text)
 		return
-	}
-	if c.keys == nil {
-		c.keys = map[string]string{}
 	}
 	c.keys[key.Value] = e.Name.text
 }

@@ -121,9 +121,6 @@ func (c *compiler) telling(r *compiledRule) {
 func (a *App) addRule(r *compiledRule, c *compiler) {
 	a.Rules = append(a.Rules, r.Rule)
 	a.matcher.rules = append(a.matcher.rules, r)
-	if a.matcher.templates == nil {
-		a.matcher.templates = map[string]*compiledTemplate{}
-	}
 	if r.Template != "" {
 		a.matcher.templates[r.Template] = c.templates[r.Template]
 	}

@@ -60,18 +60,8 @@ func natsPart(e *evaluation) any {
 	msg := e.env.msg
 	return map[string]any{
 		"subject": msg.Subject, "tokens": strings.Split(msg.Subject, "."), "stream": msg.Stream,
-		"sequence": msg.Sequence, "time": moment{msg.Time}, "headers": firstValuesAny(msg.Header),
+		"sequence": msg.Sequence, "time": moment{msg.Time}, "headers": firstValues(msg.Header),
 	}
-}
-
-func firstValuesAny(h map[string][]string) map[string]any {
-	m := make(map[string]any, len(h))
-	for k, v := range h {
-		if len(v) > 0 {
-			m[k] = v[0]
-		}
-	}
-	return m
 }
 
 // extensions adds a CloudEvent's further attributes.
