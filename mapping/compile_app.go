@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 func (c *compiler) app(e *entry[appDoc]) {
@@ -36,6 +37,7 @@ func (c *compiler) ownKey(e *entry[appDoc]) {
 	if key.Value == "" {
 		return
 	}
+	c.plain(key, key.Value, "app_key")
 	if first, ok := c.keys[key.Value]; ok {
 		c.hintf(key.at, fmt.Sprintf("put the audiences of %q and %q under one app", first, e.Name.text),
 			"cannot use the App Key of %q for %q too: its quota is one, and each app would use all of it", first, e.Name.text)
@@ -53,6 +55,7 @@ func (c *compiler) secret(e *entry[appDoc]) Secret {
 		if !d.AppSecret.secret {
 			c.warnf(d.AppSecret.at, "write ${NAME}, or use app_secret_file", "the App Secret of %q is written in plain text", e.Name.text)
 		}
+		c.plain(d.AppSecret, d.AppSecret.Value, "app_secret")
 		return Secret(d.AppSecret.Value)
 	case d.AppSecretFile.set:
 		return c.secretFile(d.AppSecretFile)
@@ -79,7 +82,16 @@ func (c *compiler) secretFile(path text) Secret {
 	if line == "" || rest != "" {
 		c.errorf(path.at, "cannot use %q as app_secret_file: want a file with one line, the secret", path.Value)
 	}
+	c.plain(path, strings.TrimSpace(line), "what is in app_secret_file")
 	return Secret(strings.TrimSpace(line))
+}
+
+// plain refuses what cannot be a key or a secret, such as a line break that came
+// along: the provider would answer with 1004, which looks like a wrong secret.
+func (c *compiler) plain(t text, value, what string) {
+	if strings.TrimSpace(value) != value || strings.ContainsFunc(value, unicode.IsControl) {
+		c.errorf(t.at, "cannot use %s: there is white space around it, or a control character in it", what)
+	}
 }
 
 // regionHosts are those of provider-api.md, section 2.

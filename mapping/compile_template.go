@@ -48,7 +48,7 @@ func (c *compiler) notification(d *notificationDoc, t *compiledTemplate) {
 	}
 	for name, tr := range map[string]tree{"ios": d.IOS.tree, "android": d.Android.tree, "harmonyOS": d.HarmonyOS.tree} {
 		if tr.set && tr.kind == mapNode {
-			t.platforms[name] = c.newPart(tr.node, digestShape)
+			t.platforms[name] = c.newSettings(tr.node, name)
 		}
 	}
 	if ios := d.IOS.known.Title; ios.set {

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,6 +18,7 @@ type part struct {
 	names   []string        // of a map, in the order of the file
 	parts   []*part         // of a map or a list
 	isMap   bool
+	number  bool // what the program makes is a number
 }
 
 // newPart compiles the templates of a value.
@@ -42,6 +46,37 @@ func (c *compiler) newPart(n *node, dot shape) *part {
 	return p
 }
 
+// newSettings compiles a platform's settings, of which almost all are text,
+// however they are written (provider-api.md, section 3.5).
+func (c *compiler) newSettings(n *node, key string) *part {
+	switch n.kind {
+	case mapNode:
+		p := &part{isMap: true}
+		for _, f := range n.fields {
+			p.names = append(p.names, f.key.text)
+			p.parts = append(p.parts, c.newSettings(f.value, f.key.text))
+		}
+		return p
+	case scalarNode:
+		p := &part{program: c.template(n.scalar, digestShape), number: slices.Contains([]string{"badge", "contentAvailable", "notify_level"}, key)}
+		if _, err := wholeText(n.scalar.text); key == "badge" && err != nil && !strings.Contains(n.scalar.text, "{{") { // the others are a choice of a few
+			c.errorf(n.at, "cannot use %q as badge: %v", n.scalar.text, err)
+		}
+		return p
+	}
+	return c.newPart(n, digestShape)
+}
+
+const maxBadge = 9999 // provider-api.md, section 3.5; other numbers are smaller
+
+func wholeText(text string) (json.RawMessage, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || n > maxBadge {
+		return nil, fmt.Errorf("want a whole number, at most %d", maxBadge)
+	}
+	return json.RawMessage(strconv.Itoa(n)), nil
+}
+
 // constant is a number or a truth value of the file as JSON.
 func constant(n *node) (json.RawMessage, bool) {
 	raw := []byte(n.scalar.text)
@@ -61,8 +96,15 @@ type leaf struct {
 func (p *part) render(dot any, zone *time.Location) (*leaf, error) {
 	l := &leaf{part: p}
 	if p.program != nil {
-		var err error
-		l.text, err = p.program.run(dot, zone)
+		text, err := p.program.run(dot, zone)
+		if err != nil || !p.number {
+			l.text = text
+			return l, err
+		}
+		l.part = &part{}
+		if l.value, err = wholeText(text); err != nil {
+			err = fmt.Errorf("cannot use %q: %w", cutBytes(text, 40), err)
+		}
 		return l, err
 	}
 	for i, sub := range p.parts {
@@ -183,6 +225,7 @@ func (l *leaf) content(limit int) string {
 // take several rounds.
 func (l *leaf) shorten(excess int) {
 	encoded := len(appendJSONString(nil, l.text))
+	excess = min(excess, max(1, encoded/2)) // then another may be the longest: none is emptied while there are others
 	keep := len(l.text) - max(1, excess*len(l.text)/max(1, encoded))
 	l.text = cutBytes(l.text, min(keep, len(l.text)-1))
 }

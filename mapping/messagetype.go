@@ -68,9 +68,12 @@ func (c *compiler) contentFields(m messageDoc) {
 	n := m.Content.node
 	if n.kind != mapNode {
 		if text := strings.TrimSpace(n.scalar.text); strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "{{") {
+			if err := checkContent(m.Type.Value, n.scalar.text); err != nil && !strings.Contains(text, "{{") {
+				c.errorf(n.at, "cannot use this content: %v", err)
+			}
 			if strings.Contains(text, "{{") { // a JSON document of its own, checked when it is rendered
 				c.warnf(n.at, "write a map with "+oneOf(required)+": its texts are cut so that it stays JSON",
-					"content of %s that is written as one text is no JSON any more where it has to be cut, and then its digest is not sent", m.Type.Value)
+					"content of %s that is written as one text is no JSON any more where it has to be cut, or where a text has a quote or a line break in it, and then its digest is not sent", m.Type.Value)
 			}
 			return
 		}

@@ -200,6 +200,47 @@ func TestNotificationsNameOnlyTheAudiencesPlatforms(t *testing.T) {
 	}
 }
 
+func TestSettingsAreOfTheTypeThatTheProviderWants(t *testing.T) {
+	app := school{}.with("{alert: news}", `
+      alert: news
+      ios: {title: 5, badge: "{{ .Count }}", contentAvailable: "1", category: true, extras: {n: 7, b: true}}
+      android: {hw: {channelId: 05}, oppo: {notify_level: "2"}, vivo: {classification: 1}}`).compile(t)
+	got, err := app.Render(viewOf("a", "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(got.Request.Notification)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"alert":"news","android":{"hw":{"channelId":"05"},"oppo":{"notify_level":2},"vivo":{"classification":"1"}},` +
+		`"ios":{"badge":2,"category":"true","contentAvailable":1,"extras":{"b":"true","n":"7"},"title":"5"}}`
+	if string(raw) != want {
+		t.Errorf("notification = %s\nwant %s", raw, want)
+	}
+	for _, badge := range []string{"{{ .Last.Text }}", "{{ .Last.Data.n }}"} {
+		app := school{}.with("{alert: news}", `{alert: news, ios: {badge: "`+badge+`"}}`).compile(t)
+		if _, err := app.Render(viewOf("a")); err == nil || !strings.Contains(err.Error(), "badge: cannot use") {
+			t.Errorf("%s: %v", badge, err)
+		}
+	}
+}
+
+func TestNoTextIsEmptiedWhileAnotherIsLong(t *testing.T) {
+	app := school{}.with(`{content: "{{ range .Items }}[{{ .Text }}]{{ end }}"}`, `{content: "{{ range 28 }}{{ $.Last.Text }}{{ end }}", extra: "{{ range 27 }}{{ $.Last.Text }}{{ end }}"}`).compile(t)
+	got, err := app.Render(viewOf(strings.Repeat("y", 4000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var content struct{ Content, Extra string }
+	if err := json.Unmarshal([]byte(got.Request.Message.Content), &content); err != nil {
+		t.Fatal(err)
+	}
+	if len(content.Content) < 30_000 || len(content.Extra) < 30_000 {
+		t.Errorf("content of %d and extra of %d bytes are left", len(content.Content), len(content.Extra))
+	}
+}
+
 func TestUserAudiencesSendToTheirUsersOnly(t *testing.T) {
 	app := school{audience: "users: event.data.users"}.compile(t)
 	v := viewOf("a")

@@ -117,7 +117,7 @@ func (*integer) schema(tag reflect.StructTag) schema {
 }
 
 func (*decimal) schema(reflect.StructTag) schema {
-	return anyOf(schema{"type": "number", "minimum": 0, "maximum": MaxWorth}, schema{"type": "string", "pattern": `^[0-9.eE+]+$`})
+	return anyOf(schema{"type": "number", "minimum": 0, "maximum": MaxWorth}, schema{"type": "string", "pattern": `^[0-9.eE+]+$|\$\{`})
 }
 
 func (*flag) schema(reflect.StructTag) schema {

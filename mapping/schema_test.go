@@ -78,7 +78,7 @@ func TestTheSchemaRefusesWrongKeysAndValues(t *testing.T) {
 	refused := []string{
 		"android-bad-importance", "android-setting-without-vendor", "camel-case-key", "control-character",
 		"duration-without-unit", "empty-file", "empty-value", "empty-values", "future-version", "is-to-all", "list-instead-of-map", "many-mistakes",
-		"message-without-content", "missing-version", "misspelt-rule-key", "no-rules", "not-a-map", "only-comments", "reserve-unknown-priority", "template-calls",
+		"message-without-content", "missing-version", "misspelt-rule-key", "no-rules", "not-a-map", "only-comments", "reserve-unknown-priority", "settings-and-content", "template-calls",
 		"unknown-ios-setting", "unknown-platform", "unknown-priority", "unknown-region", "unknown-top-level-key", "wrong-case-key",
 	}
 	files, err := filepath.Glob("testdata/bad/*.yaml")
@@ -111,7 +111,7 @@ func TestTheSchemaTakesWhatTheParserTakes(t *testing.T) {
 		"version: 1": {`version: "1"`, "version: ${V:-1}"},
 		"    packages: [com.example.student]": {
 			`    packages: [com.example.student]
-    quota: {per_hour: "2", per_day: 3, worth: {low: "1.5"}, urgent_at_once: "true", count_rejected: false}`,
+    quota: {per_hour: "2", per_day: 3, worth: {low: "1.5", high: "${W:-10}"}, urgent_at_once: "true", count_rejected: false}`,
 		},
 		"{alert: news}": {`{alert: news, force_show: "false"}`},
 	} {

@@ -74,6 +74,10 @@ func (d *decoder) expand(s scalar) (value string, fromEnv bool) {
 			d.hintf(where, "write ${NAME}, or $${ for the two characters themselves", "cannot find the } that closes ${")
 			return "", fromEnv
 		}
+		if strings.Contains(inner, "${") {
+			d.hintf(where, "write a plain default", "cannot use ${ inside ${ }")
+			return "", fromEnv
+		}
 		out.WriteString(d.lookup(inner, where))
 		rest, fromEnv = after, true
 	}
@@ -162,7 +166,8 @@ func (v *decimal) decode(d *decoder, n *node, name string) {
 	if !wantScalar(d, n, name) {
 		return
 	}
-	f, err := strconv.ParseFloat(n.scalar.text, 64)
+	text, _ := d.expand(n.scalar)
+	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(f >= 0 && f <= MaxWorth) { // NaN is neither
 		d.errorf(n.at, "cannot use %q as %s: want a number from 0 to %d", n.scalar.text, name, int(MaxWorth))
 		return
