@@ -26,6 +26,7 @@ func (c *compiler) lint() {
 				c.patience(r, &a.Value)
 				c.silent(r)
 				c.verbatim(r)
+				c.crowded(r)
 			}
 			c.never(r)
 			c.examples(app, r)
@@ -132,6 +133,14 @@ func (c *compiler) verbatim(r *compiledRule) {
 		if strings.HasPrefix(item, of) && !strings.ContainsAny(item, " {") {
 			c.warnf(r.doc.Item.at, `an item is a template: write "{{ .`+strings.TrimPrefix(item, "event.")+` }}"`, "the item of %q says %q to everybody", r.Name, item)
 		}
+	}
+}
+
+// crowded finds rules whose items carry the ids of all their users.
+func (c *compiler) crowded(r *compiledRule) {
+	if r.users != nil && r.with == nil && r.withKeys == nil && strings.Contains(r.users.source, "event.data") && !strings.HasPrefix(r.users.source, "[") {
+		c.warnf(r.doc.Name.at, "choose what templates need, such as with: {place: event.data.place}, or with: \"{}\" for nothing",
+			"the rule %q keeps all of event.data, the list of users too: an event with some 200 of them is more than the 8 KiB that it may, and a dead letter", r.Name)
 	}
 }
 
