@@ -148,6 +148,24 @@ type Outcome struct {
 	CalledOff  bool          `json:"-"`  // with NotSent: Belfry was to stop, or had lost the app
 }
 
+// Counts reports whether a broadcast that was not sent counts against the quota
+// all the same: the provider may have counted the call (provider-api.md, section
+// 5). One in doubt that an operator takes as not sent does if it was answered.
+func (b *Broadcast) Counts(app *mapping.App) bool {
+	if !app.Quota.CountRejected || b.Outcome == nil {
+		return false
+	}
+	switch b.Outcome.Kind {
+	case Throttled:
+		return false
+	case OutcomeRejected:
+		return true
+	case Doubtful:
+		return b.Outcome.HTTPStatus > 0
+	}
+	return b.written() > 0
+}
+
 // written counts the attempts that reached the provider; an answer shows one.
 func (b *Broadcast) written() (n int) {
 	if b.Outcome == nil {

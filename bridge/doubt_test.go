@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -259,4 +260,30 @@ func TestTrustInAClockHoldsForDoubtsToo(t *testing.T) {
 		w.pass(time.Minute)
 		w.notSent(w.bridge.Status().InDoubt[0].ID)
 	})
+}
+
+func TestACallThatWasAnsweredStaysCountedWhenItsDoubtIsResolvedAsNotSent(t *testing.T) {
+	answered := bridge.Outcome{Kind: bridge.Doubtful, HTTPStatus: 500, Code: 1000, Message: "internal", Attempts: []bridge.Attempt{{Host: "h", Written: true}}}
+	unanswered := bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer", Attempts: []bridge.Attempt{{Host: "h", Written: true}}}
+	for _, c := range []struct {
+		outcome bridge.Outcome
+		counted bool // count_rejected
+		sends   int  // within the hour, whose quota is two
+	}{{answered, true, 2}, {answered, false, 3}, {unanswered, true, 3}} {
+		inWorld(t, func(w *world) {
+			w.end()
+			w.rules.App.Quota.CountRejected = c.counted
+			w.start()
+			w.answer(1, c.outcome)
+			for i := range 3 {
+				w.cancelled(fmt.Sprint("lesson ", i))
+				w.pass(3 * time.Minute)
+				for _, b := range w.bridge.Status().InDoubt {
+					w.notSent(b.ID)
+				}
+			}
+			w.pass(3 * time.Minute)
+			w.wantSends(c.sends)
+		})
+	}
 }

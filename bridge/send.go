@@ -95,8 +95,7 @@ func (s *State) chargeRefused(app *mapping.App, b *Broadcast, now time.Time) {
 // giveBack takes back the charge of what certainly was not sent, unless the
 // provider may have counted it.
 func (s *State) giveBack(app *mapping.App, b *Broadcast) {
-	kind := b.Outcome.Kind
-	if app.Quota.CountRejected && kind != Throttled && (kind == OutcomeRejected || b.written() > 0) {
+	if b.Counts(app) {
 		s.Ledger.Rename(b.ID, "rejected") // nothing of its kind has gone
 		return
 	}
@@ -295,8 +294,8 @@ var ErrNotHeld = errors.New("no such broadcast is in doubt")
 
 // Resolve ends the doubt about a broadcast by an operator's word: it was sent
 // after all, or it was not, and its items go back to their digest and the
-// send is refunded. That it was not sent is refused while its request may still
-// arrive.
+// send is refunded, unless the provider answered: it may have counted the call.
+// That it was not sent is refused while its request may still arrive.
 func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now time.Time) error {
 	i := slices.IndexFunc(s.Held, func(b *Broadcast) bool { return b.ID == id })
 	if i < 0 {
@@ -314,7 +313,7 @@ func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now t
 		return nil
 	}
 	s.reportBroadcast(app, b, ResultNotSent, by, now)
-	s.Ledger.Refund(b.ID)
+	s.giveBack(app, b)
 	s.restore(app, b.Digest)
 	return nil
 }

@@ -46,8 +46,8 @@ func newResolve(std stdio) *cobra.Command {
 		Short: "End the doubt about a broadcast",
 		Long: `Says what became of a broadcast in doubt, after a look at the provider's console or a test phone.
 
-With --sent it counts as sent. With --not-sent its items go back to their digest, the send is refunded,
-and they will be sent again: if the broadcast had left after all, everybody reads it twice.`,
+With --sent it counts as sent. With --not-sent its items go back to their digest and will be sent again: if
+the broadcast had left after all, everybody reads it twice. The send is refunded, unless the provider answered.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVar(&sent, "sent", false, "it was sent")

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -210,10 +211,13 @@ func (o Order) known(app *mapping.App) error {
 func names[V any](m map[string]V) string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }
 
 func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
-	fates := ""
+	fates, charge := "its items are back in their digest", "the send is refunded"
 	if i := slices.IndexFunc(s.Held, func(b *bridge.Broadcast) bool { return b.ID == o.Broadcast }); i >= 0 {
 		f := s.Held[i].Fates(now)
-		fates = f.String()
+		fates = cmp.Or(f.String(), fates)
+		if s.Held[i].Counts(app) {
+			charge = "the provider answered, so that the call still counts"
+		}
 		if orphaned := s.Held[i].Digest.Orphaned(app); orphaned != "" && f.Again > 0 {
 			fates = "but nothing of it goes again until the rules have a place for it: " + orphaned
 		}
@@ -224,8 +228,5 @@ func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer
 	if o.Sent {
 		return Answer{Text: o.Broadcast + " counts as sent"}, nil
 	}
-	if fates != "" {
-		return Answer{Text: o.Broadcast + " counts as not sent, the send is refunded; " + fates}, nil
-	}
-	return Answer{Text: o.Broadcast + " counts as not sent: its items are back in their digest, the send is refunded"}, nil
+	return Answer{Text: o.Broadcast + " counts as not sent, " + charge + "; " + fates}, nil
 }
