@@ -121,7 +121,7 @@ func TestTheStateStaysSmallWhateverComes(t *testing.T) {
 			}
 			c := s.Counts
 			if c.Dead > 0 || len(s.Failed) > 0 {
-				t.Errorf("%d dead letters, failures %v: %v", c.Dead, s.Failed, s.Samples())
+				t.Errorf("%d dead letters, failures %v: %v", c.Dead, s.Failed, s.FailedOn)
 			}
 			if c.Read != uint64(tt.n) || c.Items != c.Replaced+c.Overflowed+uint64(s.Waiting()) {
 				t.Errorf("events are lost from the counts: %+v, %d waiting", c, s.Waiting())

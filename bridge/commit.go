@@ -63,7 +63,7 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 	}
 	r, err := c.read(ctx)
 	if err != nil {
-		return errors.Join(putErr, err)
+		return fmt.Errorf("%w; %w", putErr, err)
 	}
 	switch {
 	case r.Token == token:

@@ -127,9 +127,13 @@ func (d *Digest) restCount() int {
 func (d *Digest) gather(it *mapping.Item, g mapping.Gather) {
 	d.Opened = earlier(d.Opened, it.Arrived)
 	d.ReadyBy = earlier(d.ReadyBy, it.ReadyBy)
+	before := d.Latest
 	d.Latest = later(d.Latest, it.Arrived)
-	if g.Idle > 0 {
+	switch {
+	case g.Idle > 0:
 		d.IdleBy = d.Latest.Add(g.Idle)
+	case !d.IdleBy.IsZero(): // an item without an idle window of its own is an arrival, too
+		d.IdleBy = d.IdleBy.Add(d.Latest.Sub(before))
 	}
 	if g.MaxItems > 0 && !d.Full && d.Count() >= g.MaxItems {
 		d.Full, d.Filled = true, d.Latest

@@ -1,10 +1,13 @@
 package bridge
 
 import (
+	"cmp"
 	"errors"
 	"iter"
+	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/belfry-bridge/belfry/mapping"
@@ -25,7 +28,7 @@ func (s *State) FoldDecision(app *mapping.App, m *mapping.Message, decision mapp
 	s.countRead(m)
 	items, cancels := s.Counts.Items, false
 	for i := range decision.Failures {
-		s.countFailure(decision.Failures[i])
+		s.countFailure(decision.Failures[i], m)
 	}
 	for i := range decision.Dead {
 		s.deadLetter(m, &decision.Dead[i])
@@ -42,23 +45,47 @@ func (s *State) FoldDecision(app *mapping.App, m *mapping.Message, decision mapp
 // are committed together, which is what makes folding exactly-once.
 func (s *State) Advance(stream string, c Checkpoint) { s.Sources[stream] = c }
 
-func (s *State) countFailure(f mapping.Failure) {
+// FailedEvent is an event on which a rule's expression failed, for
+// belfry explain.
+type FailedEvent struct {
+	Stream   string    `json:"stream"`
+	Sequence uint64    `json:"sequence"`
+	At       time.Time `json:"at"`   // when the stream stored it
+	Part     string    `json:"part"` // of the rule: "when", "key" …
+	Error    string    `json:"error"`
+}
+
+const (
+	maxFailedOn = 50  // rules of which the latest failure is known
+	maxFailure  = 200 // bytes of an error that are kept
+)
+
+func (s *State) countFailure(f mapping.Failure, m *mapping.Message) {
 	if s.Failed == nil {
 		s.Failed = map[string]int{}
 	}
+	if s.FailedOn == nil {
+		s.FailedOn = map[string]FailedEvent{}
+	}
+	if s.failing == nil {
+		s.failing = map[string]bool{}
+	}
 	s.Failed[f.Rule]++
-	if len(s.samples) < maxSamples {
-		s.samples = append(s.samples, f)
+	s.failing[f.Rule] = true
+	text := f.Err.Error()
+	s.FailedOn[f.Rule] = FailedEvent{m.Stream, m.Sequence, m.Time, f.Part, strings.ToValidUTF8(text[:min(len(text), maxFailure)], "")}
+	if len(s.FailedOn) > maxFailedOn {
+		delete(s.FailedOn, slices.MinFunc(slices.Collect(maps.Keys(s.FailedOn)), func(a, b string) int {
+			return cmp.Or(s.FailedOn[a].At.Compare(s.FailedOn[b].At), cmp.Compare(a, b))
+		}))
 	}
 }
 
-const maxSamples = 8 // failures between two looks of the log
-
-// Samples returns, once, some of the failures since the last call.
-func (s *State) Samples() []mapping.Failure {
-	out := s.samples
-	s.samples = nil
-	return out
+// FailedSince names, once, the rules that failed since the last call.
+func (s *State) FailedSince() []string {
+	rules := slices.Sorted(maps.Keys(s.failing))
+	s.failing = nil
+	return rules
 }
 
 // errNobody: without ids the request would address the whole package.
@@ -71,7 +98,7 @@ func (s *State) match(app *mapping.App, match *mapping.Match, m *mapping.Message
 	}
 	k := digestKey{audience: match.Audience, template: match.Template, group: match.Group, personal: len(match.Users) > 0}
 	if a := app.Audiences[match.Audience]; len(match.Users) == 0 && a != nil && a.HasUsers {
-		s.countFailure(mapping.Failure{Rule: match.Rule, Part: "users", Err: errNobody})
+		s.countFailure(mapping.Failure{Rule: match.Rule, Part: "users", Err: errNobody}, m)
 		return
 	}
 	if len(match.Users) == 0 {

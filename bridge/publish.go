@@ -48,12 +48,12 @@ func (t *tenure) queueUnpublished() {
 			dead++
 		}
 		o.waiting = append(o.waiting, e)
-		if e.Dead == nil || dead <= maxSamples {
+		if e.Dead == nil || dead <= maxDeadLines {
 			t.logResult(e)
 		}
 	}
-	if dead > maxSamples {
-		t.log.Warn("further events went to the dead letters", "events", dead-maxSamples, "see", "belfry deadletter list")
+	if dead > maxDeadLines {
+		t.log.Warn("further events went to the dead letters", "events", dead-maxDeadLines, "see", "belfry deadletter list")
 	}
 	t.heldUp.Store(t.mustPublish())
 }
@@ -211,8 +211,19 @@ func (t *tenure) logResult(e OutboxEntry) {
 	}
 }
 
-func (t *tenure) logSamples() {
-	for _, f := range t.state.Samples() {
-		t.log.Warn("a rule's expression failed on an event, which counts as no match", "rule", f.Rule, "part", f.Part, "err", f.Err)
+const (
+	failuresEvery = time.Minute // between two lines of the log about one rule
+	maxDeadLines  = 8           // of the log about the dead letters of one commit
+)
+
+func (t *tenure) logFailures(now time.Time) {
+	for _, rule := range t.state.FailedSince() {
+		f, known := t.state.FailedOn[rule]
+		if last, told := t.toldOf[rule]; !known || told && now.Sub(last) < failuresEvery {
+			continue
+		}
+		t.toldOf[rule] = now
+		t.log.Warn("a rule's expression failed on an event, which counts as no match", "rule", rule, "part", f.Part, "err", f.Error,
+			"events", t.state.Failed[rule], "remedy", fmt.Sprintf("belfry explain --stream %s --seq %d", f.Stream, f.Sequence))
 	}
 }

@@ -107,7 +107,7 @@ func (t *tenure) take(b *Batch) {
 	if !r.caughtUp && (r.pending == 0 || age > -quotaGuard && age < fresh) {
 		r.caughtUp, t.changed = true, true
 	}
-	t.logSamples()
+	t.logFailures(time.Now())
 }
 
 // noteAhead tells of a NATS server whose clock is ahead of ours, by more than

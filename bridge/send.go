@@ -226,6 +226,9 @@ func (s *State) backOff(o Outcome, now time.Time) {
 
 func (s *State) block(o Outcome, now time.Time) {
 	why := o.Message
+	if o.SkewKnown && o.Skew.Abs() >= skewOfNote {
+		why += fmt.Sprintf("; the provider's clock differs from ours by %s", o.Skew.Round(time.Second))
+	}
 	if s.Paused != nil {
 		why = "the provider refuses the app: " + why
 	}
@@ -235,6 +238,9 @@ func (s *State) block(o Outcome, now time.Time) {
 	s.report(fmt.Sprintf("%s-%d.blocked", s.Born, s.NextID),
 		Result{State: ResultBlocked, HTTPStatus: o.HTTPStatus, Code: o.Code, Message: o.Message, Attempts: o.Attempts}, now)
 }
+
+// skewOfNote is a difference of clocks that may be why a signature is refused.
+const skewOfNote = 30 * time.Second
 
 // doubt keeps the charge, and the digest for a human, unless the template
 // says to assume the best.

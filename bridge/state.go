@@ -29,28 +29,29 @@ type State struct {
 	NextID   uint64    `json:"next_id"`
 	Key      string    `json:"key,omitempty"` // of which App Key, as a hash; empty in old states
 
-	Sources  map[string]Checkpoint `json:"sources"`
-	Folded   map[string]*Span      `json:"folded,omitempty"`   // by stream; see accounting.go
-	Subjects string                `json:"subjects,omitempty"` // under which Folded was counted, as a hash
-	Digests  []*Digest             `json:"digests"`            // in the order of their keys
-	Ledger   quota.Ledger          `json:"ledger"`
-	Forecast forecast.Forecast     `json:"forecast"`
-	Mutes    []Mute                `json:"muted,omitempty"`
-	Paused   *Pause                `json:"paused,omitempty"`
-	Backoff  *Backoff              `json:"backoff,omitempty"`
-	Sending  *Broadcast            `json:"sending,omitempty"`
-	Held     []*Broadcast          `json:"held,omitempty"` // in doubt, until somebody resolves them
-	Outbox   []OutboxEntry         `json:"outbox,omitempty"`
-	Drops    []Drop                `json:"drops,omitempty"` // become results with the next commit
-	Counts   Counts                `json:"counts"`
-	GapAt    time.Time             `json:"gap_at,omitzero"`  // when the latest gap was reported
-	Failed   map[string]int        `json:"failed,omitempty"` // events on which a rule's expression failed, by rule
-	Host     string                `json:"host,omitempty"`   // base URL to try first
-	Low      int                   `json:"low,omitempty"`    // how low the quota was when last looked at: 0, 1 or 2
+	Sources  map[string]Checkpoint  `json:"sources"`
+	Folded   map[string]*Span       `json:"folded,omitempty"`   // by stream; see accounting.go
+	Subjects string                 `json:"subjects,omitempty"` // under which Folded was counted, as a hash
+	Digests  []*Digest              `json:"digests"`            // in the order of their keys
+	Ledger   quota.Ledger           `json:"ledger"`
+	Forecast forecast.Forecast      `json:"forecast"`
+	Mutes    []Mute                 `json:"muted,omitempty"`
+	Paused   *Pause                 `json:"paused,omitempty"`
+	Backoff  *Backoff               `json:"backoff,omitempty"`
+	Sending  *Broadcast             `json:"sending,omitempty"`
+	Held     []*Broadcast           `json:"held,omitempty"` // in doubt, until somebody resolves them
+	Outbox   []OutboxEntry          `json:"outbox,omitempty"`
+	Drops    []Drop                 `json:"drops,omitempty"` // become results with the next commit
+	Counts   Counts                 `json:"counts"`
+	GapAt    time.Time              `json:"gap_at,omitzero"`     // when the latest gap was reported
+	Failed   map[string]int         `json:"failed,omitempty"`    // events on which a rule's expression failed, by rule
+	FailedOn map[string]FailedEvent `json:"failed_on,omitempty"` // the latest of them, for maxFailedOn rules
+	Host     string                 `json:"host,omitempty"`      // base URL to try first
+	Low      int                    `json:"low,omitempty"`       // how low the quota was when last looked at: 0, 1 or 2
 
-	used    int               // bytes that the digests take, about; see room.go
-	samples []mapping.Failure // for the log
-	tight   bool              // key sets were shrunk to save room
+	used    int             // bytes that the digests take, about; see room.go
+	failing map[string]bool // rules that failed since the log was told
+	tight   bool            // key sets were shrunk to save room
 }
 
 // SentWith reports whether anything may have been sent with an app's key since

@@ -50,10 +50,11 @@ type Status struct {
 	Backoff   *Backoff                `json:"backoff,omitempty"`
 	Mutes     []Mute                  `json:"mutes,omitempty"`
 	Counts    Counts                  `json:"counts"`
-	Waiting   int                     `json:"waiting"`            // items that are not yet at an end
-	Folded    map[string]Span         `json:"folded,omitempty"`   // what was counted of each stream, for reconciling
-	Subjects  []string                `json:"subjects,omitempty"` // that the rules read
-	Failed    map[string]int          `json:"failed,omitempty"`
+	Waiting   int                     `json:"waiting"`             // items that are not yet at an end
+	Folded    map[string]Span         `json:"folded,omitempty"`    // what was counted of each stream, for reconciling
+	Subjects  []string                `json:"subjects,omitempty"`  // that the rules read
+	Failed    map[string]int          `json:"failed,omitempty"`    // events on which a rule's expression failed, by rule
+	FailedOn  map[string]FailedEvent  `json:"failed_on,omitempty"` // the latest of them, for some of the rules
 	Outbox    int                     `json:"outbox"`
 	Host      string                  `json:"host,omitempty"`
 	Skew      time.Duration           `json:"skew,omitempty"` // the provider's clock minus ours, at the last answer
@@ -147,7 +148,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(),
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),
-		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), Outbox: len(st.Outbox),
+		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), FailedOn: maps.Clone(st.FailedOn), Outbox: len(st.Outbox),
 		Host: st.Host, Skew: t.skew,
 	}
 	for _, sp := range st.Ledger.Spends {

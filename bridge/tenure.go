@@ -62,7 +62,8 @@ type tenure struct {
 	results     outlet
 	deadLetters outlet
 	acks        chan string
-	handed      map[string]bool // entries that a publisher has or is offered
+	handed      map[string]bool      // entries that a publisher has or is offered
+	toldOf      map[string]time.Time // by rule: when the log was told of a failure
 	latest      chan LatestResult
 	askUntil    time.Time
 	heldUp      atomic.Bool // mustPublish, as the publishers may know
@@ -85,7 +86,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	}
 	t := &tenure{
 		Bridge: b, codec: codec, rules: b.rules.Load(), changed: true, memo: &Memo{}, broken: map[string]brokenDigest{},
-		sent: make(chan Outcome, 1), acks: make(chan string), latest: make(chan LatestResult, 1), handed: map[string]bool{},
+		sent: make(chan Outcome, 1), acks: make(chan string), latest: make(chan LatestResult, 1), handed: map[string]bool{}, toldOf: map[string]time.Time{},
 		results: newOutlet("results.unpublished"), deadLetters: newOutlet("deadletters.unpublished"),
 	}
 	t.commits = committer{store: b.cfg.Store, trouble: func(err error) { b.cfg.Note("state.unreachable", err) }}

@@ -39,6 +39,7 @@ func (s *State) adopt(app *mapping.App) (changed bool) {
 	changed = s.OtherKey(app)
 	s.Key = keyHash(app)
 	maps.DeleteFunc(s.Failed, func(rule string, _ int) bool { return !hasRule(app, rule) })
+	maps.DeleteFunc(s.FailedOn, func(rule string, _ FailedEvent) bool { return !hasRule(app, rule) })
 	return changed
 }
 

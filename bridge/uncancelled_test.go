@@ -55,3 +55,23 @@ func TestAReloadTellsOfMutesThatMuteNothingAnyMore(t *testing.T) {
 		}
 	})
 }
+
+func TestARuleThatFailsNamesAnEventAndDoesNotFloodTheLog(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.bridge.Reload(compile(t, strings.Replace(scenarioRules, `item: "{{ .data.id }}"`, `when: event.data.id != "" && event.data.missing, item: "{{ .data.id }}"`, 1)))
+		w.settle()
+		for range 100 {
+			w.cancelled("art")
+			w.pass(time.Second)
+		}
+		s := w.bridge.Status()
+		f := s.FailedOn["cancelled"]
+		if s.Failed["cancelled"] != 100 || f.Sequence == 0 || f.Stream == "" || f.Part != "when" || !strings.Contains(f.Error, "missing") || time.Since(f.At) > 2*time.Second {
+			t.Errorf("failed on %d events, the last was %+v", s.Failed["cancelled"], f)
+		}
+		lines := w.logged("a rule's expression failed on an event, which counts as no match")
+		if len(lines) != 2 || !strings.Contains(lines[0], "belfry explain --stream "+f.Stream+" --seq ") {
+			t.Errorf("the log says\n%s", strings.Join(lines, "\n"))
+		}
+	})
+}

@@ -126,6 +126,14 @@ func printLeftOut(w io.Writer, all []bridge.Overview) {
 	}
 }
 
+// latest says when the last of several was.
+func latest(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return ", the last at " + stamp(at)
+}
+
 func printApp(w io.Writer, s bridge.Status, where string) {
 	fmt.Fprintf(w, "\napp %s", s.App)
 	if s.Role != bridge.RoleOwner {
@@ -152,7 +160,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	fmt.Fprintf(w, "  items     %d: %d sent, %d replaced, %d cancelled, %d expired, %d muted, %d rejected, %d waiting\n",
 		c.Items, c.Sent, c.Replaced, c.Cancelled, c.Expired, c.Muted, c.Rejected, s.Waiting)
 	if c.Gaps > 0 {
-		fmt.Fprintf(w, "  gaps      %d: events were lost before they were read; the results \"gap\" name them\n", c.Gaps)
+		fmt.Fprintf(w, "  gaps      %d%s: events were lost before they were read; the results \"gap\" name them\n", c.Gaps, latest(s.GapAt))
 	}
 	if c.Overflowed > 0 {
 		fmt.Fprintf(w, "  overflow  %s found no room\n", plural(int(c.Overflowed), "item", "items"))
@@ -161,7 +169,11 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 		fmt.Fprintf(w, "  dry run   %s would have been sent\n", plural(int(c.DryRun), "item", "items"))
 	}
 	for _, rule := range sortedKeys(s.Failed) {
-		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s\n", rule, plural(s.Failed[rule], "event", "events"))
+		see := ""
+		if f, ok := s.FailedOn[rule]; ok {
+			see = fmt.Sprintf("%s: %s: %s (belfry explain --stream %s --seq %d)", latest(f.At), f.Part, f.Error, quoted(f.Stream), f.Sequence)
+		}
+		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s%s\n", rule, plural(s.Failed[rule], "event", "events"), see)
 	}
 	printMutes(w, s.Mutes, here)
 	if s.Sending != nil {

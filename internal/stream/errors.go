@@ -22,6 +22,8 @@ const (
 	codeStreamNotFound      = jetstream.ErrorCode(10059)
 	codeSubjectOverlap      = jetstream.ErrorCode(10065) // another stream has our subjects
 	codeWrongSequence       = jetstream.ErrorCode(10071) // expected last sequence differs, and which
+	codeStorageExceeded     = jetstream.ErrorCode(10047) // less storage is left than the stream would reserve
+	codeStreamBytesExceeded = jetstream.ErrorCode(10122) // the account allows no stream of that size
 	codeReplicasUnsupported = jetstream.ErrorCode(10074) // replicas > 1 without a cluster
 	codeWrongSequenceBare   = jetstream.ErrorCode(10164) // expected last sequence differs
 )

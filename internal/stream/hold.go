@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -117,7 +118,7 @@ func (h *hold) renew(ctx context.Context) (ours bool, err error) {
 		case isMissing(lookErr):
 			continue
 		case lookErr != nil:
-			return true, errors.Join(err, lookErr)
+			return true, fmt.Errorf("%w; %w", err, lookErr)
 		case !h.owns(s):
 			return false, nil
 		}

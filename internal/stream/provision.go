@@ -126,6 +126,10 @@ func (j *JetStream) create(ctx context.Context, want ownStream) error {
 	switch apiCode(err) {
 	case codeReplicasUnsupported, codeSubjectOverlap, codeInvalidConfig:
 		return fmt.Errorf("cannot create stream %s: %w: %w", name, err, ErrPermanent)
+	case codeStorageExceeded, codeStreamBytesExceeded:
+		if reserves := want.config.MaxBytes; reserves > 0 {
+			return fmt.Errorf("cannot create stream %s: it reserves %d MiB of JetStream's storage: allow for as much, or create it with a smaller max_bytes: %w", name, reserves>>20, err)
+		}
 	}
 	if err != nil { // also when another replica was faster: the next try finds it
 		return fmt.Errorf("cannot create stream %s: %w", name, err)
