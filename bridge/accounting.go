@@ -155,9 +155,8 @@ func (s *State) warnOfQuota(app *mapping.App, now time.Time) {
 		}
 		low := lowness(u.Left, u.Max)
 		if low > s.Low {
-			s.NextID++
 			message := fmt.Sprintf("%d of %d sends of the %s left; the first comes back at %s", u.Left, u.Max, u.Window, u.Frees.In(zoneOf(app.Quota.Location)).Format("2 Jan 15:04 MST"))
-			s.report(fmt.Sprintf("%s-%d.%s", s.Born, s.NextID, ResultQuotaLow), Result{State: ResultQuotaLow, Message: message, Quota: usage}, now)
+			s.report(s.newID()+"."+string(ResultQuotaLow), Result{State: ResultQuotaLow, Message: message, Quota: usage}, now)
 		}
 		s.Low = low
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// Config is what a Bridge needs of the world. Everything is required but Note.
+// Config is what a Bridge needs of the world. Namesake, Note and Strict may be left out.
 type Config struct {
 	Rules     Rules
 	Replica   string // unique for every start of the process

@@ -10,7 +10,7 @@ import (
 // BroadcastState says how far a broadcast has come. How each is left:
 //
 //	sending   -> sent | rejected | in_doubt | back to its digest
-//	in_doubt  -> sent | back to its digest, by an operator or by proof
+//	in_doubt  -> sent, by an operator or where the template assumes it | back to its digest, by an operator
 //	sent, rejected: final
 type BroadcastState string
 

@@ -98,7 +98,7 @@ func (b *Bridge) latestNow(ctx context.Context) (LatestResult, error) {
 
 // latestResult is the same for as long as it takes.
 func (b *Bridge) latestResult(ctx context.Context, trouble func(error)) (LatestResult, error) {
-	pace := newPace(ctx)
+	pace := newPace()
 	for {
 		latest, err := b.latestNow(ctx)
 		trouble(err)

@@ -39,7 +39,7 @@ type committer struct {
 // server accepts one at most. It gives up only when ctx ends: then the next
 // owner's read decides, as after a crash.
 func (c *committer) commit(ctx context.Context, data []byte, token string) error {
-	pace := newPace(ctx)
+	pace := newPace()
 	for {
 		err := c.try(ctx, data, token)
 		if err == nil || errors.Is(err, ErrFenced) {
@@ -129,7 +129,7 @@ func (c *committer) read(ctx context.Context) (Record, error) {
 
 // load reads the state before a claim, for as long as it takes.
 func (c *committer) load(ctx context.Context) (Record, error) {
-	pace := newPace(ctx)
+	pace := newPace()
 	for {
 		r, err := c.read(ctx)
 		c.trouble(err)
@@ -144,12 +144,12 @@ func (c *committer) load(ctx context.Context) (Record, error) {
 }
 
 // newPace waits a little longer after every failure, up to two seconds.
-func newPace(ctx context.Context) backoff.BackOff {
-	return backoff.WithContext(backoff.NewExponentialBackOff(
+func newPace() backoff.BackOff {
+	return backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second),
 		backoff.WithMaxElapsedTime(0),
-	), ctx)
+	)
 }
 
 func wait(ctx context.Context, pace backoff.BackOff) error {

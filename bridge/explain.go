@@ -55,10 +55,8 @@ func sooner(a, b *hold) bool {
 }
 
 func (t *table) figures(r *row) map[string]float64 {
-	f := map[string]float64{"worth": rounded(r.worth), "items": float64(r.d.Count())}
-	if t.App != nil {
-		f["sends_left"] = float64(t.left)
-		f["sends_left_today"] = float64(t.dayLeft)
+	f := map[string]float64{
+		"worth": rounded(r.worth), "items": float64(r.d.Count()), "sends_left": float64(t.left), "sends_left_today": float64(t.dayLeft),
 	}
 	if r.hold != nil {
 		f["price"] = rounded(r.hold.price)

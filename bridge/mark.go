@@ -84,7 +84,7 @@ type Gone struct {
 // one: cancelled by rules that may do that to their items, or, without any,
 // replaced by newer news.
 func (d *Digest) goes(key string, cancels []string) {
-	mark := func(it *mapping.Item) {
+	note := func(it *mapping.Item) {
 		switch {
 		case cancels == nil:
 			it.Replaced = true
@@ -93,14 +93,14 @@ func (d *Digest) goes(key string, cancels []string) {
 		}
 	}
 	if i := d.kept(key); i >= 0 {
-		mark(&d.Items[i])
+		note(&d.Items[i])
 		return
 	}
 	h := hashKey(key)
 	i, j := d.counted(h)
 	switch {
 	case i < 0 && d.Last != nil && d.Last.Key == key:
-		mark(d.Last)
+		note(d.Last)
 	case i < 0 || cancels != nil && !d.Rest[i].Marks[j].by(cancels):
 	default:
 		d.Gone = slices.DeleteFunc(d.Gone, func(g Gone) bool { return g.Key == h && g.Cancelled })

@@ -40,12 +40,12 @@ type Plan struct {
 const (
 	StateGathering    = "gathering"     // its window is open; left when the window closes
 	StateReady        = "ready"         // it may go, and others go before it or a send is under way
-	StateHeld         = "held"          // it may go, and a later moment is expected to be worth more
-	StateQuiet        = "quiet"         // its audience's quiet hours, or not yet its slot
+	StateHeld         = "held"          // it may go, and a later moment is expected to be worth more, or not yet its slot
+	StateQuiet        = "quiet"         // its audience's quiet hours
 	StateMuted        = "muted"         // an operator silenced it
 	StateWaitingQuota = "waiting_quota" // no send is left for it
 	StateOrphaned     = "orphaned"      // the rules no longer know its audience or template, or address others with it
-	StatePaused       = "paused"        // the app is paused
+	StatePaused       = "paused"        // the app is paused, or has too many broadcasts in doubt
 	StateNext         = "next"          // it goes now, or first of all that wait
 )
 
@@ -118,14 +118,11 @@ func newTable(s Situation) *table {
 	if s.Ledger == nil {
 		s.Ledger = &quota.Ledger{}
 	}
-	t := &table{Situation: s, rows: make([]row, len(s.Digests))}
-	if s.App != nil {
-		t.limits, t.worths = LimitsFor(s.App.Quota), flat(s.App.Quota.Worth)
-		day := t.limits.Windows[len(t.limits.Windows)-1]
-		t.left, t.next = t.limits.Left(s.Ledger, s.Now), t.limits.Next(s.Ledger, s.Now)
-		t.day = t.limits.Counting(day, s.Ledger, s.Now)
-		t.dayLeft = max(day.Max-len(t.day), 0)
-	}
+	t := &table{Situation: s, rows: make([]row, len(s.Digests)), limits: LimitsFor(s.App.Quota), worths: flat(s.App.Quota.Worth)}
+	day := t.limits.Windows[len(t.limits.Windows)-1]
+	t.left, t.next = t.limits.Left(s.Ledger, s.Now), t.limits.Next(s.Ledger, s.Now)
+	t.day = t.limits.Counting(day, s.Ledger, s.Now)
+	t.dayLeft = max(day.Max-len(t.day), 0)
 	for i, d := range s.Digests {
 		t.rows[i] = t.weigh(d)
 	}

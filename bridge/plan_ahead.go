@@ -53,7 +53,7 @@ func (s instants) first() int { return bits.TrailingZeros64(uint64(s)) }
 
 // lane is what one digest is and may become.
 type lane struct {
-	d       *Digest // nil: nothing is waiting yet
+	d       *Digest // an empty one if nothing is waiting yet
 	key     string
 	number  int       // of the key, in the paths
 	share   float64   // of the key's arrivals; less than 1 with several groups
@@ -146,9 +146,9 @@ func (t *table) layLanes(a *ahead, memo *Memo, priced []*row) {
 		groups[l.key]++
 		a.lanes = append(a.lanes, l)
 	}
-	for _, k := range memo.keys {
-		if groups[k.key] == 0 && k.audience != nil {
-			a.lanes = append(a.lanes, lane{key: k.key, weight: k.weight})
+	for i := range memo.keys {
+		if k := &memo.keys[i]; groups[k.key] == 0 {
+			a.lanes = append(a.lanes, lane{d: &k.digest, key: k.key, weight: k.weight})
 		}
 	}
 	slices.SortStableFunc(a.lanes, func(x, y lane) int {
@@ -163,18 +163,12 @@ func (t *table) layLanes(a *ahead, memo *Memo, priced []*row) {
 // layLane fills in what waits, and when the audience may be disturbed.
 func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
 	l.share, l.number = 1/float64(max(1, groups)), memo.number(l.key)
-	d, top := l.d, mapping.High
-	if d == nil {
-		l.pending, d = make([]float64, len(a.grid)), memo.digest(l.key)
-	} else {
-		l.pending = d.curve(&t.worths, a.at, a.ages)
-		top = d.Priority()
-	}
-	audience := t.App.Audiences[d.Audience]
+	l.pending = l.d.curve(&t.worths, a.at, a.ages)
+	top, audience := l.d.Priority(), t.App.Audiences[l.d.Audience]
 	var until time.Time
 	muted := false
 	if t.Muted != nil {
-		until, muted = t.Muted(d)
+		until, muted = t.Muted(l.d)
 	}
 	open := func(top mapping.Priority) (out instants) {
 		for b, at := range a.grid {
@@ -186,7 +180,7 @@ func (t *table) layLane(a *ahead, l *lane, groups int, memo *Memo) {
 		return out
 	}
 	l.open = open(top)
-	if audience != nil && audience.QuietHours != nil && top != mapping.Urgent {
+	if audience.QuietHours != nil && top != mapping.Urgent {
 		l.pressed = open(mapping.Urgent)
 	}
 }

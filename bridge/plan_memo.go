@@ -35,10 +35,9 @@ type Memo struct {
 func NewMemo() *Memo { return &Memo{} }
 
 type expectedKey struct {
-	key      string
-	audience *mapping.Audience // nil: the rules no longer have it
-	digest   Digest            // an empty one
-	weight   float64           // worth of what arrives in a day
+	key    string
+	digest Digest  // an empty one
+	weight float64 // worth of what arrives in a day
 }
 
 type mute struct {
@@ -158,9 +157,12 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 		m.paths = append(m.paths, p)
 	}
 	m.temper()
-	for key, weight := range expected {
-		audience, digest := digestOf(t.App, key)
-		m.keys = append(m.keys, expectedKey{key, audience, digest, weight})
+	for _, r := range t.App.Rules {
+		key := ForecastKey(r.Audience, r.Template)
+		if weight, ok := expected[key]; ok {
+			m.keys = append(m.keys, expectedKey{key, Digest{Audience: r.Audience, Template: r.Template}, weight})
+			delete(expected, key) // of which there may be several rules
+		}
 	}
 	slices.SortFunc(m.keys, func(a, b expectedKey) int {
 		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.key, b.key))
@@ -232,25 +234,6 @@ func (s *sendValues) add(counts []float64, worth float64, l life) {
 			s.v[b*s.lags+n] += float32(sum)
 		}
 	}
-}
-
-// digest is what a key's digest will be.
-func (m *Memo) digest(key string) *Digest {
-	for i := range m.keys {
-		if m.keys[i].key == key {
-			return &m.keys[i].digest
-		}
-	}
-	return &Digest{}
-}
-
-func digestOf(app *mapping.App, key string) (*mapping.Audience, Digest) {
-	for _, r := range app.Rules {
-		if len(r.Cancels) == 0 && ForecastKey(r.Audience, r.Template) == key {
-			return app.Audiences[r.Audience], Digest{Audience: r.Audience, Template: r.Template}
-		}
-	}
-	return nil, Digest{}
 }
 
 // boundary is when a slot of the outlook begins, by the wall clock: slots are

@@ -57,11 +57,9 @@ func (m *Memo) tomorrow(t *table) float64 {
 		a.grid, a.ages = append(a.grid, at), append(a.ages, at.Sub(m.until).Hours())
 	}
 	a.toll = make([]float64, len(a.grid))
-	for _, k := range m.keys {
-		if k.audience != nil && len(a.lanes) < maxLanes {
-			a.lanes = append(a.lanes, lane{key: k.key})
-			t.layLane(a, &a.lanes[len(a.lanes)-1], 1, m)
-		}
+	for i := range m.keys[:min(len(m.keys), maxLanes)] {
+		a.lanes = append(a.lanes, lane{d: &m.keys[i].digest, key: m.keys[i].key})
+		t.layLane(a, &a.lanes[i], 1, m)
 	}
 	a.layPaths(m, make([][]float64, len(a.lanes)))
 	m.price = 0

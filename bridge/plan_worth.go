@@ -8,11 +8,7 @@ import (
 
 // weigh reads off a digest what every policy wants to know.
 func (t *table) weigh(d *Digest) row {
-	r := row{d: d}
-	if t.App != nil {
-		r.audience = t.App.Audiences[d.Audience]
-	}
-	r.worth = d.worth(&t.worths, t.Now)
+	r := row{d: d, audience: t.App.Audiences[d.Audience], worth: d.worth(&t.worths, t.Now)}
 	note := func(p mapping.Priority, expires time.Time) {
 		r.top = max(r.top, p)
 		if r.first.IsZero() || expires.Before(r.first) {

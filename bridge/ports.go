@@ -102,7 +102,7 @@ type Gap struct {
 	Stream string    `json:"stream"`
 	From   uint64    `json:"from"` // first missing sequence
 	To     uint64    `json:"to"`   // last missing sequence; 0: unknown
-	Why    string    `json:"why"`  // "recreated", "truncated"
+	Why    string    `json:"why"`  // "recreated", "truncated", "rewound"
 	At     time.Time `json:"at"`
 }
 

@@ -112,7 +112,7 @@ const (
 // publishUntilTaken goes on until the entry is stored. unread is since when
 // events of dead letters can't be fetched.
 func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry, trouble string, unread *time.Time) error {
-	pace := newPace(ctx)
+	pace := newPace()
 	left := "" // why it goes without what can be read elsewhere; empty: it is whole
 	for {
 		err := t.publishOnce(ctx, e, left)

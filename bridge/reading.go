@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -16,11 +17,7 @@ func (t *tenure) startReading(ctx context.Context) {
 	for stream := range t.state.Sources {
 		t.reading[stream] = &reading{}
 	}
-	from := make(map[string]Checkpoint, len(t.state.Sources))
-	for stream, c := range t.state.Sources {
-		from[stream] = c
-	}
-	subjects, sources := t.rules.App.Subjects(), t.rules.Sources
+	subjects, sources, from := t.rules.App.Subjects(), t.rules.Sources, maps.Clone(t.state.Sources)
 	t.subjects = subjects
 	t.state.countUnder(subjects)
 	done, failed := make(chan struct{}), make(chan error, 1)
@@ -157,4 +154,4 @@ func (t *tenure) caughtUp(now time.Time) bool {
 
 // patience is until when streams that have not come to their end are waited for
 // unless something more of a backlog is heard: of any, since they take turns.
-func (t *tenure) patience() time.Time { return later(t.readFrom, t.heard).Add(catchUpAtMos) }
+func (t *tenure) patience() time.Time { return later(t.readFrom, t.heard).Add(catchUpAtMost) }

@@ -234,8 +234,7 @@ func (s *State) block(o Outcome, now time.Time) {
 	}
 	s.pause(why, now)
 	s.Paused.Code = o.Code
-	s.NextID++
-	s.report(fmt.Sprintf("%s-%d.blocked", s.Born, s.NextID),
+	s.report(s.newID()+"."+string(ResultBlocked),
 		Result{State: ResultBlocked, HTTPStatus: o.HTTPStatus, Code: o.Code, Message: o.Message, Attempts: o.Attempts}, now)
 }
 

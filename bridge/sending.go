@@ -41,9 +41,7 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 		return err
 	}}
 	provider := t.provider
-	t.workers.Add(1)
-	go func() {
-		defer t.workers.Done()
+	t.workers.Go(func() {
 		defer stop()
 		if now := time.Now(); !now.Before(send.Deadline) { // says nothing about the provider
 			t.sent <- Outcome{Kind: NotSent, Message: "the state could only be stored after the send's deadline", At: now, CalledOff: true}
@@ -52,7 +50,7 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 		o := provider.Send(sendCtx, send)
 		o.CalledOff = o.Kind == NotSent && (refused || sendCtx.Err() != nil)
 		t.sent <- o
-	}()
+	})
 	return nil
 }
 

@@ -210,7 +210,7 @@ func (s *State) change(d *Digest, f func()) {
 	}
 }
 
-// Mute adds or renews a mute.
+// Mute adds a mute, and gives it its id.
 func (s *State) Mute(m Mute) Mute {
 	m.ID = s.newID()
 	s.Mutes = append(s.Mutes, m)

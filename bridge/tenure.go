@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	commitEvery  = time.Second            // how much reading a crash repeats
-	planEvery    = 20 * time.Millisecond  // planning under a flood of matches
-	statusEvery  = 100 * time.Millisecond // the same for the status
-	catchUpAtMos = 30 * time.Second       // a stream that says nothing for so long is not waited for
-	fresh        = 10 * time.Second       // an event this young is no backlog
-	drainCommit  = 5 * time.Second
-	drainPublish = 2 * time.Second
-	readRetry    = 5 * time.Second
-	askFor       = time.Minute // the latest result, before anything is sent
+	commitEvery   = time.Second            // how much reading a crash repeats
+	planEvery     = 20 * time.Millisecond  // planning under a flood of matches
+	statusEvery   = 100 * time.Millisecond // the same for the status
+	catchUpAtMost = 30 * time.Second       // a stream that says nothing for so long is not waited for
+	fresh         = 10 * time.Second       // an event this young is no backlog
+	drainCommit   = 5 * time.Second
+	drainPublish  = 2 * time.Second
+	readRetry     = 5 * time.Second
+	askFor        = time.Minute // the latest result, before anything is sent
 )
 
 // tenure is one stretch of owning an app. Its fields belong to the goroutine
@@ -107,7 +107,7 @@ var errProvider = errors.New("cannot set up the provider")
 
 // run is the one loop: everything that happens to the app passes through it,
 // one thing after the other.
-func (t *tenure) run(ctx context.Context) (err error) {
+func (t *tenure) run(ctx context.Context) error {
 	workCtx, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer t.workers.Wait()
 	defer stopWork()

@@ -42,10 +42,10 @@ func (c *compiler) quota(d *quotaDoc) Quota {
 
 func (c *compiler) overProvider(d *quotaDoc) {
 	if d.PerHour.set && d.PerHour.N > providerPerHour {
-		c.warnf(d.PerHour.at, "the provider refuses what goes beyond, and refused calls may count", "per_hour %d is more than the provider's 2", d.PerHour.N)
+		c.warnf(d.PerHour.at, "the provider refuses what goes beyond, and refused calls may count", "per_hour %d is more than the provider's %d", d.PerHour.N, providerPerHour)
 	}
 	if d.PerDay.set && d.PerDay.N > providerPerDay {
-		c.warnf(d.PerDay.at, "the provider refuses what goes beyond, and refused calls may count", "per_day %d is more than the provider's 3", d.PerDay.N)
+		c.warnf(d.PerDay.at, "the provider refuses what goes beyond, and refused calls may count", "per_day %d is more than the provider's %d", d.PerDay.N, providerPerDay)
 	}
 	if d.PerHour.set && d.PerHour.N == 0 {
 		c.warnf(d.PerHour.at, "", "with per_hour 0 nothing is ever sent")

@@ -102,7 +102,7 @@ func (c *compiler) telling(r *compiledRule) {
 	if d.ExpiresAfter.set {
 		r.ExpiresAfter = d.ExpiresAfter.D
 	}
-	c.windows(r, td)
+	c.windows(r)
 	c.alerts(r, td)
 	if r.group == nil {
 		r.group = c.templates[r.Template].groupBy
@@ -146,7 +146,7 @@ func (c *compiler) with(r *compiledRule) {
 }
 
 // windows checks what time makes impossible.
-func (c *compiler) windows(r *compiledRule, td *templateDoc) {
+func (c *compiler) windows(r *compiledRule) {
 	d := r.doc
 	at := d.ExpiresAfter.at
 	if !d.ExpiresAfter.set {
@@ -155,10 +155,12 @@ func (c *compiler) windows(r *compiledRule, td *templateDoc) {
 	if r.Gather.AtMost >= r.ExpiresAfter {
 		c.errorf(at, "cannot gather for %s what expires after %s: nothing would ever be sent", short(r.Gather.AtMost), short(r.ExpiresAfter))
 	}
-	for _, g := range []gatherDoc{d.Gather, td.Gather} {
-		if g.Idle.set && g.AtMost.set && g.Idle.D >= g.AtMost.D {
-			c.warnf(g.Idle.at, "", "idle %s has no effect beside at_most %s", short(g.Idle.D), short(g.AtMost.D))
-		}
+	c.idle(d.Gather)
+}
+
+func (c *compiler) idle(g gatherDoc) {
+	if g.Idle.set && g.AtMost.set && g.Idle.D >= g.AtMost.D {
+		c.warnf(g.Idle.at, "", "idle %s has no effect beside at_most %s", short(g.Idle.D), short(g.AtMost.D))
 	}
 }
 

@@ -150,13 +150,12 @@ audiences:
   s: {app: a, package: com.x}
 templates:
   t:
-    gather: {idle: 20m, at_most: 15m}
     message: {type: "RC:TxtMsg", content: {content: hi}}
     notification: {alert: hi}
 rules:
 `)
-	for i := range 600 { // each repeats the warning about idle
-		fmt.Fprintf(&src, "  - {name: r%d, on: x.%d, audience: s, template: t}\n", i, i)
+	for i := range 600 { // each with a warning about idle
+		fmt.Fprintf(&src, "  - {name: r%d, on: x.%d, audience: s, template: t, gather: {idle: 20m, at_most: 15m}}\n", i, i)
 	}
 	src.WriteString("  - {name: broken, on: x.y, when: event.data.n >, audience: s, template: t}\n")
 	set, problems := mapping.Compile("rules.yaml", []byte(src.String()), mapping.Options{})

@@ -18,7 +18,7 @@ type appDoc struct {
 	mark
 	AppKey        text     `yaml:"app_key" need:"true" doc:"The App Key. Usually ${NAME}, from the environment."`
 	AppSecret     text     `yaml:"app_secret" doc:"The App Secret, from the environment: ${NAME}."`
-	AppSecretFile text     `yaml:"app_secret_file" doc:"A file whose first line is the App Secret."`
+	AppSecretFile text     `yaml:"app_secret_file" doc:"A file with one line, the App Secret."`
 	Region        text     `yaml:"region" enum:"singapore|north-america|saudi-arabia" doc:"The provider's data centre."`
 	BaseURLs      []text   `yaml:"base_urls" doc:"Instead of region: the primary host and a backup."`
 	Sender        text     `yaml:"sender" need:"true" doc:"fromUserId: letters and digits, at most 64 bytes. Must have obtained an access token once."`

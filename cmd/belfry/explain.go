@@ -116,11 +116,7 @@ func (o *explainOptions) arrival(args []string) (time.Time, error) {
 	case o.at == "":
 		return time.Now(), nil
 	}
-	at, err := time.Parse(time.RFC3339, o.at)
-	if err != nil {
-		return time.Time{}, usageError{fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", o.at)}
-	}
-	return at, nil
+	return parseTime("--at", o.at)
 }
 
 // message is the event as the daemon would read it.

@@ -226,11 +226,5 @@ func namesOf(rs *mapping.RuleSet) map[string]map[string]bool {
 }
 
 func missingFrom(a, b map[string]bool) []string {
-	var out []string
-	for n := range a {
-		if !b[n] {
-			out = append(out, n)
-		}
-	}
-	return out
+	return slices.DeleteFunc(sortedKeys(a), func(n string) bool { return b[n] })
 }

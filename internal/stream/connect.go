@@ -158,6 +158,8 @@ func (o Options) credentials() ([]nats.Option, error) {
 	switch {
 	case o.PasswordFile != "" && strings.Contains(o.URL, "@"):
 		return nil, fmt.Errorf("cannot use a password file for a user who is part of the server's address: name the user beside it: %w", ErrPermanent)
+	case o.User == "" && (o.Password != "" || o.PasswordFile != ""):
+		return nil, fmt.Errorf("cannot use a password without its user: name the user beside it, or write both into the server's address: %w", ErrPermanent)
 	case o.PasswordFile != "":
 		opts = append(opts, nats.UserInfoHandler(func() (user, password string) { return o.User, o.password() }))
 	case o.User != "":

@@ -67,20 +67,22 @@ func TestOptionsThatCanNeverWorkArePermanent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, o := range map[string]Options{
-		"credentials that don't exist":   {CredsFile: "/does/not/exist"},
-		"an authority that doesn't":      {CAFile: "/does/not/exist"},
-		"an authority that is none":      {CAFile: garbage},
-		"a certificate without its key":  {CertFile: garbage},
-		"a key without its certificate":  {KeyFile: garbage},
-		"a URL of something else":        {URL: "nats://127.0.0.1:1,http://user:hunter2@127.0.0.1:4222"},
-		"a URL that is none":             {URL: "nats://bad url:x"},
-		"a URL with a secret, not shown": {URL: "nats://user:hunter2@bad host:x"},
-		"a password with a percent sign": {URL: "nats://user:hunt%er2@host"},
-		"a password with a slash":        {URL: "user:hunt/er2@host:4222"},
-		"a password like a port":         {URL: "nats://hunter:12/34@127.0.0.1:4222"},
-		"a password with a hash":         {URL: "nats://a:1,nats://user:hunt#er2@host"},
-		"a password with a mark":         {URL: "nats://user:hunt?er2@host"},
-		"a password with a space":        {URL: "nats://user:hunt er2@host"},
+		"credentials that don't exist":    {CredsFile: "/does/not/exist"},
+		"an authority that doesn't":       {CAFile: "/does/not/exist"},
+		"an authority that is none":       {CAFile: garbage},
+		"a certificate without its key":   {CertFile: garbage},
+		"a key without its certificate":   {KeyFile: garbage},
+		"a URL of something else":         {URL: "nats://127.0.0.1:1,http://user:hunter2@127.0.0.1:4222"},
+		"a URL that is none":              {URL: "nats://bad url:x"},
+		"a URL with a secret, not shown":  {URL: "nats://user:hunter2@bad host:x"},
+		"a password with a percent sign":  {URL: "nats://user:hunt%er2@host"},
+		"a password with a slash":         {URL: "user:hunt/er2@host:4222"},
+		"a password like a port":          {URL: "nats://hunter:12/34@127.0.0.1:4222"},
+		"a password with a hash":          {URL: "nats://a:1,nats://user:hunt#er2@host"},
+		"a password with a mark":          {URL: "nats://user:hunt?er2@host"},
+		"a password with a space":         {URL: "nats://user:hunt er2@host"},
+		"a password without a user":       {Password: "hunter2"},
+		"a password for a user elsewhere": {URL: "nats://user@host", Password: "hunter2"},
 	} {
 		for connects, connect := range map[string]func(Options) (*nats.Conn, error){"Connect": Connect, "Dial": Dial} {
 			nc, err := connect(o)
@@ -170,9 +172,13 @@ func TestDeniedPublishIsAConditionThatNamesTheSubject(t *testing.T) {
 	}
 	c.waitFor(t, "+nats.permissions publish belfry.state.school")
 
+	yesterday := mapping.Start{Mode: mapping.StartAtTime, Time: time.Now().AddDate(0, 0, -1)}
+	if _, err := c.source("school").startSequence(within(t, time.Second), "SCHOOL", yesterday, nil); err == nil || !strings.Contains(err.Error(), "ermission") {
+		t.Errorf("startSequence: %v", err)
+	}
+	c.waitFor(t, "+nats.permissions publish $JS.API.CONSUMER.CREATE.SCHOOL.>")
 	r := c.read(t, []string{"SCHOOL.>"}, nil, nil)
 	r.until("where it begins", func() bool { return len(r.checkpoint) > 0 })
-	c.waitFor(t, "+nats.permissions publish $JS.API.CONSUMER.CREATE.SCHOOL.>")
 }
 
 // A server takes new permissions from its file without ending connections.

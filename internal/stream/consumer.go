@@ -58,6 +58,14 @@ func consumerConfig(name string, filters []string) jetstream.ConsumerConfig {
 	}
 }
 
+func (j *JetStream) createConsumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (*jetstream.ConsumerInfo, error) {
+	c, err := j.js.CreateConsumer(ctx, stream, cfg)
+	if err := j.cfg.Conditions.explain("$JS.API.CONSUMER.CREATE."+stream+"."+cfg.Name, err); err != nil {
+		return nil, err
+	}
+	return c.CachedInfo(), nil
+}
+
 // openConsumer makes a consumer that begins at sequence first. Dying after it
 // leaves a consumer that the server removes after 30 s.
 func openConsumer(ctx context.Context, s *source, stream string, filters []string, first uint64) (*consumer, error) {
@@ -70,11 +78,11 @@ func openConsumer(ctx context.Context, s *source, stream string, filters []strin
 	}
 	cfg := consumerConfig(c.name, filters)
 	cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, first
-	made, err := s.js.js.CreateConsumer(ctx, stream, cfg)
-	if err := s.js.cfg.Conditions.explain(fmt.Sprintf("$JS.API.CONSUMER.CREATE.%s.%s", stream, c.name), err); err != nil {
+	made, err := s.js.createConsumer(ctx, stream, cfg)
+	if err != nil {
 		return nil, fmt.Errorf("cannot create a consumer on %s: %w", stream, err)
 	}
-	c.pending = made.CachedInfo().NumPending
+	c.pending = made.NumPending
 	if c.sub, err = s.js.nc.ChanSubscribe(c.inbox+".*", c.msgs); err != nil {
 		return nil, fmt.Errorf("cannot subscribe: %w", err)
 	}

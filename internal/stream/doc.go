@@ -41,10 +41,12 @@
 //
 // # Trouble
 //
-// Nothing that may pass ends a call of this package: it is tried again until
-// the context ends. Meanwhile it is a named condition in [Conditions], from
-// which log, metrics and status are fed. Only a configuration that can never
-// work is returned, as an error that errors.Is(err, [ErrPermanent]).
+// Nothing that may pass ends what waits: connecting, provisioning, acquiring a
+// lease, reading. It is tried again until the context ends, and only a
+// configuration that can never work is returned, as an error that
+// errors.Is(err, [ErrPermanent]). Storing, fetching and publishing are a single
+// try each; package bridge decides what follows. Either way trouble is a named
+// condition in [Conditions], from which log, metrics and status are fed.
 //
 // A server that may lose acknowledged writes at a power loss is a risk that
 // this package cannot see: use three replicas, or sync_interval: always. The

@@ -88,11 +88,10 @@ func (s *source) sequenceBefore(ctx context.Context, stream string, start mappin
 	defer cancel()
 	cfg := consumerConfig(s.consumerName(), nil)
 	cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &start.Time
-	c, err := s.js.js.CreateConsumer(ctx, stream, cfg)
+	made, err := s.js.createConsumer(ctx, stream, cfg)
 	if err != nil {
 		return 0, fmt.Errorf("cannot find the first event of %s at or after %s: %w", stream, start.Time, err)
 	}
-	info := c.CachedInfo()
-	forget(s.js.nc, stream, info.Name)
-	return info.Delivered.Stream, nil
+	forget(s.js.nc, stream, cfg.Name)
+	return made.Delivered.Stream, nil
 }
