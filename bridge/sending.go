@@ -19,12 +19,10 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	b, body, err := t.state.Begin(t.rules.App, d, reason, now)
 	t.touch()
 	if err != nil {
-		why := err.Error()
-		if t.broken[d.ID].why != why {
+		if t.broken.Note(d, err) {
 			t.log.Error("cannot send a digest; it is tried again when it has changed, or the rules have", "digest", d.Name(), "err", err,
 				"remedy", "correct, replace or cancel the event, or mend the template")
 		}
-		t.broken[d.ID] = brokenDigest{why, d.Events, d.puts()}
 		t.noteBroken()
 		return nil
 	}
@@ -69,11 +67,21 @@ func (d *Digest) puts() (n int) {
 	return n
 }
 
-// stuck reports whether a digest is still as it was when it could not be
+// Broken notes the digests that could not be rendered, by id, and as they were.
+type Broken map[string]brokenDigest
+
+// Note notes one, and reports whether it is broken for another reason than before.
+func (b Broken) Note(d *Digest, err error) (news bool) {
+	news = b[d.ID].why != err.Error()
+	b[d.ID] = brokenDigest{err.Error(), d.Events, d.puts()}
+	return news
+}
+
+// Has reports whether a digest is still as it was when it could not be
 // rendered: what broke it may have been corrected, replaced or cancelled.
-func (t *tenure) stuck(d *Digest) bool {
-	b, ok := t.broken[d.ID]
-	return ok && b.events == d.Events && b.puts == d.puts()
+func (b Broken) Has(d *Digest) bool {
+	was, ok := b[d.ID]
+	return ok && was.events == d.Events && was.puts == d.puts()
 }
 
 // noteBroken tells of digests that can't be sent, as long as there are any.
@@ -83,13 +91,13 @@ func (t *tenure) noteBroken() {
 	}
 	var names []string
 	why := ""
-	left := map[string]brokenDigest{}
+	left := Broken{}
 	for _, d := range t.state.Digests {
 		b, ok := t.broken[d.ID]
 		if ok {
 			left[d.ID] = b
 		}
-		if t.stuck(d) {
+		if t.broken.Has(d) {
 			names, why = append(names, d.Name()), b.why
 		}
 	}

@@ -190,7 +190,7 @@ func (t *tenure) digestStatus() []DigestStatus {
 				State: StateGathering, Until: d.Ready(), Why: "has just begun",
 			}
 		}
-		if t.stuck(d) {
+		if t.broken.Has(d) {
 			e.State, e.Why, e.Until = StateBroken, t.broken[d.ID].why, time.Time{}
 		}
 		out = append(out, DigestStatus{

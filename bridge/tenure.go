@@ -40,7 +40,7 @@ type tenure struct {
 	statusStale bool
 	plan        Plan
 	memo        *Memo
-	broken      map[string]brokenDigest // by its id
+	broken      Broken
 
 	batches     chan Batch
 	backlog     *Batch // what was not folded yet, because the outbox was full
@@ -85,7 +85,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 		return nil, err
 	}
 	t := &tenure{
-		Bridge: b, codec: codec, rules: b.rules.Load(), changed: true, memo: &Memo{}, broken: map[string]brokenDigest{},
+		Bridge: b, codec: codec, rules: b.rules.Load(), changed: true, memo: &Memo{}, broken: Broken{},
 		sent: make(chan Outcome, 1), acks: make(chan string), latest: make(chan LatestResult, 1), handed: map[string]bool{}, toldOf: map[string]time.Time{},
 		results: newOutlet("results.unpublished"), deadLetters: newOutlet("deadletters.unpublished"),
 	}
@@ -261,7 +261,7 @@ func (t *tenure) situation(now time.Time) Situation {
 	first := t.first(now)
 	return Situation{
 		Now: now, App: t.rules.App, Ledger: &t.state.Ledger,
-		Digests: slices.DeleteFunc(slices.Clone(t.state.Digests), t.stuck),
+		Digests: slices.DeleteFunc(slices.Clone(t.state.Digests), t.broken.Has),
 		Paused:  t.state.Paused != nil,
 		Backoff: t.state.Backoff,
 		Doubts:  len(t.state.Held),

@@ -33,6 +33,9 @@ func (c *compiler) newPart(n *node, dot shape) *part {
 		p.program = c.template(n.scalar, dot)
 	case mapNode:
 		for _, f := range n.fields {
+			if strings.Contains(f.key.text, "{{") {
+				c.errorf(f.key.at, "cannot use a template as a key: only values are rendered")
+			}
 			p.names = append(p.names, f.key.text)
 			p.parts = append(p.parts, c.newPart(f.value, dot))
 		}

@@ -139,7 +139,7 @@ func (e *envelope) setData(data []byte, contentType string) {
 	switch {
 	case len(data) == 0:
 		e.dataErr = errNoData
-	case contentType != "" && !strings.Contains(contentType, "json"):
+	case contentType != "" && !strings.Contains(strings.ToLower(contentType), "json"):
 		e.dataErr = fmt.Errorf("the event's data is %s, not JSON", contentType)
 	case !validJSON(data):
 		e.dataErr = errNotJSON

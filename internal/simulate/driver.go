@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
@@ -22,7 +23,7 @@ type Observer struct {
 	Sent func(b *bridge.Broadcast, body []byte)
 	// Planned is called with every plan, explanations included; that is slower.
 	Planned func(now time.Time, p bridge.Plan)
-	// Failed is called when a digest cannot be rendered. It waits until it expires.
+	// Failed is called when a digest cannot be rendered. It is tried again when it has changed.
 	Failed func(now time.Time, d *bridge.Digest, err error)
 }
 
@@ -36,14 +37,14 @@ type Driver struct {
 	now      time.Time
 	wake     time.Time
 	pruned   time.Time
-	broken   map[string]bool // digests that cannot be rendered
+	broken   bridge.Broken
 }
 
 // NewDriver starts with an empty state at an instant.
 func NewDriver(app *mapping.App, start time.Time, o Observer) *Driver {
 	return &Driver{
 		App: app, State: bridge.NewState(app.Name, "sim"), observer: o, memo: bridge.NewMemo(),
-		now: start, broken: map[string]bool{},
+		now: start, broken: bridge.Broken{},
 	}
 }
 
@@ -129,20 +130,13 @@ func (d *Driver) whole() []*bridge.Digest {
 	if len(d.broken) == 0 {
 		return d.State.Digests
 	}
-	var out []*bridge.Digest
-	for _, g := range d.State.Digests {
-		if !d.broken[g.ID] {
-			out = append(out, g)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(d.State.Digests), d.broken.Has)
 }
 
 func (d *Driver) send(p bridge.Plan) {
 	b, body, err := d.State.Begin(d.App, p.Send, p.Reason, d.now)
 	if err != nil {
-		d.broken[p.Send.ID] = true
-		if d.observer.Failed != nil {
+		if d.broken.Note(p.Send, err) && d.observer.Failed != nil {
 			d.observer.Failed(d.now, p.Send, err)
 		}
 		return

@@ -51,6 +51,27 @@ func TestPlansOfAStateSayWhatItWaitsFor(t *testing.T) {
 	}
 }
 
+func TestADigestThatCouldNotBeRenderedIsTriedAgainWhenItHasChanged(t *testing.T) {
+	rules, problems := mapping.Compile("small.yaml", []byte(strings.Replace(smallRules, "{{ .Count }}", "{{ .Last.Data.note }}", 1)), mapping.Options{})
+	if rules == nil {
+		t.Fatal(problems)
+	}
+	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	sent, failed := 0, 0
+	d := NewDriver(rules.Apps["town"], start, Observer{
+		Sent:   func(*bridge.Broadcast, []byte) { sent++ },
+		Failed: func(time.Time, *bridge.Digest, error) { failed++ },
+	})
+	for i, data := range []string{`{"id":1,"text":"one"}`, `{"id":1,"text":"one","note":"mended"}`} {
+		d.Fold(&mapping.Message{Subject: "town.news", Sequence: uint64(i + 1), Time: start.Add(time.Duration(i) * time.Hour), Data: []byte(data)})
+		d.Plan()
+	}
+	d.AdvanceTo(start.Add(3 * time.Hour))
+	if sent != 1 || failed != 1 {
+		t.Errorf("sent %d times, failed %d times; want one of each", sent, failed)
+	}
+}
+
 // The times of a stream step back where another leader's clock is earlier.
 func TestAHistoryMayStepBackInTime(t *testing.T) {
 	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
