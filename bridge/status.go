@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"time"
 
@@ -191,7 +192,9 @@ func (t *tenure) digestStatus() []DigestStatus {
 			}
 		}
 		if t.broken.Has(d) {
-			e.State, e.Why, e.Until = StateBroken, t.broken[d.ID].why, time.Time{}
+			e.State, e.Until = StateBroken, time.Time{}
+			e.Why = fmt.Sprintf("%s. Mend the template, or have the event corrected, replaced or cancelled: it is tried again then. The first item expires at %s.",
+				t.broken[d.ID].why, d.Expires().UTC().Format("15:04 MST on 2 Jan"))
 		}
 		out = append(out, DigestStatus{
 			Explanation: e, Count: d.Count(), Approximate: d.Approximate(), Events: d.Events, Users: len(d.Users),

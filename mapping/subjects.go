@@ -85,6 +85,9 @@ func checkSubject(s string) error {
 			return fmt.Errorf("cannot use %q as a subject: * and > stand for whole tokens", s)
 		}
 	}
+	if tokens[0] == "belfry" && len(tokens) > 1 && slices.Contains([]string{"result", "deadletter", "state", "lease", "*", ">"}, tokens[1]) {
+		return fmt.Errorf("cannot listen to %q: that is what Belfry publishes, so that each broadcast would bring about the next", s)
+	}
 	return nil
 }
 

@@ -333,6 +333,21 @@ func TestStreamsThatNeedAcknowledgementsAreRefusedBeforeAnythingIsRead(t *testin
 	}
 }
 
+func TestStreamsOfOursAreNotRead(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.prepare(t, 1)
+	if err := c.Provision(within(t, 10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{DefaultStateStream, DefaultResultStream} {
+		err := c.Source("school").Read(within(t, 10*time.Second), []string{">"}, fromStart(name), nil, nil)
+		if !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), "each broadcast would bring about the next") {
+			t.Errorf("Read of %s: %v", name, err)
+		}
+	}
+}
+
 func TestAStreamThatDropsEventsInItsMidstIsWarnedOfOnce(t *testing.T) {
 	t.Parallel()
 	for _, sources := range [][]mapping.Source{nil, fromStart("SCHOOL")} {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,8 +39,9 @@ func sample() bridge.Overview {
 			InDoubt: []bridge.BroadcastStatus{{ID: "k3f9x2-17", Audience: "students", Template: "closure", Count: 1, Started: now.Add(-5 * time.Minute), Message: "no answer within 30 s after the request was written", Texts: []string{"NORTH campus is closed"}}},
 			Counts:  bridge.Counts{Gaps: 1, Read: 4711, Matched: 120, Unmatched: 4590, Dead: 1, Items: 120, Sent: 80, Replaced: 20, Cancelled: 5, Expired: 12, Broadcasts: 2},
 			Mutes:   []bridge.Mute{{ID: "m7", Audience: "parents", Until: now.Add(time.Hour), Why: "by Ann: move to the new building"}},
-			Failed:  map[string]int{"lesson-moved": 1},
-			Waiting: 3, Sources: map[string]bridge.SourceStatus{"SCHOOL": {Sequence: 4711}},
+			Failed:  map[string]int{"lesson-moved": 1}, FailedOn: map[string]bridge.FailedEvent{"lesson-moved": {Stream: "SCHOOL", Sequence: 4700, At: now, Part: "when", Error: "there is no field \"room\""}},
+			External: []quota.Spend{{ID: "s1", At: now.Add(-time.Hour), Why: strings.Repeat("campaign", 30)}},
+			Waiting:  3, Sources: map[string]bridge.SourceStatus{"SCHOOL": {Sequence: 4711}},
 		}, {App: "clinic", Role: bridge.RoleStandby, Since: now.Add(-2 * time.Hour)}},
 	}
 }
@@ -98,7 +100,7 @@ func TestBrowserShowsAnOperatorWhatMatters(t *testing.T) {
 		for _, want := range []string{
 			"campus", "1 left now", "1 of 2", "2 of 3", "belfry resolve k3f9x2-17 --sent", "belfry resolve k3f9x2-17 --not-sent", "NORTH campus is closed",
 			"usually bring 40", "the stream is full", "did you mean audience?", "<script>document.title='owned'</script>", "standby", "4711",
-			"audience parents until", "move to the new building", "belfry unmute m7", "lesson-moved: an expression failed on 1 event", "Dry run", "1 gap: events were lost",
+			"audience parents until", "move to the new building", "belfry unmute m7 --app campus", "lesson-moved: an expression failed on 1 event", "belfry explain --stream SCHOOL --seq 4700", "belfry quota take-back s1 --app campus", "Look at campus", "Dry run", "1 gap: events were lost",
 			"2 broadcasts so far", time.Now().Format(" MST"),
 		} {
 			if !strings.Contains(text, want) {
@@ -111,5 +113,34 @@ func TestBrowserShowsAnOperatorWhatMatters(t *testing.T) {
 		if overflow {
 			t.Errorf("at %d pixels the page must be scrolled sideways", width)
 		}
+	}
+}
+
+func TestThePageChangesUnderTheReaderWithoutBeingLoadedAgain(t *testing.T) {
+	var left atomic.Int64
+	left.Store(1)
+	server := httptest.NewServer(Handler(func() bridge.Overview {
+		o := sample()
+		o.Apps[0].Left = int(left.Load())
+		return o
+	}))
+	defer server.Close()
+	ctx := browser(t)
+	if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatalf("cannot start the browser: %v", err)
+	}
+	look(ctx, t, chromedp.Navigate(server.URL))
+	look(ctx, t, chromedp.WaitVisible("section.card"))
+	look(ctx, t, chromedp.Evaluate[bool](`window.mine = true`))
+	left.Store(2)
+	look(ctx, t, chromedp.Poll[bool](`document.body.innerText.includes("2 left now")`))
+	if !look(ctx, t, chromedp.Evaluate[bool](`window.mine === true`)) {
+		t.Error("the page was loaded again")
+	}
+	server.CloseClientConnections()
+	server.Close()
+	look(ctx, t, chromedp.WaitVisible("#gone"))
+	if text := look(ctx, t, chromedp.Text("body")); !strings.Contains(text, "No answer since") || !strings.Contains(text, "campus") {
+		t.Errorf("without its server the page says %q", text)
 	}
 }

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -13,21 +15,35 @@ import (
 //go:embed dashboard.html
 var dashboardHTML string
 
+//go:embed dashboard.js
+var dashboardJS string
+
 // dashboard shows one replica on one page that needs nothing from elsewhere
 // and asks for itself again every few seconds.
 func dashboard(w http.ResponseWriter, o bridge.Overview) {
 	page, err := template.New("dashboard").Funcs(template.FuncMap{
 		"ago": ago, "at": clock, "in": until, "plural": plural[int], "plural64": plural[uint64],
+		"troubled": troubled, "script": func() template.JS { return template.JS(dashboardJS) }, //nolint:gosec // our own file
 	}).Parse(dashboardHTML)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	h := w.Header()
+	h, sum := w.Header(), sha256.Sum256([]byte(dashboardJS))
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
 	h.Set("Cache-Control", "no-store")
 	_ = page.Execute(w, o) // the reader has gone
+}
+
+// troubled names the apps that send nothing until somebody acts, or that cannot.
+func troubled(apps []bridge.Status) (names []string) {
+	for i := range apps {
+		if s := &apps[i]; s.Role == bridge.RoleOwner && (s.Paused != nil || len(s.InDoubt) > 0 || s.Backoff.Holds(s.At)) {
+			names = append(names, s.App)
+		}
+	}
+	return names
 }
 
 func ago(t time.Time) string {
