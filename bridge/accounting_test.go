@@ -35,7 +35,7 @@ templates:
 rules:
   - {name: lesson, on: lesson, audience: students, template: lessons, key: event.data.id, group_by: event.data.group, item: "{{ .data.id }}"}
   - {name: also, on: lesson, when: event.data.also, audience: students, template: fees, key: event.data.id, item: "{{ .data.id }}"}
-  - {name: personal, on: personal, audience: some, template: lessons, key: event.data.id, item: "{{ .data.id }}"}
+  - {name: personal, on: personal, audience: some, template: lessons, key: event.data.id, with: {id: event.data.id}, item: "{{ .id }}"}
   - {name: never, on: other, when: "has(event.data.never)", audience: students, template: fees}
   - {name: restored, on: restored, cancels: [lesson, also], key: event.data.id}
 `

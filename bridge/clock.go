@@ -17,11 +17,7 @@ func (t *tenure) noteClock(now time.Time) {
 		step = now.Round(0).Sub(t.clock.Round(0)) - now.Sub(t.clock) // the wall clock's, beyond the monotonic one's
 	}
 	t.clock = now
-	if step > clockNoise {
-		t.log.Warn("the clock was set forward, or the machine stood still: sends count for that much longer", "by", step.Round(time.Millisecond).String())
-		t.state.slip(step, now)
-		t.touch()
-	}
+	t.stepped(step, now)
 	seen := t.state.Ledger.Seen
 	behind := seen.Sub(now) > quotaGuard
 	if behind == t.clockBehind {
@@ -35,4 +31,14 @@ func (t *tenure) noteClock(now time.Time) {
 	t.cfg.Note("clock.behind", fmt.Errorf("the clock shows %s, but has shown %s: what is sent until then counts until then; "+
 		"if the clock is right now: belfry quota trust-clock --app %s --why …",
 		now.UTC().Format(time.RFC3339), seen.UTC().Format(time.RFC3339), t.name))
+}
+
+// stepped is for a clock that was set forward by so much since it was last read.
+func (t *tenure) stepped(by time.Duration, now time.Time) {
+	if by <= clockNoise {
+		return
+	}
+	t.log.Warn("the clock was set forward, or the machine stood still: sends count for that much longer", "by", by.Round(time.Millisecond).String())
+	t.state.slip(by, now)
+	t.touch()
 }

@@ -259,3 +259,46 @@ func TestNoResultOfOursComesBeforeTheLatestOneWasLookedAt(t *testing.T) {
 		})
 	}
 }
+
+// Its lease vanished before our eyes once, and it has the memory: what is stored
+// is older than that only if nobody has claimed or begun the app since.
+func TestMemoryGoesOnOnlyWhereNobodyHasClaimedTheAppSince(t *testing.T) {
+	for name, stored := range map[string]func(r *bridge.Record){
+		"another has claimed it":  func(r *bridge.Record) { r.Token = "another/9/1" },
+		"another has begun anew":  func(r *bridge.Record) { r.Token = "another/1/1"; r.Data = begunAnew() },
+		"it names no owner":       func(r *bridge.Record) { r.Token = "" },
+		"it is of the same epoch": func(r *bridge.Record) { r.Token = "another/1/1" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.pass(time.Second)
+				before := w.store.Record()
+				w.cancelled("maths")
+				w.pass(3 * time.Minute)
+				w.wantSends(1)
+				stored(&before)
+				w.store.Rewind(before)
+				w.lease.Vanish("replica-1")
+				w.lease.Revoke()
+				w.pass(10 * time.Second)
+				if s := w.bridge.Status(); s.Counts.Sent != 0 {
+					t.Errorf("the memory goes on: %d sends are known", s.Counts.Sent)
+				}
+			})
+		})
+	}
+}
+
+func begunAnew() []byte {
+	codec, err := bridge.NewCodec()
+	if err != nil {
+		panic(err)
+	}
+	s := bridge.NewState("campus", "anew")
+	s.Epoch, s.Commit = 1, 1
+	data, err := codec.Encode(s)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}

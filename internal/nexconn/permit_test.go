@@ -2,6 +2,7 @@ package nexconn_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/belfry-bridge/belfry/bridge"
@@ -29,5 +30,24 @@ func TestASendWithoutAPermitIsNotBegunAtAnyHost(t *testing.T) {
 				t.Errorf("%d requests arrived", n)
 			}
 		})
+	}
+}
+
+// Over TLS one request is several writes. A permit that ends in their midst must
+// not break the request off: what has left would be taken for not begun.
+func TestAPermitIsAskedBeforeTheFirstByteAndNeverAfterIt(t *testing.T) {
+	host := secureHost(t, accept)
+	defer host.Close()
+	s, asked := lesson("b-1"), 0
+	s.Body = append(s.Body, strings.Repeat(" ", 64<<10)...)
+	s.Permit = func() error {
+		if asked++; asked > 2 { // before it connects, and before the first byte
+			return errors.New("the lease is over")
+		}
+		return nil
+	}
+	o := send(t, newClient(t, nexconn.Config{BaseURLs: []string{host.URL}, RootCAs: rootsOf(host)}), s)
+	if o.Kind != bridge.Accepted || asked != 2 {
+		t.Errorf("outcome %+v after the permit was asked for %d times; want accepted after 2", o, asked)
 	}
 }

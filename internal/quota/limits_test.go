@@ -283,3 +283,36 @@ func TestASendOfOthersThatIsMadeNowCountsUntilAClockThatIsBehindHasCaughtUp(t *t
 		t.Errorf("it is dated %s", l.Spends[0].At)
 	}
 }
+
+// A clock that was ahead for a moment has pruned with a time at which nothing counts.
+func TestAClockThatWasAheadForAMomentDoesNotEmptyTheLedger(t *testing.T) {
+	limits := Limits{Windows: []Window{{Name: "hour", Max: 2, Rolling: time.Hour}, {Name: "day", Max: 3, Calendar: Day}}, Guard: 5 * time.Second}
+	noon := at(t, "2026-03-01T12:00:00Z")
+	var l Ledger
+	for i := range 3 {
+		l.Charge(fmt.Sprint(i), noon.Add(time.Duration(i-3)*time.Hour))
+	}
+	l.Prune(noon.AddDate(1, 0, 0), limits)
+	l.Trust(noon)
+	l.Prune(noon, limits)
+	if left := limits.Left(&l, noon); left != 0 || len(l.Spends) != 3 {
+		t.Errorf("%d sends are left, and %d are known", left, len(l.Spends))
+	}
+}
+
+// To trust the clock dates what is unsure or of the future, and nothing else.
+func TestTrustInAClockLeavesWhatIsSure(t *testing.T) {
+	noon := at(t, "2026-03-01T12:00:00Z")
+	l := Ledger{Seen: noon.Add(time.Hour), ThrottledUntil: noon.Add(-time.Minute), Spends: []Spend{
+		{ID: "sure", At: noon.Add(-2 * time.Hour)}, {ID: "unsure", At: noon.Add(-time.Hour), Unsure: true}, {ID: "ahead", At: noon.Add(time.Hour)},
+	}}
+	l.Trust(noon)
+	for i, want := range []time.Time{noon.Add(-2 * time.Hour), noon, noon} {
+		if s := l.Spends[i]; !s.At.Equal(want) || s.Unsure {
+			t.Errorf("%+v, want %s", s, want)
+		}
+	}
+	if !l.Seen.Equal(noon) || !l.ThrottledUntil.Equal(noon.Add(-time.Minute)) {
+		t.Errorf("seen %s, throttled until %s", l.Seen, l.ThrottledUntil)
+	}
+}

@@ -553,3 +553,29 @@ func TestAStartThatIsStillToComeIsWaitedFor(t *testing.T) {
 // inMemory is for streams that are deleted and made again at once: on disk, a
 // server may still be clearing the old one away, and refuses the new one (10049).
 func inMemory(cfg *jetstream.StreamConfig) { cfg.Storage = jetstream.MemoryStorage }
+
+// The last event that was read may be erased, for its contents: reading goes on.
+func TestTheLastEventThatWasReadMayBeErased(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.addStream(t, "SCHOOL")
+	c.fill(t, "SCHOOL.x", 1, 6)
+	before := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
+	before.untilMessages(6)
+	before.end()
+	ctx := within(t, 20*time.Second)
+	s, err := c.js.Stream(ctx, "SCHOOL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.fill(t, "SCHOOL.x", 7, 8)
+	if err := s.SecureDeleteMsg(ctx, 6); err != nil {
+		t.Fatal(err)
+	}
+	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), before.checkpoint)
+	r.untilMessages(2)
+	r.wantRun(7, 8)
+	if len(r.gaps) > 0 {
+		t.Errorf("gaps are reported: %+v", r.gaps)
+	}
+}

@@ -286,7 +286,9 @@ func (s *source) streamsOf(ctx context.Context, subject string) ([]string, error
 // and those in which reading without acknowledgements is not harmless: there a
 // message lives until each consumer has acknowledged it.
 func readable(name string, cfg jetstream.StreamConfig) error {
-	if slices.ContainsFunc(cfg.Subjects, func(s string) bool { return strings.HasPrefix(s, ResultSubjects) || strings.HasPrefix(s, StateSubjects) }) {
+	if slices.ContainsFunc(cfg.Subjects, func(s string) bool {
+		return strings.HasPrefix(s, ResultSubjects) || strings.HasPrefix(s, StateSubjects)
+	}) {
 		return fmt.Errorf("cannot read stream %s: Belfry stores in it what becomes of events, and each broadcast would bring about the next: %w", name, ErrPermanent)
 	}
 	if cfg.Retention == jetstream.LimitsPolicy {
