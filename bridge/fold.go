@@ -144,25 +144,28 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 	}
 }
 
-// waitingFor sorts out those users for whom an item with the same key waits, by
-// part.
+// waitingFor sorts out those users who have a place in a part already, by part:
+// first those for whom an item with the same key waits there, then the others, since
+// who is in two parts reads twice what both have.
 func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][]string, others []string) {
 	waiting, others = map[int][]string{}, match.Users
-	for _, d := range s.Digests {
-		part := d.key()
-		if k.part = part.part; part != k || !d.has(match.Item.Key) {
-			continue
-		}
-		var rest []string
-		have := d.userSet()
-		for _, u := range others {
-			if have[u] {
-				waiting[k.part] = append(waiting[k.part], u)
-			} else {
-				rest = append(rest, u)
+	for _, same := range []bool{true, false} {
+		for _, d := range s.Digests {
+			part := d.key()
+			if k.part = part.part; part != k || same && !d.has(match.Item.Key) {
+				continue
 			}
+			var rest []string
+			have := d.userSet()
+			for _, u := range others {
+				if have[u] {
+					waiting[k.part] = append(waiting[k.part], u)
+				} else {
+					rest = append(rest, u)
+				}
+			}
+			others = rest
 		}
-		others = rest
 	}
 	return waiting, others
 }
@@ -195,9 +198,6 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 
 func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Message) {
 	for _, d := range slices.Clone(s.Digests) {
-		if d.Audience != match.Audience && match.Audience != "" {
-			continue
-		}
 		s.change(d, func() {
 			for _, it := range d.cancel(match.Item.Key, match.Cancels) {
 				s.Counts.Cancelled++
@@ -239,9 +239,6 @@ func (s *State) replaceUnderWay(k digestKey, key string, users []string) {
 // If it turns out that it did not, restore takes it out.
 func (s *State) cancelUnderWay(match *mapping.Match) {
 	for b := range s.underWay() {
-		if b.Digest.Audience != match.Audience && match.Audience != "" {
-			continue
-		}
 		b.Digest.goes(match.Item.Key, match.Cancels)
 	}
 }

@@ -221,3 +221,50 @@ func TestUsersFindRoomHoweverMuchElseWaits(t *testing.T) {
 		t.Errorf("%d users wait, want 2,000", users)
 	}
 }
+
+// A user of part 1 also gets into a new part 0, and then reads what is in both, twice.
+func TestAUserWhoHasAPlaceInOnePartGetsNoneInAnother(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		text := strings.Replace(scenarioRules, "audience: students", "audience: some", 1)
+		text = strings.Replace(text, "audiences:\n", "audiences:\n  some: {app: campus, users: event.data.u}\n", 1)
+		text = strings.Replace(text, "quota: {policy: asap}", "quota: {policy: asap, per_hour: 1}", 1)
+		w.rules = compile(t, text)
+		w.start()
+		names := func(prefix string) (u []string) {
+			for i := range 1000 {
+				u = append(u, fmt.Sprint(prefix, i))
+			}
+			return u
+		}
+		tell := func(id string, users []string) {
+			b, err := json.Marshal(map[string]any{"id": id, "u": users})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: b})
+			w.settle()
+		}
+		tell("one", names("a"))       // part 0 is full
+		tell("two", []string{"anna"}) // part 1
+		w.pass(3 * time.Minute)       // part 0 goes; the hour's only send
+		w.wantSends(1)
+		tell("three", []string{"anna"})          // a new part 0, though anna is in part 1
+		tell("four", append(names("b"), "anna")) // both parts
+		w.pass(3 * time.Hour)
+		read := 0
+		for i, s := range w.provider.Sends() {
+			var r mapping.Request
+			if err := json.Unmarshal(s.Body, &r); err != nil {
+				t.Fatal(err)
+			}
+			has := slices.Contains(r.Audience.UserID, "anna")
+			if has && strings.Contains(w.said(i+1), "[four]") {
+				read++
+			}
+		}
+		if read != 1 {
+			t.Errorf("anna, whom \"four\" names once, reads it %d times", read)
+		}
+	})
+}
