@@ -51,7 +51,7 @@ func (t *tenure) drain(ctx context.Context) error {
 func (t *tenure) drainOutbox(ctx context.Context) error {
 	deadline := time.NewTimer(drainPublish)
 	defer deadline.Stop()
-	for len(t.handed) > 0 {
+	for patient := true; patient && len(t.handed) > 0; {
 		toResults, result := t.mayPublish()
 		toDead, dead := t.deadLetters.offer()
 		select {
@@ -63,7 +63,7 @@ func (t *tenure) drainOutbox(ctx context.Context) error {
 			t.acknowledged(id)
 		case <-deadline.C:
 			t.log.Info("leaves results for the next owner to publish", "results", len(t.handed))
-			return nil
+			patient = false
 		}
 	}
 	if !t.dirty {

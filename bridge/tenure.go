@@ -229,7 +229,6 @@ func (t *tenure) wakeAt(now time.Time) time.Time {
 			wake = at
 		}
 	}
-	soonest(t.plan.WakeAt)
 	soonest(t.readAgain)
 	if t.state.Unasked != "" {
 		soonest(t.askUntil)
@@ -240,6 +239,8 @@ func (t *tenure) wakeAt(now time.Time) time.Time {
 	}
 	if t.changed {
 		soonest(t.lastPlan.Add(planEvery))
+	} else {
+		soonest(t.plan.WakeAt)
 	}
 	if t.statusStale {
 		soonest(t.lastStatus.Add(statusEvery))
