@@ -120,6 +120,7 @@ type Send struct {
 	Body     []byte
 	Deadline time.Time
 	Host     string // base URL to try first; empty: the primary
+	Once     bool   // the quota has no room for a second call, should the first be refused
 
 	// Permit is asked right before the first byte, and an error of it keeps
 	// that byte from leaving; nil allows it.

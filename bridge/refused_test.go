@@ -141,3 +141,16 @@ func TestAStreamThatWaitsForItsTurnIsNotSilent(t *testing.T) {
 		}
 	})
 }
+
+func TestASecondCallIsAllowedOnlyWhereTheQuotaHasRoom(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i, once := range []bool{false, true} { // of two an hour
+			w.cancelled(fmt.Sprint("lesson ", i))
+			w.pass(3 * time.Minute)
+			w.wantSends(i + 1)
+			if got := w.provider.Sends()[i].Once; got != once {
+				t.Errorf("send %d: once is %t", i+1, got)
+			}
+		}
+	})
+}

@@ -33,7 +33,8 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	sendCtx, stop := context.WithCancel(ctx)
 	t.stopSend = stop
 	refused := false // written and read on the sending goroutine
-	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host, Permit: func() error {
+	once := t.rules.App.Quota.CountRejected && LimitsFor(t.rules.App.Quota).Left(&t.state.Ledger, now) == 0
+	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host, Once: once, Permit: func() error {
 		err := t.mayBegin()
 		refused = err != nil
 		return err

@@ -34,7 +34,7 @@ func (c *Client) Send(ctx context.Context, s bridge.Send) bridge.Outcome {
 	for {
 		for _, h := range c.order(s.Host) {
 			r.add(c.try(ctx, h, s))
-			if r.verdict.again && !signedAgain {
+			if r.verdict.again && !signedAgain && !s.Once {
 				signedAgain = true
 				r.add(c.try(ctx, h, s))
 			}

@@ -87,6 +87,16 @@ func TestARefusedSignatureIsTriedOnceMoreAfresh(t *testing.T) {
 	}
 }
 
+func TestARefusedSignatureIsNotTriedAgainWhereTheQuotaHasNoRoom(t *testing.T) {
+	s, urls := sandboxHosts(t, sandbox.Config{})
+	s.Script(sandbox.Step{Times: 2, Code: 1004})
+	last := lesson("b-1")
+	last.Once = true
+	if o := send(t, newClient(t, nexconn.Config{BaseURLs: urls}), last); o.Kind != bridge.Blocked || len(o.Attempts) != 1 || len(s.Requests()) != 1 {
+		t.Errorf("outcome %+v after %d requests, want blocked after one", o, len(s.Requests()))
+	}
+}
+
 func TestHostsAreTriedInTurnUntilTheDeadline(t *testing.T) {
 	var now atomic.Int64
 	start := time.Now()
