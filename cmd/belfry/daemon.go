@@ -68,6 +68,10 @@ func newDaemon(o runOptions, io stdio, log *slog.Logger) (*daemon, error) {
 		return nil, err
 	}
 	for _, p := range problems {
+		if file != nil {
+			log.Warn(p.String())
+			continue
+		}
 		fmt.Fprintln(io.err, p)
 	}
 	if file == nil {

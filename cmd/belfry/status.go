@@ -51,6 +51,9 @@ func newDigests(std stdio) *cobra.Command {
 				return printJSON(std.out, apps)
 			}
 			for _, s := range apps {
+				if len(apps) > 1 && s.Role == bridge.RoleOwner && len(s.Digests)+len(s.InDoubt) > 0 {
+					fmt.Fprintf(std.out, "app %s\n", s.App)
+				}
 				printDigests(std.out, s)
 			}
 			printLeftOut(std.out, all)

@@ -14,18 +14,37 @@ import (
 
 // line is one event of a JSON Lines history.
 type line struct {
-	At      time.Time           `json:"at"`
-	Subject string              `json:"subject"`
-	ID      string              `json:"id"`
-	Headers map[string][]string `json:"headers"`
-	Data    json.RawMessage     `json:"data"`
+	At      time.Time         `json:"at"`
+	Subject string            `json:"subject"`
+	ID      string            `json:"id"`
+	Headers map[string]values `json:"headers"`
+	Data    json.RawMessage   `json:"data"`
+	Text    string            `json:"text"` // in place of data: what is no JSON
+}
+
+// values are of one header: a text, or a list of them.
+type values []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *values) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*v = values{one}
+		return nil
+	}
+	var list []string
+	if json.Unmarshal(b, &list) != nil {
+		return errors.New("a header is a text, or a list of texts")
+	}
+	*v = list
+	return nil
 }
 
 // maxLine is the longest event of a history, in bytes.
 const maxLine = 8 << 20
 
 // ReadLines reads a history in JSON Lines: an object a line with "at" (RFC
-// 3339), "subject" and "data", and optionally "id" and "headers". Errors name
+// 3339), "subject" and "data" (or "text"), and optionally "id" and "headers". Errors name
 // the line. stream is what the rules see as the stream's name.
 func ReadLines(r io.Reader, stream string) History {
 	return func(yield func(mapping.Message, error) bool) {
@@ -78,11 +97,15 @@ func message(b []byte, stream string, n uint64) (mapping.Message, error) {
 	if l.At.IsZero() || l.Subject == "" {
 		return mapping.Message{}, fmt.Errorf("cannot use line %d of the history: it needs \"at\" and \"subject\"", n)
 	}
-	if l.ID != "" {
-		if l.Headers == nil {
-			l.Headers = map[string][]string{}
-		}
-		l.Headers["Nats-Msg-Id"] = []string{l.ID}
+	header := map[string][]string{}
+	for name, v := range l.Headers {
+		header[name] = v
 	}
-	return mapping.Message{Subject: l.Subject, Stream: stream, Sequence: n, Time: l.At, Header: l.Headers, Data: l.Data}, nil
+	if l.ID != "" {
+		header["Nats-Msg-Id"] = []string{l.ID}
+	}
+	if l.Data == nil {
+		l.Data = []byte(l.Text)
+	}
+	return mapping.Message{Subject: l.Subject, Stream: stream, Sequence: n, Time: l.At, Header: header, Data: l.Data}, nil
 }

@@ -257,7 +257,7 @@ func (l *Lease) Owner() Ownership {
 	seen, h := l.seen, l.held
 	l.mu.Unlock()
 	o := Ownership{App: l.app}
-	if seen.sequence == 0 || seen.record.Released {
+	if left := h == nil && seen.record.Replica == l.replica; left || seen.sequence == 0 || seen.record.Released {
 		return o
 	}
 	o.Replica, o.Name = seen.record.Replica, seen.record.Name

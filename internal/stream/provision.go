@@ -92,7 +92,9 @@ func (j *JetStream) provision(ctx context.Context, want ownStream) error {
 			conditions.Set(StreamMismatch, name, err.Error())
 			return err
 		}
-		conditions.Set(StreamUnavailable, name, err.Error())
+		if j.nc.IsConnected() { // else that is the trouble, and told
+			conditions.Set(StreamUnavailable, name, err.Error())
+		}
 		if pause.wait(ctx) != nil {
 			return fmt.Errorf("cannot prepare stream %s: %w (last: %w)", name, ctx.Err(), err)
 		}
