@@ -66,6 +66,8 @@ const (
 	topEdge   = 26.0
 	sideWidth = 200.0
 	barHeight = 17.0
+
+	discRadius = 7.5
 )
 
 // WriteHTML writes the report as one self-contained page.
@@ -320,15 +322,20 @@ func (r *Report) drawMarks(b *strings.Builder, row map[string]float64) {
 
 func slotClock(m mark) string { return fmt.Sprintf("%s %02d:%02d", m.date, m.slot/2, m.slot%2*30) }
 
+// drawSends draws a disc for each broadcast, in order of time, those at almost the
+// same time beside each other.
 func (r *Report) drawSends(b *strings.Builder, row map[string]float64, lanes []laneRow) {
+	free := map[float64]float64{} // by row: where the next disc has room
 	for _, s := range r.Broadcasts {
 		at := s.At.In(r.location)
 		l := laneOf(lanes, &s)
 		x := leftEdge + (float64(at.Hour())+float64(at.Minute())/60)*hourWidth
 		y := row[at.Format(time.DateOnly)]
+		disc := max(x, free[y])
+		free[y] = disc + 2*discRadius
 		fmt.Fprintf(b, `<g><title>%s %s: %s, worth %.1f. %s</title><line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="1.5"/>`+
-			`<circle cx="%.1f" cy="%.1f" r="7.5" fill="%s"/><text x="%.1f" y="%.1f" class="send">%s</text></g>`,
+			`<circle cx="%.1f" cy="%.1f" r="%.1f" fill="%s"/><text x="%.1f" y="%.1f" class="send">%s</text></g>`,
 			at.Format("15:04"), template.HTMLEscapeString(l.Name), count(s.Items, "item"), s.Worth, template.HTMLEscapeString(s.Reason),
-			x, y+9, x, y+rowHeight-4, l.Colour, x, y+8.5, l.Colour, x, y+12, l.Letter)
+			disc, y+9, x, y+rowHeight-4, l.Colour, disc, y+8.5, discRadius, l.Colour, disc, y+12, l.Letter)
 	}
 }
