@@ -56,16 +56,11 @@ func (d *Digest) Orphaned(app *mapping.App) string {
 // quietUntil says whether an audience is left alone at now, and until when.
 func quietUntil(a *mapping.Audience, top mapping.Priority, now time.Time) (time.Time, bool) {
 	q := a.QuietHours
-	if q == nil || q.From == q.To || (top == mapping.Urgent && !q.ForAll) {
+	if q == nil || (top == mapping.Urgent && !q.ForAll) {
 		return time.Time{}, false
 	}
 	local := now.In(locationOf(a))
-	clock := sinceMidnight(local)
-	quiet := q.From <= clock && clock < q.To
-	if q.From > q.To {
-		quiet = clock >= q.From || clock < q.To
-	}
-	if !quiet {
+	if !q.Has(sinceMidnight(local)) {
 		return time.Time{}, false
 	}
 	for days := 0; ; days++ {

@@ -117,6 +117,15 @@ type QuietHours struct {
 	ForAll   bool          // urgent items wait too
 }
 
+// Has reports whether the audience is left alone when its clocks show so much
+// since midnight.
+func (q *QuietHours) Has(clock time.Duration) bool {
+	if q.From > q.To {
+		return clock >= q.From || clock < q.To
+	}
+	return q.From <= clock && clock < q.To
+}
+
 // Template is what is said, and how long to gather before saying it.
 type Template struct {
 	Name         string

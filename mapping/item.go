@@ -13,7 +13,8 @@ import (
 // stream stored the event, so that reading an event again gives the same item.
 type Item struct {
 	Key      string          `json:"key"`
-	Text     string          `json:"text,omitempty"`
+	Text     string          `json:"text,omitempty"` // at most 4 KiB
+	Was      int             `json:"was,omitempty"`  // bytes of the text before it was cut to that
 	Data     json.RawMessage `json:"data,omitempty"` // at most 8 KiB; what templates see as .Data
 	Rule     string          `json:"rule"`
 	EventID  string          `json:"event_id"`

@@ -78,6 +78,9 @@ func (c *compiler) patience(r *compiledRule, app *appDoc) {
 	}
 	a := c.set.Apps[r.audience.App]
 	if a.Quota.Policy == PolicySlots && len(a.Quota.Slots) > 0 && !(urgentPasses && a.Quota.UrgentAtOnce) {
+		if q := r.audience.QuietHours; q != nil && r.audience.Location.String() == a.Quota.SlotLocation.String() && !slices.ContainsFunc(a.Quota.Slots, func(slot time.Duration) bool { return !q.Has(slot) }) {
+			c.warnf(app.Quota.at, "name a slot outside of them", "all slots of %q lie in the quiet hours of %q: the rule %q never sends", r.audience.App, r.Audience, r.Name)
+		}
 		if gap := widestGap(a.Quota.Slots); r.ExpiresAfter < gap {
 			c.warnf(at, "let it live longer, or add a slot", "the slots of %q are up to %s apart: an item may expire after %s, before the next", r.audience.App, short(gap), short(r.ExpiresAfter))
 		}

@@ -210,7 +210,10 @@ func (r *compiledRule) fill(e *evaluation, it *Item) (part string, err error) {
 		if err != nil {
 			return "item", err
 		}
-		it.Text = cutBytes(strings.ToValidUTF8(text, "\uFFFD"), maxItemText)
+		text = strings.ToValidUTF8(text, "\uFFFD")
+		if it.Text = cutBytes(text, maxItemText); len(text) > maxItemText {
+			it.Was = len(text)
+		}
 	}
 	return "", nil
 }

@@ -57,6 +57,11 @@ func (a *App) Render(v View) (Rendered, error) {
 			Platform: audience.Platforms, FromUserID: a.Sender, Audience: audience.request(v.Users),
 			Message: RequestMessage{MessageType: template.messageType, DisableUpdateLastMsg: template.disableUpdate},
 		}
+		for i := range v.Items {
+			if was := v.Items[i].Was; was > 0 {
+				r.cut("item", was, maxItemText)
+			}
+		}
 		err := r.notification(template, audience.Platforms)
 		if err == nil {
 			err = r.content(template, a.matcher.maxBody)

@@ -316,6 +316,31 @@ func TestTheTitleStandsInForAnAlertThatComesOutEmpty(t *testing.T) {
 	}
 }
 
+func TestAnItemsTextThatIsCutIsTold(t *testing.T) {
+	app := school{rule: `item: "{{ .data.x }}"`}.compile(t)
+	d := app.Map(&mapping.Message{Subject: "school.x", Stream: "S", Sequence: 1, Data: []byte(`{"x":"` + strings.Repeat("y", 5000) + `"}`)})
+	v := viewOf("a")
+	v.Items = append(v.Items, d.Matches[0].Item)
+	got, err := app.Render(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]mapping.Cut{{Field: "item", Was: 5000, Limit: 4096}}, got.Cuts); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSlotsWithinQuietHoursAreWarnedOf(t *testing.T) {
+	for slot, warned := range map[string]bool{"23:00": true, "06:59": true, "07:00": false, "12:00": false} {
+		s := school{audience: `quiet_hours: "22:00-07:00"`}.with("    packages: [com.example.student]", `    packages: [com.example.student]
+    quota: {policy: slots, slots: ["`+slot+`"], timezone: Asia/Singapore}`)
+		_, problems := mapping.Compile("rules.yaml", []byte(s.src), mapping.Options{LookupEnv: campusEnv()})
+		if got := strings.Contains(problems.Text(), `all slots of "campus" lie in the quiet hours of "students"`); problems.HasErrors() || got != warned {
+			t.Errorf("%s: %s", slot, problems.Text())
+		}
+	}
+}
+
 func TestAnExpressionInPlaceOfATemplateIsWarnedOf(t *testing.T) {
 	for item, want := range map[string]string{
 		"event.data.course":   `the item of "one" says "event.data.course" to everybody; an item is a template: write "{{ .data.course }}"`,
