@@ -7,10 +7,10 @@ package mapping
 type document struct {
 	mark
 	Version   integer            `yaml:"version" need:"true" enum:"1" doc:"Version of the language. Always 1."`
-	Apps      named[appDoc]      `yaml:"apps" need:"true" doc:"Provider App Keys by name. Each owns a quota."`
-	Sources   named[sourceDoc]   `yaml:"sources" doc:"Streams that events are read from, by name. Without it every stream that has a rule's subject is found by the server."`
-	Audiences named[audienceDoc] `yaml:"audiences" doc:"Who receives, by name."`
-	Templates named[templateDoc] `yaml:"templates" doc:"What is said, and how long to gather before saying it, by name."`
+	Apps      named[appDoc]      `yaml:"apps" need:"true" names:"true" doc:"Provider App Keys by name. Each owns a quota."`
+	Sources   named[sourceDoc]   `yaml:"sources" names:"true" doc:"Streams that events are read from, by name. Without it every stream that has a rule's subject is found by the server."`
+	Audiences named[audienceDoc] `yaml:"audiences" names:"true" doc:"Who receives, by name."`
+	Templates named[templateDoc] `yaml:"templates" names:"true" doc:"What is said, and how long to gather before saying it, by name."`
 	Rules     []ruleDoc          `yaml:"rules" need:"true" doc:"Which events matter to whom. Every rule that matches counts."`
 }
 
@@ -34,7 +34,7 @@ type quotaDoc struct {
 	PerDay        integer        `yaml:"per_day" doc:"Sends per day. Default: 3, the provider's limit."`
 	Timezone      text           `yaml:"timezone" doc:"Zone of the provider's calendar day, such as Asia/Singapore. Unset: any 25 hours."`
 	Policy        text           `yaml:"policy" enum:"price|asap|slots" doc:"How the moment of a send is chosen. Default: price."`
-	Slots         []text         `yaml:"slots" doc:"Times of day such as 09:00, with policy slots."`
+	Slots         []text         `yaml:"slots" pattern:"^[0-9]{2}:[0-9]{2}$" doc:"Times of day such as 09:00, with policy slots."`
 	Reserve       named[integer] `yaml:"reserve" keys:"low|normal|high|urgent" doc:"Sends of a day that only this priority and above may use."`
 	Worth         named[decimal] `yaml:"worth" keys:"low|normal|high|urgent" doc:"What one item is worth, by priority. Default: low 1, normal 3, high 10, urgent 30."`
 	CountRejected flag           `yaml:"count_rejected" doc:"Whether calls that the provider refused count against the quota. Default: true."`
@@ -44,7 +44,7 @@ type quotaDoc struct {
 type sourceDoc struct {
 	mark
 	Stream text `yaml:"stream" need:"true" doc:"Name of the JetStream stream."`
-	Start  text `yaml:"start" doc:"Where to begin when there is no checkpoint yet: new, all, or a time such as 2026-11-01T00:00:00Z. Default: new."`
+	Start  text `yaml:"start" pattern:"^(new|all|[0-9]{4}-[0-9]{2}-[0-9]{2}T.*)$" doc:"Where to begin when there is no checkpoint yet: new, all, or a time such as 2026-11-01T00:00:00Z. Default: new."`
 }
 
 type audienceDoc struct {
@@ -56,14 +56,14 @@ type audienceDoc struct {
 	Users      code    `yaml:"users" doc:"CEL: a list of user ids. The digest gathers them, at most 1000."`
 	Everyone   flag    `yaml:"everyone" doc:"isToAll: everyone, whatever the package. Also needs everyone on the app."`
 	Timezone   text    `yaml:"timezone" doc:"Zone of quiet hours and of date in templates. Default: UTC."`
-	QuietHours text    `yaml:"quiet_hours" doc:"A stretch of the day such as 22:00-07:00 in which nothing is sent."`
+	QuietHours text    `yaml:"quiet_hours" pattern:"^ *[0-9]{2}:[0-9]{2} *- *[0-9]{2}:[0-9]{2} *$" doc:"A stretch of the day such as 22:00-07:00 in which nothing is sent."`
 	QuietFor   text    `yaml:"quiet_for" enum:"all|not-urgent" doc:"Whom quiet hours hold back. Default: not-urgent, urgent items pass."`
 }
 
 type tagsDoc struct {
 	mark
-	All []text `yaml:"all" empty:"true" doc:"A user needs every one of these tags. At most 20."`
-	Any []text `yaml:"any" empty:"true" doc:"A user needs one of these tags. At most 20."`
+	All []text `yaml:"all" most:"20" empty:"true" doc:"A user needs every one of these tags. At most 20."`
+	Any []text `yaml:"any" most:"20" empty:"true" doc:"A user needs one of these tags. At most 20."`
 }
 
 type gatherDoc struct {
@@ -76,7 +76,7 @@ type gatherDoc struct {
 type templateDoc struct {
 	mark
 	Gather       gatherDoc       `yaml:"gather" doc:"The gathering window."`
-	Keep         integer         `yaml:"keep" doc:"How many items keep their text and data, 1 to 200. All are counted. Default: 20."`
+	Keep         integer         `yaml:"keep" from:"1" to:"200" doc:"How many items keep their text and data, 1 to 200. All are counted. Default: 20."`
 	ExpiresAfter span            `yaml:"expires_after" doc:"An item is worth nothing this long after it arrived. Default: 6h."`
 	GroupBy      code            `yaml:"group_by" doc:"CEL: one digest for each value."`
 	Message      messageDoc      `yaml:"message" need:"true" doc:"What appears in the system channel."`

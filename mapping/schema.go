@@ -3,6 +3,7 @@ package mapping
 import (
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"strings"
 )
 
@@ -35,6 +36,12 @@ func schemaOf(t reflect.Type, tag reflect.StructTag) schema {
 	case t.Kind() == reflect.Slice:
 		items := schemaOf(t.Elem(), withoutDoc(tag))
 		s = schema{"type": "array", "items": items}
+		if most := tag.Get("most"); most != "" {
+			s["maxItems"] = json.Number(most)
+		}
+		if t.Elem() == reflect.TypeFor[text]() && tag.Get("empty") == "" {
+			s["minItems"] = 1
+		}
 		if strings.HasSuffix(tag.Get("yaml"), ",one") {
 			s = anyOf(items, s)
 		}
@@ -49,8 +56,10 @@ func schemaOf(t reflect.Type, tag reflect.StructTag) schema {
 
 // withoutDoc keeps a list's description from being said again of each item.
 func withoutDoc(tag reflect.StructTag) reflect.StructTag {
-	if enum := tag.Get("enum"); enum != "" {
-		return reflect.StructTag(`enum:"` + enum + `"`)
+	for _, kept := range [...]string{"enum", "pattern"} {
+		if v := tag.Get(kept); v != "" {
+			return reflect.StructTag(kept + ":" + strconv.Quote(v))
+		}
 	}
 	return ""
 }
@@ -97,6 +106,9 @@ func (*text) schema(tag reflect.StructTag) schema {
 	if tag.Get("enum") != "" {
 		return anyOf(schema{"enum": choice(tag)}, later())
 	}
+	if pattern := tag.Get("pattern"); pattern != "" {
+		return anyOf(schema{"type": "string", "pattern": pattern}, later())
+	}
 	s := anyScalar()
 	s["pattern"] = `\S`
 	return s
@@ -113,7 +125,11 @@ func (*integer) schema(tag reflect.StructTag) schema {
 	if enum := tag.Get("enum"); enum != "" {
 		return anyOf(schema{"const": json.Number(enum)}, schema{"const": enum}, later())
 	}
-	return anyOf(schema{"type": "integer", "minimum": 0}, schema{"type": "string", "pattern": `^[0-9_]+$|\$\{`})
+	bare := schema{"type": "integer", "minimum": 0}
+	if to := tag.Get("to"); to != "" {
+		bare["minimum"], bare["maximum"] = json.Number(tag.Get("from")), json.Number(to)
+	}
+	return anyOf(bare, schema{"type": "string", "pattern": `^[0-9_]+$|\$\{`})
 }
 
 func (*decimal) schema(reflect.StructTag) schema {
@@ -142,6 +158,9 @@ func (*named[T]) schema(tag reflect.StructTag) schema {
 	s := schema{"type": "object", "additionalProperties": schemaOf(reflect.TypeFor[T](), "")}
 	if keys := tag.Get("keys"); keys != "" {
 		s["propertyNames"] = schema{"enum": strings.Split(keys, "|")}
+	}
+	if tag.Get("names") != "" {
+		s["propertyNames"] = schema{"pattern": `^[A-Za-z0-9_-]{1,64}$`}
 	}
 	return s
 }
