@@ -239,8 +239,17 @@ func (d *Digest) cancel(key string, rules []string) (gone []mapping.Item) {
 	return []mapping.Item{{Key: key, EventID: id}}
 }
 
+// countRule counts events by rule. Each digest, drop and waiting result has these
+// names, and nothing else bounds how many rules feed one template.
+func (d *Digest) countRule(rule string, events int) {
+	if _, named := d.Rules[rule]; !named && len(d.Rules) >= maxRules {
+		rule = otherRules
+	}
+	d.Rules[rule] += events
+}
+
 func (d *Digest) anyRule(rules []string) bool {
-	return slices.ContainsFunc(rules, func(r string) bool { return d.Rules[r] > 0 })
+	return d.Rules[otherRules] > 0 || slices.ContainsFunc(rules, func(r string) bool { return d.Rules[r] > 0 })
 }
 
 // forget takes an item with a key out of the counts.

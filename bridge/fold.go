@@ -186,7 +186,7 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 		} else {
 			s.Forecast.Observe(it.Arrived.In(ForecastZone(app)), ForecastKey(match.Audience, match.Template), int(it.Priority))
 		}
-		d.Rules[it.Rule]++
+		d.countRule(it.Rule, 1)
 		d.gather(&it, match.Gather)
 		d.addUsers(users)
 		if d.Trace == "" {

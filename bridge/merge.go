@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/belfry-bridge/belfry/mapping"
@@ -60,8 +61,8 @@ func (d *Digest) inherit(old *Digest) {
 	d.Missing = d.Missing || old.Missing
 	d.Warned = d.Warned || old.Warned
 	d.Trace = cmp.Or(old.Trace, d.Trace)
-	for rule, n := range old.Rules {
-		d.Rules[rule] += n
+	for _, rule := range slices.Sorted(maps.Keys(old.Rules)) {
+		d.countRule(rule, old.Rules[rule])
 	}
 	d.addUsers(old.Users) // restore has seen to it that they fit
 }

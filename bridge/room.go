@@ -20,11 +20,15 @@ const (
 	maxOutSize = 160 << 10 // bytes of them
 	maxGaps    = 64        // results beyond maxOutbox that tell of gaps
 	maxDrops   = 128
+	maxRules   = 64 // whose events a digest counts by name; otherRules stands for further ones
 
 	// MaxInDoubt is how many broadcasts may be in doubt; with as many, nothing
 	// more is sent.
 	MaxInDoubt = 16
 )
+
+// otherRules is no rule's name.
+const otherRules = "(others)"
 
 func itemSize(it *mapping.Item) int {
 	return 240 + len(it.Key) + len(it.Text) + len(it.Data) + len(it.Rule) + len(it.EventID) + len(it.Type)

@@ -141,6 +141,16 @@ func TestAKeyWithWhatNoKeyHasIsRefused(t *testing.T) {
 	}
 }
 
+func TestATemplateAsAKeyIsRefused(t *testing.T) {
+	for _, notification := range []string{`ios: {extras: {"{{ .Group }}": x}}`, `extra_settings: {x: {"{{ .Group }}": 1}}`} {
+		src := school{}.with("{alert: news}", `{alert: news, `+notification+`}`).src
+		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if !strings.Contains(problems.Text(), "cannot use a template as a key") {
+			t.Errorf("%s: %s", notification, problems.Text())
+		}
+	}
+}
+
 func TestManyWarningsDoNotHideAnError(t *testing.T) {
 	var src strings.Builder
 	src.WriteString(`version: 1

@@ -33,10 +33,7 @@ func (c *compiler) newPart(n *node, dot shape) *part {
 		p.program = c.template(n.scalar, dot)
 	case mapNode:
 		for _, f := range n.fields {
-			if strings.Contains(f.key.text, "{{") {
-				c.errorf(f.key.at, "cannot use a template as a key: only values are rendered")
-			}
-			p.names = append(p.names, f.key.text)
+			p.names = append(p.names, c.fixed(f.key))
 			p.parts = append(p.parts, c.newPart(f.value, dot))
 		}
 	case listNode:
@@ -49,6 +46,14 @@ func (c *compiler) newPart(n *node, dot shape) *part {
 	return p
 }
 
+// fixed refuses a key that is a template.
+func (c *compiler) fixed(key scalar) string {
+	if strings.Contains(key.text, "{{") {
+		c.errorf(key.at, "cannot use a template as a key: only values are rendered")
+	}
+	return key.text
+}
+
 // newSettings compiles a platform's settings, of which almost all are text,
 // however they are written (provider-api.md, section 3.5).
 func (c *compiler) newSettings(n *node, key string) *part {
@@ -56,8 +61,12 @@ func (c *compiler) newSettings(n *node, key string) *part {
 	case mapNode:
 		p := &part{isMap: true}
 		for _, f := range n.fields {
-			p.names = append(p.names, f.key.text)
-			p.parts = append(p.parts, c.newSettings(f.value, f.key.text))
+			name := c.fixed(f.key)
+			p.names = append(p.names, name)
+			if key == "extras" { // these names are the app's own, and their values are text
+				name = ""
+			}
+			p.parts = append(p.parts, c.newSettings(f.value, name))
 		}
 		return p
 	case scalarNode:

@@ -71,14 +71,18 @@ func (c *compiler) patience(r *compiledRule, app *appDoc) {
 		at = r.doc.Name.at
 	}
 	urgentPasses := r.Priority == Urgent
-	if q := r.audience.QuietHours; q != nil && (q.ForAll || !urgentPasses) {
+	q := r.audience.QuietHours
+	if q != nil && !q.ForAll && urgentPasses {
+		q = nil // they are not for this rule
+	}
+	if q != nil {
 		if quiet := q.length(); r.ExpiresAfter <= quiet {
 			c.warnf(at, "let it live longer, or make it urgent", "the quiet hours of %q last %s: what arrives at their beginning expires after %s, unsent", r.Audience, short(quiet), short(r.ExpiresAfter))
 		}
 	}
 	a := c.set.Apps[r.audience.App]
 	if a.Quota.Policy == PolicySlots && len(a.Quota.Slots) > 0 && !(urgentPasses && a.Quota.UrgentAtOnce) {
-		if q := r.audience.QuietHours; q != nil && r.audience.Location.String() == a.Quota.SlotLocation.String() && !slices.ContainsFunc(a.Quota.Slots, func(slot time.Duration) bool { return !q.Has(slot) }) {
+		if q != nil && r.audience.Location.String() == a.Quota.SlotLocation.String() && !slices.ContainsFunc(a.Quota.Slots, func(slot time.Duration) bool { return !q.Has(slot) }) {
 			c.warnf(app.Quota.at, "name a slot outside of them", "all slots of %q lie in the quiet hours of %q: the rule %q never sends", r.audience.App, r.Audience, r.Name)
 		}
 		if gap := widestGap(a.Quota.Slots); r.ExpiresAfter < gap {

@@ -203,7 +203,7 @@ func TestNotificationsNameOnlyTheAudiencesPlatforms(t *testing.T) {
 func TestSettingsAreOfTheTypeThatTheProviderWants(t *testing.T) {
 	app := school{}.with("{alert: news}", `
       alert: news
-      ios: {title: 5, badge: "{{ .Count }}", contentAvailable: "1", category: true, extras: {n: 7, b: true}}
+      ios: {title: 5, badge: "{{ .Count }}", contentAvailable: "1", category: true, extras: {n: 7, b: true, badge: gold, contentAvailable: "1", notify_level: 1.5}}
       android: {hw: {channelId: 05}, oppo: {notify_level: "2"}, vivo: {classification: 1}}`).compile(t)
 	got, err := app.Render(viewOf("a", "b"))
 	if err != nil {
@@ -214,7 +214,7 @@ func TestSettingsAreOfTheTypeThatTheProviderWants(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"alert":"news","android":{"hw":{"channelId":"05"},"oppo":{"notify_level":2},"vivo":{"classification":"1"}},` +
-		`"ios":{"badge":2,"category":"true","contentAvailable":1,"extras":{"b":"true","n":"7"},"title":"5"}}`
+		`"ios":{"badge":2,"category":"true","contentAvailable":1,"extras":{"b":"true","badge":"gold","contentAvailable":"1","n":"7","notify_level":"1.5"},"title":"5"}}`
 	if string(raw) != want {
 		t.Errorf("notification = %s\nwant %s", raw, want)
 	}
@@ -337,6 +337,14 @@ func TestSlotsWithinQuietHoursAreWarnedOf(t *testing.T) {
 		_, problems := mapping.Compile("rules.yaml", []byte(s.src), mapping.Options{LookupEnv: campusEnv()})
 		if got := strings.Contains(problems.Text(), `all slots of "campus" lie in the quiet hours of "students"`); problems.HasErrors() || got != warned {
 			t.Errorf("%s: %s", slot, problems.Text())
+		}
+	}
+	for quietFor, warned := range map[string]bool{"all": true, "not-urgent": false} { // urgent items pass, at a slot too
+		s := school{audience: "quiet_hours: \"22:00-07:00\"\nquiet_for: " + quietFor, rule: "priority: urgent"}.with("    packages: [com.example.student]", `    packages: [com.example.student]
+    quota: {policy: slots, slots: ["23:00"], urgent_at_once: false, timezone: Asia/Singapore}`)
+		_, problems := mapping.Compile("rules.yaml", []byte(s.src), mapping.Options{LookupEnv: campusEnv()})
+		if got := strings.Contains(problems.Text(), "lie in the quiet hours"); problems.HasErrors() || got != warned {
+			t.Errorf("%s: %s", quietFor, problems.Text())
 		}
 	}
 }

@@ -32,7 +32,9 @@ func TestNATSThatIsDownAtStartIsWaitedFor(t *testing.T) {
 	provisioned := make(chan error, 1)
 	ctx := within(t, 20*time.Second)
 	go func() { provisioned <- c.Provision(ctx) }()
-	c.waitFor(t, "+stream.unavailable BELFRY")
+	if active := c.conditions.Active(); len(active) != 1 {
+		t.Errorf("%v, want the one trouble that there is", active)
+	}
 	n.start()
 	t.Cleanup(n.stop)
 	if err := <-provisioned; err != nil {

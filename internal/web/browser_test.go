@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -117,12 +118,19 @@ func TestBrowserShowsAnOperatorWhatMatters(t *testing.T) {
 }
 
 func TestThePageChangesUnderTheReaderWithoutBeingLoadedAgain(t *testing.T) {
-	var left atomic.Int64
+	var left atomic.Int64 // less than none: it is a proxy that answers
 	left.Store(1)
-	server := httptest.NewServer(Handler(func() bridge.Overview {
+	page := Handler(func() bridge.Overview {
 		o := sample()
 		o.Apps[0].Left = int(left.Load())
 		return o
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if left.Load() < 0 {
+			http.Error(w, "<h1>Bad Gateway</h1>", http.StatusBadGateway)
+			return
+		}
+		page.ServeHTTP(w, r)
 	}))
 	defer server.Close()
 	ctx := browser(t)
@@ -137,6 +145,10 @@ func TestThePageChangesUnderTheReaderWithoutBeingLoadedAgain(t *testing.T) {
 	if !look(ctx, t, chromedp.Evaluate[bool](`window.mine === true`)) {
 		t.Error("the page was loaded again")
 	}
+	left.Store(-1)
+	look(ctx, t, chromedp.WaitVisible("#gone"))
+	left.Store(3)
+	look(ctx, t, chromedp.Poll[bool](`document.getElementById("gone").hidden && document.body.innerText.includes("3 left now")`))
 	server.CloseClientConnections()
 	server.Close()
 	look(ctx, t, chromedp.WaitVisible("#gone"))

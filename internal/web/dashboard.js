@@ -6,6 +6,7 @@ setInterval(async () => {
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(10000) });
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+    if (!answer.ok || !fresh) throw answer; // of a proxy, say
     const scrolled = [...main.querySelectorAll("table")].map(t => t.scrollLeft);
     if (String(getSelection())) return;
     main.replaceWith(fresh);
