@@ -103,7 +103,9 @@ func (s *State) match(app *mapping.App, match *mapping.Match, m *mapping.Message
 	}
 	if len(match.Users) == 0 {
 		s.Counts.Items++
-		s.join(app, s.roomForGroup(k), match, nil, m)
+		k = s.roomForGroup(k)
+		s.join(app, k, match, nil, m)
+		s.replaceUnderWay(k, match.Item.Key, nil)
 		return
 	}
 	s.joinUsers(app, k, match, m)
@@ -121,7 +123,8 @@ func (s *State) roomForGroup(k digestKey) digestKey {
 // joinUsers spreads the item over as many parts as its user ids need. Users for
 // whom older news of the item wait read the newer in their place, not before them.
 func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m *mapping.Message) {
-	waiting, users := s.waitingFor(k, match)
+	waiting, users, joined := s.waitingFor(k, match)
+	var reached []string
 	for ; len(users) > 0 || len(waiting) > 0; k.part++ {
 		i, ok := s.find(k)
 		var d *Digest
@@ -130,24 +133,29 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 		}
 		fits, rest := d.splitUsers(users)
 		fits = append(waiting[k.part], fits...)
-		if len(fits) == 0 {
+		if len(fits) == 0 || d.shares(joined) {
 			continue
 		}
 		s.Counts.Items++
 		if !ok && len(s.Digests) >= maxDigests || !s.roomForUsers(d, fits) {
 			s.overflow(k, match)
-			return
+			break
 		}
 		s.join(app, k, match, fits, m)
+		if ok {
+			joined = append(joined, d)
+		}
 		delete(waiting, k.part)
-		users = rest
+		users, reached = rest, append(reached, fits...)
 	}
+	s.replaceUnderWay(k, match.Item.Key, reached)
 }
 
 // waitingFor sorts out those users who have a place in a part already, by part:
-// first those for whom an item with the same key waits there, then the others, since
-// who is in two parts reads twice what both have.
-func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][]string, others []string) {
+// first those for whom an item with the same key waits there, then the others. No
+// two of the parts have a user in common, who would read the item in both: a
+// digest that came back may be one that has.
+func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][]string, others []string, joined []*Digest) {
 	waiting, others = map[int][]string{}, match.Users
 	for _, same := range []bool{true, false} {
 		for _, d := range s.Digests {
@@ -155,19 +163,22 @@ func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][
 			if k.part = part.part; part != k || same && !d.has(match.Item.Key) {
 				continue
 			}
-			var rest []string
+			var mine, rest []string
 			have := d.userSet()
 			for _, u := range others {
 				if have[u] {
-					waiting[k.part] = append(waiting[k.part], u)
+					mine = append(mine, u)
 				} else {
 					rest = append(rest, u)
 				}
 			}
-			others = rest
+			if len(mine) == 0 || d.shares(joined) {
+				continue
+			}
+			waiting[k.part], others, joined = append(waiting[k.part], mine...), rest, append(joined, d)
 		}
 	}
-	return waiting, others
+	return waiting, others, joined
 }
 
 // overflow counts an item out that found no room, with the users that are left.
@@ -193,7 +204,6 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 			d.Trace = traceParent(m.Header)
 		}
 	})
-	s.replaceUnderWay(k, it.Key, users)
 }
 
 func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Message) {

@@ -268,3 +268,86 @@ func TestAUserWhoHasAPlaceInOnePartGetsNoneInAnother(t *testing.T) {
 		}
 	})
 }
+
+// inParts restarts with an audience of single users, and texts of their own; the
+// provider's first answers are lost.
+func (w *world) inParts(lost int) (tell func(id, text string, users ...string)) {
+	w.end()
+	text := strings.Replace(scenarioRules, "audience: students", "audience: some", 1)
+	text = strings.Replace(text, "audiences:\n", "audiences:\n  some: {app: campus, users: event.data.u}\n", 1)
+	text = strings.Replace(text, "quota: {policy: asap}", "quota: {policy: asap, per_hour: 20, per_day: 20}", 1)
+	w.rules = compile(w.t, strings.Replace(text, "{{ .data.id }}", "{{ .data.text }}", 1))
+	w.answer(lost, bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer"})
+	w.start()
+	return func(id, text string, users ...string) {
+		b, err := json.Marshal(map[string]any{"id": id, "text": text, "u": users})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: b})
+		w.settle()
+	}
+}
+
+func people(prefix string, n int) (out []string) {
+	for i := range n {
+		out = append(out, fmt.Sprint(prefix, i))
+	}
+	return out
+}
+
+// reads is how often a user was told something by a send from the n-th on.
+func (w *world) reads(n int, user, text string) (times int) {
+	w.t.Helper()
+	for i, s := range w.provider.Sends()[n-1:] {
+		var r mapping.Request
+		if err := json.Unmarshal(s.Body, &r); err != nil {
+			w.t.Fatal(err)
+		}
+		if slices.Contains(r.Audience.UserID, user) && strings.Contains(w.said(n+i), "["+text+"]") {
+			times++
+		}
+	}
+	return times
+}
+
+func TestNewerNewsReplaceWhatIsInDoubtInWhicheverPartsTheirReadersAre(t *testing.T) {
+	inWorld(t, func(w *world) {
+		tell := w.inParts(1)
+		tell("gate", "gate 1", people("a", 6)...)
+		w.pass(3 * time.Minute)
+		doubt := w.bridge.Status().InDoubt[0].ID
+		tell("x", "x", people("b", 1000)...) // part 0 is full
+		w.pass(90 * time.Second)
+		tell("y", "y", "a0") // part 1
+		w.pass(time.Minute)  // part 0 goes
+		w.wantSends(2)
+		tell("gate", "gate 2", people("a", 6)...) // a new part 0, and part 1
+		w.pass(5 * time.Minute)
+		w.notSent(doubt)
+		w.pass(5 * time.Minute)
+		if old, newer := w.reads(2, "a0", "gate 1"), w.reads(2, "a0", "gate 2"); old != 0 || newer != 1 {
+			t.Errorf("a0 reads the older news %d times and the newer %d times", old, newer)
+		}
+	})
+}
+
+func TestWhoIsInTwoPartsSinceOneCameBackReadsNothingTwice(t *testing.T) {
+	inWorld(t, func(w *world) {
+		tell := w.inParts(1)
+		tell("one", "one", append(people("a", 500), "anna")...)
+		w.pass(3 * time.Minute)
+		tell("two", "two", append(people("b", 600), "anna")...)
+		w.notSent(w.bridge.Status().InDoubt[0].ID) // and finds no room beside "two"
+		tell("three", "three", people("c", 700)...)
+		tell("four", "four", "a0", "b0", "anna")
+		w.pass(10 * time.Minute)
+		for user, want := range map[string][]string{"anna": {"one", "two", "four"}, "a0": {"one", "four"}, "b0": {"two", "four"}, "c0": {"three"}, "c699": {"three"}} {
+			for _, text := range want {
+				if n := w.reads(2, user, text); n != 1 {
+					t.Errorf("%s reads %q %d times", user, text, n)
+				}
+			}
+		}
+	})
+}

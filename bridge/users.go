@@ -56,3 +56,12 @@ func (d *Digest) userSet() map[string]bool {
 func reachAll(users, of []string) bool {
 	return !slices.ContainsFunc(of, func(u string) bool { return !slices.Contains(users, u) })
 }
+
+// shares reports whether somebody has a place both in the digest, if there is
+// one, and in another one of some.
+func (d *Digest) shares(some []*Digest) bool {
+	return d != nil && slices.ContainsFunc(some, func(o *Digest) bool {
+		have := o.userSet()
+		return o != d && slices.ContainsFunc(d.Users, func(u string) bool { return have[u] })
+	})
+}
