@@ -200,7 +200,7 @@ func (t *table) ends(r *row) string {
 	switch {
 	case r.last.IsZero():
 		return "It has no items."
-	case r.first.Equal(r.last):
+	case t.clock(r, r.first) == t.clock(r, r.last): // nobody needs the same minute twice
 		return fmt.Sprintf("What it holds is sent or has expired by %s.", t.zoned(r, r.last))
 	}
 	return fmt.Sprintf("Its first item expires %s; what it holds is sent or has expired by %s.",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,13 +165,20 @@ func (d *DeadLetter) Publication(id string, m *mapping.Message, gone string) Pub
 	p := Publication{ID: id, Subject: "belfry.deadletter." + d.Reason, Header: h}
 	if m != nil {
 		p.Data = m.Data
+		var left []string
 		for name, v := range m.Header {
 			switch {
+			case !isHeaderName(name):
+				left = append(left, strconv.QuoteToASCII(name))
 			case strings.HasPrefix(name, "Nats-"): // they would be obeyed, not kept
 			case strings.HasPrefix(name, "Belfry-") && name != "Belfry-Replay-Of": // they are ours to write
 			default:
 				h[name] = v
 			}
+		}
+		if len(left) > 0 {
+			slices.Sort(left)
+			h["Belfry-Headers-Left-Out"] = []string{strings.Join(left, " ")}
 		}
 	} else {
 		h["Belfry-Gone"] = []string{gone}
@@ -185,6 +193,14 @@ func (d *DeadLetter) Publication(id string, m *mapping.Message, gone string) Pub
 		h["Belfry-Rule"] = []string{d.Rule}
 	}
 	return p
+}
+
+// isHeaderName reports whether NATS's clients write a header of that name. They
+// read others, which a server stores, so that one such event would be tried for ever.
+func isHeaderName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"()/,:;<=>?@[\]{}`, r)
+	})
 }
 
 // oneLine makes text fit a header.

@@ -117,8 +117,9 @@ func (s *schemas) otherMessages() object {
 		"Belfry-Stream": text("stream of the event"), "Belfry-Sequence": text("its sequence there"),
 		"Belfry-Subject": text("its subject"), "Belfry-Time": text("when it was stored, RFC 3339"),
 		"Belfry-Error": text("why it could not be used"), "Belfry-Rule": text("the rule that failed on it; not there when no rule could see it"),
-		"Belfry-Gone":      text("set when the event's bytes are not there, and says why: its stream no longer had them, or they are too many"),
-		"Belfry-Replay-Of": text("set when the event was itself a replay: the dead letter before"),
+		"Belfry-Gone":             text("set when the event's bytes are not there, and says why: its stream no longer had them, or they are too many"),
+		"Belfry-Headers-Left-Out": text("names of the event's headers that NATS's clients cannot write, quoted"),
+		"Belfry-Replay-Of":        text("set when the event was itself a replay: the dead letter before"),
 	}
 	note := object{"Belfry-Replay-Of": text("the dead letter's id")}
 	for _, name := range []string{"Belfry-App", "Belfry-Stream", "Belfry-Sequence", "Belfry-Subject", "Belfry-Time"} {

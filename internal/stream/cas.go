@@ -104,13 +104,10 @@ func decodeStored(data []byte) (*jetstream.RawStreamMsg, error) {
 		return nil, fmt.Errorf("cannot use the answer: it has neither a message nor an error")
 	}
 	msg := &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data, Time: m.Time}
-	if len(m.Header) == 0 {
-		return msg, nil
+	// Headers that nobody can read are left out, as the client leaves them out of what
+	// is delivered: anybody may publish such an event, and it must not be asked for for ever.
+	if header, err := nats.DecodeHeadersMsg(m.Header); len(m.Header) > 0 && err == nil {
+		msg.Header = header
 	}
-	header, err := nats.DecodeHeadersMsg(m.Header)
-	if err != nil {
-		return nil, fmt.Errorf("cannot decode the headers of %s: %w", m.Subject, err)
-	}
-	msg.Header = header
 	return msg, nil
 }

@@ -18,7 +18,8 @@ type publisher struct{ js *JetStream }
 // it and before the outbox is cleared publishes it again under the same id,
 // which the stream drops within its duplicate window.
 //
-// A message that can never be stored, being too large, is ErrPermanent.
+// A message that can never be stored, being too large or having headers that
+// cannot be written, is ErrPermanent.
 func (p *publisher) Publish(ctx context.Context, pub bridge.Publication) error {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
@@ -51,7 +52,7 @@ func (p *publisher) judge(ctx context.Context, subject string, err error) error 
 		return nil
 	}
 	err = fmt.Errorf("cannot publish %s: %w", subject, err)
-	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) ||
+	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.Is(err, nats.ErrBadHeaderMsg) ||
 		apiCode(err) == codeMessageTooLarge || apiCode(err) == codeHeadersTooLarge {
 		return fmt.Errorf("%w: %w", err, ErrPermanent)
 	}
