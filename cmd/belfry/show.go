@@ -102,7 +102,7 @@ func (s *show) digests(app bridge.Status) {
 		what := fmt.Sprintf("%s / %s holds %s", d.Audience, d.Template, plural(d.Count, "item", "items"))
 		switch d.State {
 		case bridge.StateGathering:
-			what += fmt.Sprintf(", its window closes in %s", time.Until(d.Ready).Round(time.Second))
+			what += ", its window closes in " + strings.Replace(time.Until(d.Ready).Round(time.Second).String(), "m0s", "m", 1)
 		default:
 			what += ": " + d.Why
 		}
