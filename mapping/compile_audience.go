@@ -25,8 +25,8 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 	a.QuietHours = c.quietHours(d)
 	c.tags(d.Tags.All)
 	c.tags(d.Tags.Any)
-	if d.Tags.set && len(d.Tags.All)+len(d.Tags.Any) == 0 { // it would reach everybody with the app
-		c.hintf(d.Tags.at, "remove the key, or name a tag", "cannot use tags without any tag")
+	if d.Tags.set && len(d.Tags.All)+len(d.Tags.Any) == 0 && !c.problems.HasErrors() {
+		c.hintf(d.Tags.at, "name one; without the key everybody with the app is reached", "cannot use tags without any tag")
 	}
 	compiled := &compiledAudience{Audience: a}
 	if d.Users.set {

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"slices"
+	"time"
 
 	"cel.dev/cel-go/cel"
 )
@@ -155,12 +156,12 @@ func (c *compiler) windows(r *compiledRule) {
 	if r.Gather.AtMost >= r.ExpiresAfter {
 		c.errorf(at, "cannot gather for %s what expires after %s: nothing would ever be sent", short(r.Gather.AtMost), short(r.ExpiresAfter))
 	}
-	c.idle(d.Gather)
+	c.idle(d.Gather, r.Gather.AtMost)
 }
 
-func (c *compiler) idle(g gatherDoc) {
-	if g.Idle.set && g.AtMost.set && g.Idle.D >= g.AtMost.D {
-		c.warnf(g.Idle.at, "", "idle %s has no effect beside at_most %s", short(g.Idle.D), short(g.AtMost.D))
+func (c *compiler) idle(g gatherDoc, atMost time.Duration) {
+	if g.Idle.set && g.Idle.D >= atMost {
+		c.warnf(g.Idle.at, "", "idle %s has no effect beside at_most %s", short(g.Idle.D), short(atMost))
 	}
 }
 

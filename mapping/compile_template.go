@@ -27,7 +27,7 @@ func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
 	if d.Keep.set && (d.Keep.N < 1 || d.Keep.N > maxKeep) {
 		c.errorf(d.Keep.at, "cannot keep %d items: want 1 to %d", d.Keep.N, maxKeep)
 	}
-	c.idle(d.Gather)
+	c.idle(d.Gather, d.public(name).Gather.AtMost)
 	c.notification(&d.Notification, t)
 	t.groupBy = c.expression(d.GroupBy, scalarTypes()...)
 	return t

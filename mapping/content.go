@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -71,8 +72,8 @@ func (c *compiler) newSettings(n *node, key string) *part {
 		return p
 	case scalarNode:
 		p := &part{program: c.template(n.scalar, digestShape), number: slices.Contains([]string{"badge", "contentAvailable", "notify_level"}, key)}
-		if _, err := wholeText(n.scalar.text); key == "badge" && err != nil && !strings.Contains(n.scalar.text, "{{") { // the others are a choice of a few
-			c.errorf(n.at, "cannot use %q as badge: %v", n.scalar.text, err)
+		if number, err := whole(n.scalar.text); key == "badge" && (err != nil || number > maxBadge) && !strings.Contains(n.scalar.text, "{{") { // the others are a choice of a few
+			c.errorf(n.at, "cannot use %q as badge: want a whole number, at most %d", n.scalar.text, maxBadge)
 		}
 		return p
 	}
@@ -81,12 +82,13 @@ func (c *compiler) newSettings(n *node, key string) *part {
 
 const maxBadge = 9999 // provider-api.md, section 3.5; other numbers are smaller
 
-func wholeText(text string) (json.RawMessage, error) {
+// whole reads a whole number; one that is too large for an int is the largest.
+func whole(text string) (int, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
-	if err != nil || n > maxBadge {
-		return nil, fmt.Errorf("want a whole number, at most %d", maxBadge)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, errors.New("want a whole number")
 	}
-	return json.RawMessage(strconv.Itoa(n)), nil
+	return n, nil
 }
 
 // constant is a number or a truth value of the file as JSON.
@@ -105,6 +107,7 @@ type leaf struct {
 	leaves []*leaf
 }
 
+// render gives nil for a number that comes out empty: a map leaves it out.
 func (p *part) render(dot any, zone *time.Location) (*leaf, error) {
 	l := &leaf{part: p}
 	if p.program != nil {
@@ -113,12 +116,17 @@ func (p *part) render(dot any, zone *time.Location) (*leaf, error) {
 			l.text = text
 			return l, err
 		}
-		l.part = &part{}
-		if l.value, err = wholeText(text); err != nil {
-			err = fmt.Errorf("cannot use %q: %w", cutBytes(text, 40), err)
+		if strings.TrimSpace(text) == "" {
+			return nil, nil
 		}
-		return l, err
+		n, err := whole(text)
+		if err != nil {
+			return nil, fmt.Errorf("cannot use %q: %w", cutBytes(text, 40), err)
+		}
+		l.part = &part{value: strconv.AppendInt(nil, int64(min(n, maxBadge)), 10)} // what an event brings is no reason not to send
+		return l, nil
 	}
+	var names []string
 	for i, sub := range p.parts {
 		s, err := sub.render(dot, zone)
 		if err != nil {
@@ -127,7 +135,15 @@ func (p *part) render(dot any, zone *time.Location) (*leaf, error) {
 			}
 			return nil, err
 		}
-		l.leaves = append(l.leaves, s)
+		if s == nil {
+			continue
+		}
+		if l.leaves = append(l.leaves, s); p.isMap {
+			names = append(names, p.names[i])
+		}
+	}
+	if len(names) < len(p.names) {
+		l.part = &part{isMap: true, names: names}
 	}
 	return l, nil
 }

@@ -127,6 +127,8 @@ func sizeOf(v any) int {
 	switch v := v.(type) {
 	case string:
 		n += len(v)
+	case long:
+		n += len(v)
 	case []any:
 		for _, e := range v {
 			n += sizeOf(e)
@@ -205,7 +207,7 @@ func index(v any, at ...any) (any, error) {
 			v = field
 		case numbered && list.Kind() == reflect.Slice:
 			if !n.IsInt64() || n.Int64() < 0 || n.Int64() >= int64(list.Len()) {
-				return nil, fmt.Errorf("there is no element %s in a list of %d", n, list.Len())
+				return nil, fmt.Errorf("there is no element %s in a list of %d", cutBytes(n.String(), 40), list.Len())
 			}
 			v = list.Index(int(n.Int64())).Interface()
 		default:
@@ -218,9 +220,11 @@ func index(v any, at ...any) (any, error) {
 // inWords names a value in an error.
 func inWords(v any) string {
 	if _, ok := numberOf(v); ok {
-		return "the number " + textOf(v)
+		return "the number " + cutBytes(textOf(v), 40)
 	}
 	switch v := v.(type) {
+	case long: // beyond what a float holds
+		return "the number " + cutBytes(string(v), 40)
 	case nothing:
 		return "null"
 	case bool:

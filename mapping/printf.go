@@ -57,6 +57,9 @@ func (x *execution) printf(format string, operands ...any) (string, error) {
 	}
 	printed := make([]any, len(verbs))
 	for i, v := range verbs {
+		if err := x.look(sizeOf(operands[v.operand])); err != nil {
+			return "", err
+		}
 		var ok bool
 		if printed[i], ok = v.convert(operands[v.operand]); !ok {
 			return "", fmt.Errorf("cannot print %s with %%%s", inWords(operands[v.operand]), v.letter)

@@ -91,6 +91,7 @@ func TestTemplatesThatGoTooFarFail(t *testing.T) {
 		{"text that is looked at again and again", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ if eq (trim $s) "x" }}y{{ end }}{{ end }}`, "the template's functions look at too much text"},
 		{"and compared", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ if lt $s $s }}y{{ end }}{{ end }}`, "the template's functions look at too much text"},
 		{"and cut to nothing each time", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ $t := truncate 1 $s }}{{ end }}`, "the template's functions look at too much text"},
+		{"and printed to nothing each time", `{{ $s := printf "%999d" 1 }}{{ range 90000 }}{{ $t := printf "%.0s" $s }}{{ end }}`, "the template's functions look at too much text"},
 		{"a missing field", `{{ .Last.Data.room }}`, `cannot read .Last.Data.room: there is no field "room"`},
 		{"a width of thousands", `{{ $f := "%9999d" }}{{ printf $f 1 }}`, "cannot print with a width of more than 999"},
 		{"a place that is missing", `{{ index .Last.Data "room" }}`, `there is no field "room"`},
@@ -218,7 +219,17 @@ func TestSettingsAreOfTheTypeThatTheProviderWants(t *testing.T) {
 	if string(raw) != want {
 		t.Errorf("notification = %s\nwant %s", raw, want)
 	}
-	for _, badge := range []string{"{{ .Last.Text }}", "{{ .Last.Data.n }}"} {
+	for badge, want := range map[string]any{"{{ len .Items }}2345": json.RawMessage("9999"), "{{ if gt .Count 5 }}1{{ end }}": nil, "99999999999999999999{{ .Count }}": json.RawMessage("9999")} {
+		got, err := school{}.with("{alert: news}", `{alert: news, ios: {title: x, badge: "`+badge+`"}}`).compile(t).Render(viewOf("a"))
+		if err != nil {
+			t.Fatalf("%s: %v", badge, err)
+		}
+		ios, _ := got.Request.Notification["ios"].(map[string]any)
+		if diff := cmp.Diff(want, ios["badge"]); diff != "" || ios["title"] != "x" {
+			t.Errorf("%s: %v %s", badge, ios, diff)
+		}
+	}
+	for _, badge := range []string{"{{ .Last.Text }}", "{{ .Last.Data.f }}"} {
 		app := school{}.with("{alert: news}", `{alert: news, ios: {badge: "`+badge+`"}}`).compile(t)
 		if _, err := app.Render(viewOf("a")); err == nil || !strings.Contains(err.Error(), "badge: cannot use") {
 			t.Errorf("%s: %v", badge, err)
