@@ -111,7 +111,6 @@ const releaseWithin = 2 * time.Second
 func (b *Bridge) Run(ctx context.Context) error {
 	defer b.forgetTrouble()
 	for ctx.Err() == nil {
-		b.setRole(RoleStandby)
 		elsewhere := time.AfterFunc(ownedElsewhere, b.forgetTrouble)
 		lost, err := b.cfg.Lease.Acquire(ctx)
 		elsewhere.Stop()
@@ -122,6 +121,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 			return fmt.Errorf("cannot acquire the lease of %s: %w", b.name, err)
 		}
 		err = b.own(ctx, lost)
+		b.setRole(RoleStandby)
 		releaseCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
 		if e := b.cfg.Lease.Release(releaseCtx); e != nil {
 			b.log.Warn("cannot release the lease; another replica takes over when it has run out", "err", e)

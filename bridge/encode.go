@@ -20,7 +20,8 @@ const MaxState = 700 << 10
 
 const (
 	stateVersion   = 1
-	maxDecodedSize = 8 << 20 // several times what our own states expand to
+	maxDecodedSize = 8 << 20   // several times what our own states expand to
+	packWindow     = 512 << 10 // an encoder keeps several of them, and every app has one
 )
 
 // magic starts every state message, so that a foreign one is recognised.
@@ -46,7 +47,7 @@ type Codec struct {
 
 // NewCodec returns a codec.
 func NewCodec() (*Codec, error) {
-	zip, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	zip, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(packWindow), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up compression: %w", err)
 	}

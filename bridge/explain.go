@@ -197,14 +197,18 @@ func (t *table) countLeft(r *row) string {
 
 // ends says what is certain about the end, and no more.
 func (t *table) ends(r *row) string {
+	by := r.last
+	if by.Sub(t.Now) >= 2*time.Minute { // shown without its seconds: a promise is not rounded down
+		by = by.Add(time.Minute - 1).Truncate(time.Minute)
+	}
 	switch {
 	case r.last.IsZero():
 		return "It has no items."
 	case t.clock(r, r.first) == t.clock(r, r.last): // nobody needs the same minute twice
-		return fmt.Sprintf("What it holds is sent or has expired by %s.", t.zoned(r, r.last))
+		return fmt.Sprintf("What it holds is sent or has expired by %s.", t.zoned(r, by))
 	}
 	return fmt.Sprintf("Its first item expires %s; what it holds is sent or has expired by %s.",
-		t.on(r, r.first), t.zoned(r, r.last))
+		t.on(r, r.first), t.zoned(r, by))
 }
 
 // zoned is clock with the time zone, which every text tells once.

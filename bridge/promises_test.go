@@ -15,16 +15,15 @@ import (
 // decision: then it is too late to begin, and nothing is the provider's fault.
 func TestASendWhoseStateIsStoredAfterItsDeadlineDoesNotBegin(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.cancelled("maths")
-		w.pass(2*time.Minute - time.Second)
-		until := time.Now().Add(20 * time.Second)
+		from := time.Now().Add(2*time.Minute - time.Second)
 		w.store.Fault = func(int) bridgetest.Fault {
-			if time.Now().Before(until) {
+			if now := time.Now(); !now.Before(from) && now.Before(from.Add(20*time.Second)) {
 				return bridgetest.NotWritten
 			}
 			return bridgetest.None
 		}
-		w.pass(24 * time.Second) // the store answers again, and the deadline is over
+		w.cancelled("maths")
+		w.pass(2*time.Minute + 23*time.Second) // the store answers again, and the deadline is over
 		w.wantSends(0)
 		w.pass(10 * time.Second)
 		w.wantSends(1) // at once, as nothing was wrong with the provider
@@ -147,9 +146,9 @@ func TestALossPausesAnAppOnce(t *testing.T) {
 // What expires unsent is told with the planner's reason.
 func TestWhatExpiresIsToldWithTheReason(t *testing.T) {
 	inWorld(t, func(w *world) {
+		w.answer(always, bridge.Outcome{Kind: bridge.Throttled, Message: "too many"})
 		w.cancelled("a", "b", "c")
 		w.mute("others")
-		w.answer(always, bridge.Outcome{Kind: bridge.Throttled, Message: "too many"})
 		w.pass(24 * time.Hour)
 		told := false
 		for _, p := range w.publisher.Published() {

@@ -788,6 +788,9 @@ func (w *world) outgrow() {
 func TestAStateThatCannotBeStoredIsNamedUntilItCan(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.outgrow()
+		if s := w.bridge.Status(); s.Role != bridge.RoleStandby || s.Epoch != 0 {
+			t.Errorf("it has left the app, and tells as its %s of epoch %d", s.Role, s.Epoch)
+		}
 		for _, want := range []string{"bytes are more than", "defect of Belfry: report it"} {
 			if got := w.trouble("state.unstorable"); !strings.Contains(got, want) {
 				t.Errorf("the trouble says %q, want %q", got, want)

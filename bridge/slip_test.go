@@ -1,9 +1,14 @@
 package bridge
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 func TestAClockThatIsSetForwardMakesNoSendOlderInATenure(t *testing.T) {
@@ -16,11 +21,78 @@ func TestAClockThatIsSetForwardMakesNoSendOlderInATenure(t *testing.T) {
 	if at := state.Ledger.Spends[0].At; te.dirty || at.Equal(sent.Round(0)) {
 		t.Errorf("dated anew without a step: %s", at)
 	}
+	state.Backoff = &Backoff{Until: now.Round(0).Add(-49 * time.Minute)}
 	te.stepped(50*time.Minute, now)
+	if !state.Backoff.Holds(now) {
+		t.Error("a back-off with a minute to go is over")
+	}
 	if at := state.Ledger.Spends[0].At; !at.Equal(sent.Round(0)) {
 		t.Errorf("the send is dated %s, want %s", at, sent)
 	}
 	if !te.dirty {
 		t.Error("it is not stored")
+	}
+}
+
+// What wakes the loop must give it something to do: else it spins until the plan is due.
+func TestAPlanThatIsNotYetDueDoesNotWakeTheLoop(t *testing.T) {
+	now := time.Now()
+	rules := planApp(mapping.PolicyASAP)
+	te := &tenure{Bridge: &Bridge{name: "campus"}, state: NewState("campus", "born"), rules: &Rules{App: rules}}
+	te.changed, te.lastPlan, te.plan.WakeAt = true, now.Add(-planEvery/2), now
+	if at := te.wakeAt(now); te.planDue(now) || !te.planDue(at) || !at.After(now) {
+		t.Errorf("a plan is due %s from now, and the loop wakes %s from now", te.lastPlan.Add(planEvery).Sub(now), at.Sub(now))
+	}
+	te.changed = false
+	if at := te.wakeAt(now); !te.planDue(now) || at.After(now) {
+		t.Errorf("the plan wants to be looked at again, and the loop wakes %s from now", at.Sub(now))
+	}
+}
+
+func TestAnItemWithoutAnIdleWindowIsAnArrivalToo(t *testing.T) {
+	d, at := &Digest{ID: "1", Audience: "a", Rules: map[string]int{}}, planStart
+	join := func(after time.Duration, g mapping.Gather) {
+		it := mapping.Item{Key: at.Add(after).String(), Arrived: at.Add(after), ReadyBy: at.Add(time.Hour), Expires: at.Add(time.Hour)}
+		d.put(it, 5)
+		d.gather(&it, g)
+	}
+	join(0, mapping.Gather{Idle: 2 * time.Minute})
+	join(90*time.Second, mapping.Gather{AtMost: 15 * time.Minute})
+	if want := at.Add(90*time.Second + 2*time.Minute); !d.Ready().Equal(want) {
+		t.Errorf("its window closes at %s, want %s", d.Ready(), want)
+	}
+	join(80*time.Second, mapping.Gather{AtMost: 15 * time.Minute}) // of a stream that lags
+	if want := at.Add(90*time.Second + 2*time.Minute); !d.Ready().Equal(want) {
+		t.Errorf("after an older one it closes at %s, want %s", d.Ready(), want)
+	}
+}
+
+// What is known of failures takes little of the state, however many rules fail.
+func TestTheLatestFailuresAreKnownOfSomeRules(t *testing.T) {
+	s := NewState("town", "b0rn")
+	for i := range maxFailedOn + 10 {
+		s.countFailure(mapping.Failure{Rule: fmt.Sprint("rule ", i), Part: "when", Err: errors.New(strings.Repeat("é", maxFailure))},
+			&mapping.Message{Stream: "S", Sequence: uint64(i), Time: planStart.Add(time.Duration(i) * time.Second)})
+	}
+	_, first := s.FailedOn["rule 9"]
+	last := s.FailedOn[fmt.Sprint("rule ", maxFailedOn+9)]
+	if len(s.FailedOn) != maxFailedOn || first || last.Sequence != maxFailedOn+9 || len(last.Error) > maxFailure || len(s.Failed) != maxFailedOn+10 {
+		t.Errorf("known of %d rules, of the tenth: %t; the last is %+v", len(s.FailedOn), first, last)
+	}
+	if s.adopt(planApp(mapping.PolicyASAP)); len(s.Failed) > 0 || len(s.FailedOn) > 0 {
+		t.Errorf("failures of rules that are gone: %v, %v", s.Failed, s.FailedOn)
+	}
+}
+
+func TestARefusalBesideAClockThatDiffersNamesIt(t *testing.T) {
+	s := NewState("town", "b0rn")
+	fails(s, planStart, Outcome{Kind: Blocked, Code: 1004, Message: "signature refused", SkewKnown: true, Skew: 20 * time.Second})
+	if strings.Contains(s.Paused.Why, "clock") {
+		t.Error(s.Paused.Why)
+	}
+	s = NewState("town", "b0rn")
+	fails(s, planStart, Outcome{Kind: Blocked, Code: 1004, Message: "signature refused", SkewKnown: true, Skew: -5 * time.Minute})
+	if !strings.Contains(s.Paused.Why, "the provider's clock differs from ours by -5m0s") {
+		t.Error(s.Paused.Why)
 	}
 }
