@@ -50,12 +50,7 @@ func newDigests(std stdio) *cobra.Command {
 			if a.json {
 				return printJSON(std.out, apps)
 			}
-			for _, s := range apps {
-				if len(apps) > 1 && s.Role == bridge.RoleOwner && len(s.Digests)+len(s.InDoubt) > 0 {
-					fmt.Fprintf(std.out, "app %s\n", s.App)
-				}
-				printDigests(std.out, s)
-			}
+			printAllDigests(std.out, apps)
 			printLeftOut(std.out, all)
 			return nil
 		},
@@ -252,6 +247,15 @@ func orphaned(s bridge.Status) (digests, events int) {
 		}
 	}
 	return digests, events
+}
+
+func printAllDigests(w io.Writer, apps []bridge.Status) {
+	for _, s := range apps {
+		if len(apps) > 1 && s.Role == bridge.RoleOwner && len(s.Digests)+len(s.InDoubt) > 0 {
+			fmt.Fprintf(w, "app %s\n", s.App)
+		}
+		printDigests(w, s)
+	}
 }
 
 func printDigests(w io.Writer, s bridge.Status) {

@@ -87,6 +87,19 @@ func TestDigestsShowWhatIsOnItsWay(t *testing.T) {
 	}
 }
 
+func TestDigestsOfSeveralAppsAreToldApart(t *testing.T) {
+	app := func(name string) bridge.Status {
+		return bridge.Status{App: name, Role: bridge.RoleOwner, Digests: []bridge.DigestStatus{{Explanation: bridge.Explanation{Digest: name + "-1"}}}}
+	}
+	for want, apps := range map[string][]bridge.Status{"app campus\ncampus-1 ": {app("campus"), app("club")}, "campus-1 ": {app("campus")}} {
+		var out strings.Builder
+		printAllDigests(&out, apps)
+		if !strings.HasPrefix(out.String(), want) {
+			t.Errorf("of %d apps: %s", len(apps), out.String())
+		}
+	}
+}
+
 func TestStatusTellsOfReplicasWithDifferentRules(t *testing.T) {
 	text := func(versions ...string) string {
 		var all []bridge.Overview

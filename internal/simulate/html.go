@@ -331,7 +331,7 @@ func (r *Report) drawSends(b *strings.Builder, row map[string]float64, lanes []l
 		l := laneOf(lanes, &s)
 		x := leftEdge + (float64(at.Hour())+float64(at.Minute())/60)*hourWidth
 		y := row[at.Format(time.DateOnly)]
-		disc := max(x, free[y])
+		disc := min(max(x, free[y]), leftEdge+24*hourWidth+discRadius)
 		free[y] = disc + 2*discRadius
 		fmt.Fprintf(b, `<g><title>%s %s: %s, worth %.1f. %s</title><line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="1.5"/>`+
 			`<circle cx="%.1f" cy="%.1f" r="%.1f" fill="%s"/><text x="%.1f" y="%.1f" class="send">%s</text></g>`,

@@ -129,11 +129,28 @@ func TestAReportIsAnObjectWithBroadcastsEarnedBoundAndScore(t *testing.T) {
 	}
 }
 
+func TestAHistoryHasHeadersAndTextAsRuleTestsDo(t *testing.T) {
+	const lines = `{"at":"2026-03-02T09:00:00Z","subject":"a","id":"7","headers":{"Foo":"bar","Many":["x","y"]},"text":"{broken"}` + "\n" +
+		`{"at":"2026-03-02T09:00:01Z","subject":"a","data":{"n":1}}`
+	var got []mapping.Message
+	for m, err := range ReadLines(strings.NewReader(lines), "TOWN") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, m)
+	}
+	want := map[string][]string{"Foo": {"bar"}, "Many": {"x", "y"}, "Nats-Msg-Id": {"7"}}
+	if diff := cmp.Diff(want, got[0].Header); diff != "" || string(got[0].Data) != "{broken" || string(got[1].Data) != `{"n":1}` {
+		t.Errorf("%s data %q, %q", diff, got[0].Data, got[1].Data)
+	}
+}
+
 func TestAHistoryThatCannotBeReadNamesTheLine(t *testing.T) {
 	tests := []struct{ name, lines, want string }{
 		{"not JSON", "{\n", "line 1"},
 		{"no time", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"subject":"a"}`, "line 2"},
 		{"out of order", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"at":"2026-03-02T08:00:00Z","subject":"a"}`, "line 2 of the history: it is at 2026-03-02T08:00:00Z, and line 1"},
+		{"a header that is none", `{"at":"2026-03-02T09:00:00Z","subject":"a","headers":{"Foo":5}}`, "line 1 of the history: a header is a text, or a list of texts"},
 		{"a line too long", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"at":"` + strings.Repeat("x", maxLine), "line 2 of the history: it is longer than 8 MiB"},
 		{"compressed", "\x1f\x8b\x08\x00", "gunzip -c"},
 		{"a wrong year", `{"at":"2026-03-02T09:00:00Z","subject":"a"}` + "\n" + `{"at":"2062-03-02T09:00:00Z","subject":"a"}`, "is a year wrong?"},

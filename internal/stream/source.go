@@ -80,7 +80,9 @@ func (s *source) Read(ctx context.Context, subjects []string, sources []mapping.
 		if errors.Is(err, ErrPermanent) {
 			return err
 		}
-		s.reportResolved(found, err)
+		if ctx.Err() == nil { // else the end of the reading is all that is the matter
+			s.reportResolved(found, err)
+		}
 		if err == nil {
 			s.warnLossy(found.lossy, told)
 			look.take(found)
