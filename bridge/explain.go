@@ -251,6 +251,9 @@ func (t *table) when(r *row, at time.Time) (day, hour string) {
 	case at.After(t.Now) && now.AddDate(0, 0, 1).YearDay() == local.YearDay() && at.Sub(t.Now) < 50*time.Hour:
 		return "tomorrow", local.Format(format)
 	}
+	if y != ny && (at.Before(t.Now) || at.Sub(t.Now) > 180*24*time.Hour) { // a mute, or a clock that was ahead
+		return local.Format("2 Jan 2006"), local.Format(format)
+	}
 	return local.Format("2 Jan"), local.Format(format)
 }
 

@@ -111,7 +111,7 @@ func (s *State) fit(app *mapping.App, d *Digest, it *mapping.Item, keep int) int
 		return keep
 	}
 	d.Missing = true
-	it.Text, it.Data, it.EventID, it.Type = "", nil, "", ""
+	it.Text, it.Was, it.Data, it.EventID, it.Type = "", 0, nil, "", ""
 	if same >= 0 {
 		return keep
 	}

@@ -89,8 +89,8 @@ func (c *compiler) secretFile(path text) Secret {
 // plain refuses what cannot be a key or a secret, such as a line break that came
 // along: the provider would answer with 1004, which looks like a wrong secret.
 func (c *compiler) plain(t text, value, what string) {
-	if strings.TrimSpace(value) != value || strings.ContainsFunc(value, unicode.IsControl) {
-		c.errorf(t.at, "cannot use %s: there is white space around it, or a control character in it", what)
+	if strings.TrimSpace(value) != value || strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		c.errorf(t.at, "cannot use %s: there is white space around it, or a character in it that nobody sees", what)
 	}
 }
 

@@ -132,7 +132,7 @@ func TestAnchorsAndMergeKeysAreResolved(t *testing.T) {
 func TestAKeyWithWhatNoKeyHasIsRefused(t *testing.T) {
 	src := strings.NewReplacer("app_key: key", "app_key: ${KEY}").Replace(school{}.source())
 	for _, env := range []map[string]string{
-		{"KEY": "k\n", "CAMPUS_APP_SECRET": "hush"}, {"KEY": "k", "CAMPUS_APP_SECRET": "hush\n"}, {"KEY": " k", "CAMPUS_APP_SECRET": "hush"}, {"KEY": "k\x01k", "CAMPUS_APP_SECRET": "hush"},
+		{"KEY": "k\n", "CAMPUS_APP_SECRET": "hush"}, {"KEY": "k", "CAMPUS_APP_SECRET": "hush\n"}, {"KEY": " k", "CAMPUS_APP_SECRET": "hush"}, {"KEY": "k\x01k", "CAMPUS_APP_SECRET": "hush"}, {"KEY": "k", "CAMPUS_APP_SECRET": "\ufeffhush"},
 	} {
 		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
 		if text := problems.Text(); !problems.HasErrors() || !strings.Contains(text, "there is white space around it") || strings.Contains(text, "hush") {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/big"
 	"reflect"
 	"strconv"
 	"strings"
@@ -110,7 +109,10 @@ func decodeForTemplate(raw []byte) any {
 	if !bytes.ContainsAny(raw, ".eE") {
 		return long(raw)
 	}
-	f, _ := strconv.ParseFloat(string(raw), 64)
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil { // out of range: an infinity could be written nowhere
+		return long(raw)
+	}
 	return fraction(f)
 }
 
@@ -363,8 +365,8 @@ func (x *execution) compare(a, b any) (int, error) {
 // are the same as floating point numbers, no longer tell them apart.
 func compareNumbers(a, b any, x, y float64) int {
 	if x == y && math.Abs(x) >= maxExact {
-		m, ok1 := new(big.Int).SetString(textOf(a), 10)
-		n, ok2 := new(big.Int).SetString(textOf(b), 10)
+		m, ok1 := wholeNumber(a)
+		n, ok2 := wholeNumber(b)
 		if ok1 && ok2 {
 			return m.Cmp(n)
 		}

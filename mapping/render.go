@@ -307,8 +307,12 @@ func checkContent(messageType, content string) error {
 		return errNotObject
 	}
 	for _, f := range need {
-		if _, ok := fields[f]; !ok {
+		value, ok := fields[f]
+		if !ok {
 			return fmt.Errorf("the content of %s has no %s", messageType, f)
+		}
+		if string(value) == `""` {
+			return fmt.Errorf("content: %s of %s comes out empty: the provider refuses that", f, messageType)
 		}
 	}
 	return nil

@@ -397,3 +397,13 @@ func TestASmallRequestCutsMoreThanItsContent(t *testing.T) {
 		t.Errorf("alert of %d bytes, cuts %v", len(alert), got.Cuts)
 	}
 }
+
+func TestAMessageWhoseContentComesOutEmptyIsNotSent(t *testing.T) {
+	app := school{}.with(`{content: "{{ range .Items }}[{{ .Text }}]{{ end }}"}`, `{content: "{{ range .Items }}{{ .Text }}{{ end }}"}`).compile(t)
+	if _, err := app.Render(viewOf("", "")); err == nil || !strings.Contains(err.Error(), "content of RC:TxtMsg comes out empty") {
+		t.Errorf("rendered, or refused with %v", err)
+	}
+	if _, err := app.Render(viewOf("", "x")); err != nil {
+		t.Error(err)
+	}
+}

@@ -288,7 +288,7 @@ func appOfLetter(id string) string {
 }
 
 func printLetter(w io.Writer, d *deadLetter) {
-	makePrintable(d) // all but the bytes, which are shown as they are
+	makePrintable(d)
 	row := func(name, text string) { fmt.Fprintf(w, "%-9s %s\n", name, text) }
 	row("id", d.ID)
 	row("reason", d.Reason)
@@ -304,11 +304,14 @@ func printLetter(w io.Writer, d *deadLetter) {
 		row("replay of", d.ReplayOf)
 	}
 	for _, name := range sortedKeys(d.Header) {
-		row("header", name+": "+strings.Join(d.Header[name], ", "))
+		row("header", printable(name)+": "+strings.Join(d.Header[name], ", "))
 	}
 	if d.Gone {
 		fmt.Fprintf(w, "\nThe event's bytes are not here: %s.\n", d.GoneWhy)
 		return
 	}
-	fmt.Fprintf(w, "\n%s\n", d.Data)
+	fmt.Fprintln(w)
+	for line := range strings.Lines(string(d.Data)) { // as they are: --json
+		fmt.Fprintln(w, strings.ReplaceAll(printable(strings.TrimSuffix(line, "\n")), `\u0009`, "\t"))
+	}
 }

@@ -96,7 +96,7 @@ func newMute(std stdio) *cobra.Command {
 	var for_ time.Duration
 	cmd := &cobra.Command{
 		Use: "mute --for DURATION --why TEXT", Short: "Keep some digests from being sent for a while",
-		Long: "Digests that are muted go on gathering; what expires meanwhile is reported as muted.",
+		Long: "Without --audience and --template all digests of the app are muted. They go on gathering; what expires\nmeanwhile is reported as muted.",
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()

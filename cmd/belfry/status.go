@@ -166,13 +166,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	if isDryRun(s.App) {
 		fmt.Fprintf(w, "  dry run   %s would have been sent\n", plural(int(c.DryRun), "item", "items"))
 	}
-	for _, rule := range sortedKeys(s.Failed) {
-		see := ""
-		if f, ok := s.FailedOn[rule]; ok {
-			see = fmt.Sprintf("%s: %s: %s (belfry explain --stream %s --seq %d)", latest(f.At), f.Part, f.Error, quoted(f.Stream), f.Sequence)
-		}
-		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s%s\n", rule, plural(s.Failed[rule], "event", "events"), see)
-	}
+	printFailing(w, s, where)
 	printMutes(w, s.Mutes, here)
 	if s.Sending != nil {
 		fmt.Fprintf(w, "  sending   %s, %s, since %s\n", s.Sending.ID, s.Sending.Name(), stamp(s.Sending.Started))
@@ -195,6 +189,16 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 			plural(events, "event", "events"), its(n))
 	}
 	fmt.Fprintf(w, " (belfry digests%s)\n", where)
+}
+
+func printFailing(w io.Writer, s bridge.Status, where string) {
+	for _, rule := range sortedKeys(s.Failed) {
+		see := ""
+		if f, ok := s.FailedOn[rule]; ok {
+			see = fmt.Sprintf("%s: %s: %s (belfry explain --stream %s --seq %d%s)", latest(f.At), f.Part, f.Error, quoted(f.Stream), f.Sequence, where)
+		}
+		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s%s\n", rule, plural(s.Failed[rule], "event", "events"), see)
+	}
 }
 
 // ownerless says of an app that has no owner why.

@@ -105,7 +105,7 @@ func decodeStored(data []byte) (*jetstream.RawStreamMsg, error) {
 	}
 	msg := &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data, Time: m.Time}
 	// Headers that nobody can read are left out, as the client leaves them out of what
-	// is delivered: anybody may publish such an event, and it must not be asked for for ever.
+	// is delivered: anybody may publish such an event, and asking again gives the same.
 	if header, err := nats.DecodeHeadersMsg(m.Header); len(m.Header) > 0 && err == nil {
 		msg.Header = header
 	}

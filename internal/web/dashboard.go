@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"time"
 
@@ -18,22 +19,25 @@ var dashboardHTML string
 //go:embed dashboard.js
 var dashboardJS string
 
+func dashboardHeader(h http.Header) {
+	sum := sha256.Sum256([]byte(dashboardJS))
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	h.Set("Cache-Control", "no-store")
+}
+
 // dashboard shows one replica on one page that needs nothing from elsewhere
 // and asks for itself again every few seconds.
-func dashboard(w http.ResponseWriter, o bridge.Overview) {
+func dashboard(w io.Writer, o bridge.Overview) {
 	page, err := template.New("dashboard").Funcs(template.FuncMap{
 		"ago": ago, "at": clock, "in": until, "plural": plural[int], "plural64": plural[uint64],
 		"troubled": troubled, "script": func() template.JS { return template.JS(dashboardJS) }, //nolint:gosec // our own file
 	}).Parse(dashboardHTML)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		fmt.Fprintln(w, err)
 		return
 	}
-	h, sum := w.Header(), sha256.Sum256([]byte(dashboardJS))
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
-	h.Set("Cache-Control", "no-store")
-	_ = page.Execute(w, o) // the reader has gone
+	_ = page.Execute(w, o) // into a buffer
 }
 
 // troubled names the apps that send nothing until somebody acts, or that cannot.

@@ -1,7 +1,6 @@
 // Shows the page anew every three seconds, but not under the hand of a reader
 // who has selected something, and keeps how far tables are scrolled.
 setInterval(async () => {
-  if (String(getSelection())) return;
   const main = document.querySelector("main"), gone = document.getElementById("gone");
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(10000) });

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,6 +23,8 @@ const (
 	pageTimeout   = 30 * time.Second // of one request and its answer
 	idleTimeout   = 2 * time.Minute  // connections that nobody uses must not take files from the sends
 	closeTimeout  = 2 * time.Second
+
+	maxScrapes = 4 // at the same time
 )
 
 // Server serves until it is closed.
@@ -83,11 +86,11 @@ func Handler(overview func() bridge.Overview) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collector{overview}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, overview()) })
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { status(w, overview()) })
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { dashboard(w, overview()) })
+	mux.HandleFunc("GET /status", new(shared).handler(jsonHeader, func(w io.Writer) { status(w, overview()) }))
+	mux.HandleFunc("GET /{$}", new(shared).handler(dashboardHeader, func(w io.Writer) { dashboard(w, overview()) }))
 	return mux
 }
 
@@ -105,9 +108,10 @@ func ready(w http.ResponseWriter, o bridge.Overview) {
 	}
 }
 
-func status(w http.ResponseWriter, o bridge.Overview) {
-	w.Header().Set("Content-Type", "application/json")
+func jsonHeader(h http.Header) { h.Set("Content-Type", "application/json") }
+
+func status(w io.Writer, o bridge.Overview) {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	_ = enc.Encode(o) // the reader has gone
+	_ = enc.Encode(o) // into a buffer
 }

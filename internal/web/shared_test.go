@@ -1,0 +1,40 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+)
+
+func TestManyReadersShareAPageThatTakesLong(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/", "/status"} {
+		var made, making, most atomic.Int64
+		h := Handler(func() bridge.Overview {
+			made.Add(1)
+			most.Store(max(most.Load(), making.Add(1)))
+			defer making.Add(-1)
+			time.Sleep(2 * cheap)
+			return bridge.Overview{}
+		})
+		var readers sync.WaitGroup
+		for range 100 {
+			readers.Go(func() {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+				if w.Code != http.StatusOK || w.Body.Len() == 0 {
+					t.Errorf("%s: %d, %d bytes", path, w.Code, w.Body.Len())
+				}
+			})
+		}
+		readers.Wait()
+		if made.Load() > 10 || most.Load() > 1 {
+			t.Errorf("%s was made %d times for 100 readers, %d of them at once", path, made.Load(), most.Load())
+		}
+	}
+}
