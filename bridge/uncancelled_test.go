@@ -22,6 +22,11 @@ func TestAReloadThatRenamesARuleTellsWhatNothingCancelsAnyMore(t *testing.T) {
 		w.settle()
 		w.cancelled("maths")
 		w.pass(time.Minute)
+		w.bridge.Reload(w.rules)
+		w.pass(time.Second)
+		if s := w.bridge.Status(); s.Failed["cancelled"] != 1 || s.FailedOn["cancelled"].Sequence == 0 {
+			t.Errorf("a reload forgets on what a rule has failed that is still there: %v, %v", s.Failed, s.FailedOn)
+		}
 		const told = "a rule is gone or renamed, and nothing cancels any more what it has gathered"
 		if lines := w.logged(told); len(lines) > 0 {
 			t.Errorf("nothing was renamed, and the log says %q", lines)
@@ -32,8 +37,8 @@ func TestAReloadThatRenamesARuleTellsWhatNothingCancelsAnyMore(t *testing.T) {
 		if len(lines) != 1 || !strings.Contains(lines[0], "rule=cancelled items=1") || !strings.Contains(lines[0], "belfry mute") {
 			t.Errorf("the log says %q", lines)
 		}
-		if failed := w.bridge.Status().Failed; len(failed) > 0 {
-			t.Errorf("rules that are gone are said to fail: %v", failed)
+		if s := w.bridge.Status(); len(s.Failed)+len(s.FailedOn) > 0 {
+			t.Errorf("rules that are gone are said to fail: %v, %v", s.Failed, s.FailedOn)
 		}
 	})
 }

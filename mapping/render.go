@@ -158,10 +158,15 @@ func alerted(n map[string]any, platforms []string) error {
 	return nil
 }
 
-// blank reports whether there is nothing to read. A number is something.
+// blank reports whether there is nothing to read. A number is something, null is not.
 func blank(v any) bool {
-	s, isText := v.(string)
-	return v == nil || isText && strings.TrimSpace(s) == ""
+	switch v := v.(type) {
+	case string:
+		return strings.TrimSpace(v) == ""
+	case json.RawMessage:
+		return string(v) == "null"
+	}
+	return v == nil
 }
 
 func (r *renderer) common(n map[string]any, t *compiledTemplate) error {

@@ -299,6 +299,8 @@ func TestTheTitleStandsInForAnAlertThatComesOutEmpty(t *testing.T) {
 		{"of none", `{title: T, ios: {alert: A}, android: {alert: A}}`, ""},
 		{"without a title", `{alert: "{{ .Last.Text }} "}`, "cannot"},
 		{"with a title of the platforms' own", `{alert: "{{ .Last.Text }}", ios: {title: T}, android: {alert: A}}`, ""},
+		{"that is null", `{title: T, ios: {alert: "{{ .Last.Text }}"}, android: {alert: A}, extra_settings: {alert: null}}`, "T"},
+		{"of one platform that is null", `{alert: A, extra_settings: {ios: {alert: null}}}`, "A"},
 		{"that are numbers", `{ios: {alert: 2026}, android: {alert: true}}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

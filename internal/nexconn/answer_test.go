@@ -124,15 +124,6 @@ func TestTheProvidersClockIsCompared(t *testing.T) {
 }
 
 // Date is made before the provider's work is done.
-func TestASlowAnswerIsNoDifferenceOfClocks(t *testing.T) {
-	t.Parallel()
-	s, urls := sandboxHosts(t, sandbox.Config{})
-	s.Script(sandbox.Step{Delay: sandbox.Duration(2 * time.Second)})
-	if o := send(t, newClient(t, nexconn.Config{BaseURLs: urls}), lesson("b-1")); o.Kind != bridge.Accepted || !o.SkewKnown || o.Skew != 0 {
-		t.Errorf("%s with a skew of %s, want none", o.Kind, o.Skew)
-	}
-}
-
 func TestABroadcastThatCannotBeARequestIsRejectedWithoutATry(t *testing.T) {
 	s, urls := sandboxHosts(t, sandbox.Config{})
 	c := newClient(t, nexconn.Config{BaseURLs: urls})

@@ -29,12 +29,13 @@ func TestNATSThatIsDownAtStartIsWaitedFor(t *testing.T) {
 	_ = l.Close()
 	c := connect(t, "nats://"+l.Addr().String(), "a")
 	c.waitFor(t, "+nats.disconnected ")
+	err = c.Provision(within(t, 50*time.Millisecond))
+	if active := c.conditions.Active(); err == nil || len(active) != 1 {
+		t.Errorf("%v, %v, want the one trouble that there is", err, active)
+	}
 	provisioned := make(chan error, 1)
 	ctx := within(t, 20*time.Second)
 	go func() { provisioned <- c.Provision(ctx) }()
-	if active := c.conditions.Active(); len(active) != 1 {
-		t.Errorf("%v, want the one trouble that there is", active)
-	}
 	n.start()
 	t.Cleanup(n.stop)
 	if err := <-provisioned; err != nil {

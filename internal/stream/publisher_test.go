@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/belfry-bridge/belfry/bridge"
 )
 
@@ -80,4 +83,32 @@ func TestResultStreamThatIsGoneComesBackWhenItIsNeeded(t *testing.T) {
 		t.Error(err)
 	}
 	c.waitFor(t, "-results.unavailable ")
+}
+
+// What is tried again for ever would hold up all results after it.
+func TestWhatTheStreamCanNeverTakeIsPermanent(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err       error
+		permanent bool
+	}{
+		{nats.ErrMaxPayload, true},
+		{nats.ErrBadSubject, true},
+		{&jetstream.APIError{ErrorCode: codeMessageTooLarge}, true},
+		{&jetstream.APIError{ErrorCode: codeHeadersTooLarge}, true},
+		{&jetstream.APIError{ErrorCode: codeStreamBytesExceeded}, false},
+		{nats.ErrTimeout, false},
+		{nats.ErrConnectionClosed, false},
+	} {
+		conditions := NewConditions(time.Now, nil)
+		p := &publisher{&JetStream{cfg: Config{Conditions: conditions}}}
+		err := p.judge(t.Context(), "belfry.result.school", c.err)
+		_, told := conditions.Find(ResultsUnavailable, "")
+		if !errors.Is(err, c.err) || errors.Is(err, ErrPermanent) != c.permanent || told == c.permanent {
+			t.Errorf("%v: %v, told %t", c.err, err, told)
+		}
+		if err := p.judge(t.Context(), "belfry.result.school", nil); err != nil || len(conditions.Active()) > 0 {
+			t.Errorf("once it is stored: %v, %v", err, conditions.Active())
+		}
+	}
 }

@@ -1,0 +1,80 @@
+package nexconn_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/nexconn"
+	"github.com/belfry-bridge/belfry/internal/sandbox"
+)
+
+// Between the request and its answer any Date is right.
+func TestTheClocksDifferByWhatLiesOutsideTheTry(t *testing.T) {
+	asked := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name, header string
+		known        bool
+		skew         time.Duration
+	}{
+		{"before the request", "Date: Sun, 01 Mar 2026 11:59:57 GMT", true, -3 * time.Second},
+		{"between", "Date: Sun, 01 Mar 2026 12:00:04 GMT", true, 0},
+		{"after the answer", "Date: Sun, 01 Mar 2026 12:00:12 GMT", true, 2 * time.Second},
+		{"without a Date", "X: y", false, 0},
+		{"with one that is none", "Date: noon", false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var arrived atomic.Bool
+			base := listen(t, func(conn net.Conn) {
+				readRequest(conn)
+				arrived.Store(true)
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n"+c.header+"\r\nContent-Length: 10\r\n\r\n{\"code\":0}")
+			})
+			s := lesson("b-1")
+			s.Deadline = asked.Add(time.Minute)
+			o := send(t, newClient(t, nexconn.Config{BaseURLs: []string{base}, Clock: func() time.Time {
+				if arrived.Load() {
+					return asked.Add(10 * time.Second)
+				}
+				return asked
+			}}), s)
+			if o.Kind != bridge.Accepted || o.SkewKnown != c.known || o.Skew != c.skew {
+				t.Errorf("%s, skew %s, known %t; want %s, %t", o.Kind, o.Skew, o.SkewKnown, c.skew, c.known)
+			}
+		})
+	}
+}
+
+func TestAnOutcomeQuotesTheProviderAndStaysShort(t *testing.T) {
+	s, urls := sandboxHosts(t, sandbox.Config{})
+	s.Script(sandbox.Step{Code: 1002, Message: "no such " + strings.Repeat("é", 5000)})
+	o := send(t, newClient(t, nexconn.Config{BaseURLs: urls}), lesson("b-1"))
+	if o.HTTPStatus != 400 || o.Code != 1002 || !strings.Contains(o.Message, ": no such é") || strings.Count(o.Message, "é") > 500 || !strings.HasSuffix(o.Message, "…") {
+		t.Errorf("outcome %d, %d with a message of %d bytes: %.200s", o.HTTPStatus, o.Code, len(o.Message), o.Message)
+	}
+}
+
+func TestAProxyWithoutAPortHasItsSchemes(t *testing.T) {
+	for proxy, want := range map[string]string{"http://127.0.0.1": "127.0.0.1:80", "https://127.0.0.1": "127.0.0.1:443", "http://127.0.0.1:3128": "127.0.0.1:3128"} {
+		var dialled atomic.Value
+		o := send(t, newClient(t, nexconn.Config{
+			BaseURLs: []string{"https://api.example.com"},
+			Proxy:    func(*http.Request) (*url.URL, error) { return url.Parse(proxy) },
+			Dialer: &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
+				dialled.Store(address)
+				return errors.New("not today")
+			}},
+		}), lesson("b-1"))
+		if dialled.Load() != want || o.Kind != bridge.NotSent {
+			t.Errorf("%s: %s, dialled %v, want %s", proxy, o.Kind, dialled.Load(), want)
+		}
+	}
+}

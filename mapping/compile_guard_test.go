@@ -1,0 +1,113 @@
+package mapping_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Names become tokens of subjects.
+func TestWhatCannotBeMeantIsRefused(t *testing.T) {
+	var tags []string
+	for i := range mapping.MaxTags + 1 {
+		tags = append(tags, fmt.Sprint("t", i))
+	}
+	const region, pkg = "region: singapore", "    package: com.example.student\n"
+	for _, c := range []struct{ old, new, want string }{
+		{"\n  campus:", "\n  cam.pus:", `"cam.pus" as the name of an app`},
+		{"\n  students:", "\n  stu.dents:", `"stu.dents" as the name of an audience`},
+		{"name: one", "name: o.ne", `"o.ne" as the name of a rule`},
+		{"version: 1", "version: 1\nsources:\n  s.1: {stream: S}", `"s.1" as the name of a source`},
+		{region, `base_urls: ["https://api.example.com?key=1"]`, "want only https:// and a host"},
+		{region, `base_urls: ["https://api.example.com#top"]`, "want only https:// and a host"},
+		{region, `base_urls: ["https://api.example.com/v2"]`, "want only https:// and a host"},
+		{region, `base_urls: ["https://"]`, `cannot use "https://" as a base URL`},
+		{region, `base_urls: ["ftp://sandbox"]`, `cannot use "ftp://sandbox" as a base URL`},
+		{region, `base_urls: ["http://8.8.8.8"]`, "cannot use http:// for 8.8.8.8"},
+		{region, `base_urls: ["http://api.example.com"]`, "cannot use http:// for api.example.com"},
+		{region, `base_urls: ["https://a.example", "https://a.example"]`, `cannot use the base URL "https://a.example" twice`},
+		{region, `base_urls: ["https://a.example", "https://b.example", "https://c.example"]`, "more than two base_urls"},
+		{"    " + region + "\n", "", "without region or base_urls"},
+		{region, region + "\n    max_body_bytes: 999", "want at least 1000"},
+		{"[com.example.student]", "[com.example.student, 'com.*']", `"com.*" as a package name`},
+		{"[com.example.student]", "[com.example.student, 'com.é']", `"com.é" as a package name`},
+		{"[com.example.student]", "[com.example.student, 'com example']", `"com example" as a package name`},
+		{"[com.example.student]", "[com.example.student, com.example.student]", "twice"},
+		{pkg, pkg + "    tags: {any: [" + strings.Join(tags, ", ") + "]}\n", "21 tags"},
+		{pkg, pkg + "    tags: {any: [a, a]}\n", `the tag "a" twice`},
+		{pkg, pkg + "    platforms: [ios, ios]\n", `the platform "ios" twice`},
+		{pkg, pkg + "    quiet_hours: 22:00-22:00\n", "as quiet_hours"},
+		{pkg, pkg + "    quiet_hours: 22:00-7h\n", "as quiet_hours"},
+		{pkg, pkg + "    quiet_hours: 25:00-07:00\n", "as quiet_hours"},
+		{pkg, pkg + "    quiet_for: all\n", "quiet_for without quiet_hours"},
+		{region, region + "\n    quota: {timezone: Local}", `unknown time zone "Local"`},
+		{region, region + "\n    quota: {policy: slots, slots: ['9:000']}", "9:000"},
+		{"on: school.>", "on: [school.>, school.>]", `the subject "school.>" twice`},
+		{"template: changes", "template: changes\n    expires_after: 15m", "cannot gather for 15m what expires after 15m"},
+	} {
+		src := strings.Replace(school{}.source(), c.old, c.new, 1)
+		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if text := problems.Text(); !problems.HasErrors() || !strings.Contains(text, c.want) {
+			t.Errorf("%s: want %q\n%s", c.new, c.want, text)
+		}
+	}
+}
+
+func TestEveryoneIsNotNarrowedInVain(t *testing.T) {
+	for _, more := range []string{"users: event.data.users", "tags: {all: [a]}", "package: com.example.student"} {
+		src := strings.Replace(school{app: "everyone: true"}.source(), "package: com.example.student", "everyone: true\n    "+more, 1)
+		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if !strings.Contains(problems.Text(), "everyone together with package, tags or users") {
+			t.Errorf("%s: %s", more, problems.Text())
+		}
+	}
+}
+
+func TestPlainHTTPIsForASandboxNextDoor(t *testing.T) {
+	for _, host := range []string{"127.0.0.1:8080", "[::1]:8080", "10.0.0.7", "192.168.1.2:80", "sandbox:8080", "x.localhost", "belfry.internal", "provider.test"} {
+		app := school{}.with("region: singapore", `base_urls: ["http://`+host+`"]`).compile(t)
+		if diff := cmp.Diff([]string{"http://" + host}, app.BaseURLs); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestAFileWithASecretHasOneLine(t *testing.T) {
+	for content, want := range map[string]string{"hush\n": "", " hush ": "", "": "one line", "\n": "one line", "hush\nhush2\n": "one line", "hu\x01sh": "a control character in it"} {
+		src := strings.Replace(school{}.source(), "app_secret: ${CAMPUS_APP_SECRET}", "app_secret_file: secret", 1)
+		set, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv(), ReadFile: func(string) ([]byte, error) { return []byte(content), nil }})
+		if problems.HasErrors() != (want != "") || !strings.Contains(problems.Text(), want) || strings.Contains(problems.Text(), "hush") {
+			t.Errorf("%q: %s", content, problems.Text())
+		}
+		if want == "" && set.Apps["campus"].Secret.Reveal() != "hush" {
+			t.Errorf("%q: another secret", content)
+		}
+	}
+	_, problems := mapping.Compile("rules.yaml", []byte(strings.Replace(school{}.source(), "app_secret: ${CAMPUS_APP_SECRET}", "app_secret_file: secret", 1)),
+		mapping.Options{LookupEnv: campusEnv(), ReadFile: func(string) ([]byte, error) { return nil, errors.New("no such file") }})
+	if !strings.Contains(problems.Text(), "cannot read app_secret_file: no such file") {
+		t.Error(problems.Text())
+	}
+}
+
+func TestATruthIsWhatIsWritten(t *testing.T) {
+	for written, want := range map[string]bool{"": true, "quota: {count_rejected: true, urgent_at_once: true}": true, "quota: {count_rejected: false, urgent_at_once: false}": false} {
+		if q := (school{app: written}).compile(t).Quota; q.CountRejected != want || q.UrgentAtOnce != want {
+			t.Errorf("%s: %t, %t", written, q.CountRejected, q.UrgentAtOnce)
+		}
+	}
+}
+
+func TestARulesGroupComesBeforeItsTemplates(t *testing.T) {
+	for rule, want := range map[string]string{"": "7", "group_by: event.data.campus": "north"} {
+		d := school{template: "group_by: event.data.lesson_id", rule: rule}.compile(t).Map(lessonMessage())
+		if len(d.Matches) != 1 || d.Matches[0].Group != want {
+			t.Errorf("%q: %+v, want the group %q", rule, d, want)
+		}
+	}
+}
