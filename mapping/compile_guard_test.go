@@ -78,7 +78,7 @@ func TestPlainHTTPIsForASandboxNextDoor(t *testing.T) {
 }
 
 func TestAFileWithASecretHasOneLine(t *testing.T) {
-	for content, want := range map[string]string{"hush\n": "", " hush ": "", "": "one line", "\n": "one line", "hush\nhush2\n": "one line", "hu\x01sh": "a control character in it"} {
+	for content, want := range map[string]string{"hush\n": "", " hush ": "", "": "one line", "\n": "one line", "hush\nhush2\n": "one line", "hu\x01sh": "a character in it that nobody sees"} {
 		src := strings.Replace(school{}.source(), "app_secret: ${CAMPUS_APP_SECRET}", "app_secret_file: secret", 1)
 		set, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv(), ReadFile: func(string) ([]byte, error) { return []byte(content), nil }})
 		if problems.HasErrors() != (want != "") || !strings.Contains(problems.Text(), want) || strings.Contains(problems.Text(), "hush") {
