@@ -132,8 +132,9 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 			d = s.Digests[i]
 		}
 		fits, rest := d.splitUsers(users)
-		fits = append(waiting[k.part], fits...)
-		if len(fits) == 0 || d.shares(joined) {
+		mine, waits := waiting[k.part]
+		fits = append(mine, fits...)
+		if !waits && (len(fits) == 0 || d.shares(joined)) {
 			continue
 		}
 		s.Counts.Items++
@@ -154,7 +155,8 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 // waitingFor sorts out those users who have a place in a part already, by part:
 // first those for whom an item with the same key waits there, then the others. No
 // two of the parts have a user in common, who would read the item in both: a
-// digest that came back may be one that has.
+// digest that came back may be one that has. Where the older news wait in both, the
+// newer take their place in both: else they could be read after the newer.
 func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][]string, others []string, joined []*Digest) {
 	waiting, others = map[int][]string{}, match.Users
 	for _, same := range []bool{true, false} {
@@ -165,6 +167,7 @@ func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][
 			}
 			var mine, rest []string
 			have := d.userSet()
+			older := same && slices.ContainsFunc(match.Users, func(u string) bool { return have[u] })
 			for _, u := range others {
 				if have[u] {
 					mine = append(mine, u)
@@ -172,7 +175,7 @@ func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][
 					rest = append(rest, u)
 				}
 			}
-			if len(mine) == 0 || d.shares(joined) {
+			if !older && (len(mine) == 0 || d.shares(joined)) {
 				continue
 			}
 			waiting[k.part], others, joined = append(waiting[k.part], mine...), rest, append(joined, d)

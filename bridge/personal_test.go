@@ -351,3 +351,25 @@ func TestWhoIsInTwoPartsSinceOneCameBackReadsNothingTwice(t *testing.T) {
 		}
 	})
 }
+
+func TestNewerNewsReplaceTheOlderInBothPartsThatShareAReader(t *testing.T) {
+	for name, readers := range map[string][]string{"all": append(people("a", 500), append(people("b", 600), "anna")...), "one": {"anna"}} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				tell := w.inParts(1)
+				tell("gate", "gate 1", append(people("a", 500), "anna")...)
+				w.pass(3 * time.Minute)
+				tell("gate", "gate 2", append(people("b", 600), "anna")...)
+				w.notSent(w.bridge.Status().InDoubt[0].ID) // and finds no room beside "gate 2"
+				tell("gate", "gate 3", readers...)
+				w.pass(10 * time.Minute)
+				w.wantSends(3)
+				for _, user := range readers {
+					if old, newer := w.reads(2, user, "gate 1")+w.reads(2, user, "gate 2"), w.reads(2, user, "gate 3"); old != 0 || newer < 1 {
+						t.Fatalf("%s reads older news %d times and the newest %d times", user, old, newer)
+					}
+				}
+			})
+		})
+	}
+}

@@ -31,6 +31,20 @@ func requiredFields(messageType string) ([]string, bool) {
 	return required, ok
 }
 
+// neededText is the field that may not be empty, where that is documented
+// (provider-api.md, section 7); others, such as a command's data, may be.
+func neededText(messageType string) string {
+	switch messageType {
+	case "RC:TxtMsg":
+		return "content"
+	case "RC:InfoNtf":
+		return "message"
+	case "RC:CmdMsg":
+		return "name"
+	}
+	return ""
+}
+
 func builtInTypes() []string {
 	return []string{"RC:TxtMsg", "RC:InfoNtf", "RC:CmdMsg", "RC:ImgMsg", "RC:ImgTextMsg", "RC:FileMsg"}
 }
@@ -90,6 +104,9 @@ func (c *compiler) contentFields(m messageDoc) {
 			c.hintf(f.key.at, suggest(f.key.text, known), "unknown field %q in the content of %s", f.key.text, m.Type.Value)
 		}
 		c.contentField(f)
+		if f.key.text == neededText(m.Type.Value) && f.value.kind == scalarNode && f.value.scalar.text == "" {
+			c.errorf(f.value.at, "cannot use an empty %s: %s needs it", f.key.text, m.Type.Value)
+		}
 	}
 }
 

@@ -316,7 +316,7 @@ func checkContent(messageType, content string) error {
 		if !ok {
 			return fmt.Errorf("the content of %s has no %s", messageType, f)
 		}
-		if string(value) == `""` {
+		if string(value) == `""` && f == neededText(messageType) {
 			return fmt.Errorf("content: %s of %s comes out empty: the provider refuses that", f, messageType)
 		}
 	}

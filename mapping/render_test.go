@@ -400,6 +400,18 @@ func TestASmallRequestCutsMoreThanItsContent(t *testing.T) {
 	}
 }
 
+func TestWhatMayBeEmptyInAMessageIsNoReasonNotToSend(t *testing.T) {
+	for messageType, content := range map[string]string{
+		"RC:CmdMsg": `{name: refresh, data: ""}`, "RC:ImgMsg": `{content: "", imageUri: "https://example.com/a.png"}`,
+	} {
+		c := school{}.with(`{content: "{{ range .Items }}[{{ .Text }}]{{ end }}"}`, content)
+		c.src = strings.Replace(c.src, "RC:TxtMsg", messageType, 1)
+		if _, err := c.compile(t).Render(viewOf("", "x")); err != nil {
+			t.Errorf("%s: %v", messageType, err)
+		}
+	}
+}
+
 func TestAMessageWhoseContentComesOutEmptyIsNotSent(t *testing.T) {
 	app := school{}.with(`{content: "{{ range .Items }}[{{ .Text }}]{{ end }}"}`, `{content: "{{ range .Items }}{{ .Text }}{{ end }}"}`).compile(t)
 	if _, err := app.Render(viewOf("", "")); err == nil || !strings.Contains(err.Error(), "content of RC:TxtMsg comes out empty") {
