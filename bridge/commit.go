@@ -46,7 +46,9 @@ func (c *committer) commit(ctx context.Context, data []byte, token string) error
 			c.trouble(nil)
 			return err
 		}
-		c.trouble(err)
+		if ctx.Err() == nil { // else the app is left, and what was asked last was ended by that
+			c.trouble(err)
+		}
 		if wait(ctx, pace) != nil {
 			return fmt.Errorf("cannot commit %s: %w: %w", token, errUnreachable, err)
 		}
@@ -62,7 +64,10 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 		return nil
 	}
 	r, err := c.read(ctx)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return putErr // nobody waits for the read any more
+	case err != nil:
 		return fmt.Errorf("%w; %w", putErr, err)
 	}
 	switch {

@@ -35,6 +35,7 @@ type Digest struct {
 	Events   int            `json:"events"`             // events that stand behind Items and Rest
 	Rules    map[string]int `json:"rules"`              // events by rule, replaced ones included
 	Users    []string       `json:"users,omitempty"`    // of a user audience, in order of arrival
+	Closed   bool           `json:"closed,omitempty"`   // to further users: one of its events has left with another part
 	Missing  bool           `json:"missing,omitempty"`  // text or data was left out for want of room
 	Trace    string         `json:"trace,omitempty"`    // traceparent of the first event that had one
 	Warned   bool           `json:"warned,omitempty"`   // will_miss was reported

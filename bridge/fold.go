@@ -134,7 +134,7 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 		fits, rest := d.splitUsers(users)
 		mine, waits := waiting[k.part]
 		fits = append(mine, fits...)
-		if !waits && (len(fits) == 0 || d.shares(joined)) {
+		if !waits && (len(fits) == 0 || joined.shares(d)) {
 			continue
 		}
 		s.Counts.Items++
@@ -144,7 +144,7 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 		}
 		s.join(app, k, match, fits, m)
 		if ok {
-			joined = append(joined, d)
+			joined.parts = append(joined.parts, d)
 		}
 		delete(waiting, k.part)
 		users, reached = rest, append(reached, fits...)
@@ -157,8 +157,8 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 // two of the parts have a user in common, who would read the item in both: a
 // digest that came back may be one that has. Where the older news wait in both, the
 // newer take their place in both: else they could be read after the newer.
-func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][]string, others []string, joined []*Digest) {
-	waiting, others = map[int][]string{}, match.Users
+func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][]string, others []string, joined *joining) {
+	waiting, others, joined = map[int][]string{}, match.Users, &joining{}
 	for _, same := range []bool{true, false} {
 		for _, d := range s.Digests {
 			part := d.key()
@@ -175,10 +175,11 @@ func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][
 					rest = append(rest, u)
 				}
 			}
-			if !older && (len(mine) == 0 || d.shares(joined)) {
+			if !older && (len(mine) == 0 || joined.shares(d)) {
 				continue
 			}
-			waiting[k.part], others, joined = append(waiting[k.part], mine...), rest, append(joined, d)
+			waiting[k.part], others = append(waiting[k.part], mine...), rest
+			joined.parts = append(joined.parts, d)
 		}
 	}
 	return waiting, others, joined

@@ -17,6 +17,7 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 		last = it
 	}
 	d.Events += old.Events
+	d.Closed = d.Closed || old.Closed
 	items := slices.Concat(old.Items, d.Items)
 	slices.SortStableFunc(items, func(a, b mapping.Item) int { return a.Arrived.Compare(b.Arrived) })
 	d.Items, d.Last = nil, nil

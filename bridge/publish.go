@@ -116,7 +116,9 @@ func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry, trouble s
 	left := "" // why it goes without what can be read elsewhere; empty: it is whole
 	for {
 		err := t.publishOnce(ctx, e, left)
-		t.cfg.Note(trouble, err)
+		if err == nil || ctx.Err() == nil { // else it was ended with the tenure
+			t.cfg.Note(trouble, err)
+		}
 		switch {
 		case !errors.Is(err, errUnread):
 			if !t.heldUp.Load() {

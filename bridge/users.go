@@ -1,6 +1,10 @@
 package bridge
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
 
 // splitUsers says which of the users have a place beside those that the
 // digest has already. A nil digest has none yet.
@@ -9,6 +13,9 @@ func (d *Digest) splitUsers(users []string) (fits, rest []string) {
 	var have map[string]bool
 	if d != nil {
 		n, have = len(d.Users), d.userSet()
+		if d.Closed {
+			n = maxUsers
+		}
 	}
 	fresh := map[string]bool{}
 	for _, u := range users {
@@ -57,11 +64,47 @@ func reachAll(users, of []string) bool {
 	return !slices.ContainsFunc(of, func(u string) bool { return !slices.Contains(users, u) })
 }
 
+// closeSiblings keeps whoever may have read an event with the part that leaves
+// from getting a place in another part where it waits, and reading it again.
+func (s *State) closeSiblings(leaving *Digest) {
+	if len(leaving.Users) == 0 {
+		return
+	}
+	k := leaving.key()
+	for _, d := range s.Digests {
+		if k.part = d.Part; d != leaving && d.key() == k && d.tellsOf(leaving) {
+			d.Closed = true
+		}
+	}
+}
+
+// tellsOf reports whether an item waits in both, as far as that is known.
+func (d *Digest) tellsOf(o *Digest) bool {
+	return d.restCount() > 0 && o.restCount() > 0 ||
+		slices.ContainsFunc(o.Items, func(it mapping.Item) bool { return d.has(it.Key) }) ||
+		slices.ContainsFunc(d.Items, func(it mapping.Item) bool { return o.has(it.Key) })
+}
+
+// joining are the parts that an item joins.
+type joining struct {
+	parts []*Digest
+	users map[string]bool // of the first of them: of none before somebody asks
+	known int             // how many those are
+}
+
 // shares reports whether somebody has a place both in the digest, if there is
-// one, and in another one of some.
-func (d *Digest) shares(some []*Digest) bool {
-	return d != nil && slices.ContainsFunc(some, func(o *Digest) bool {
-		have := o.userSet()
-		return o != d && slices.ContainsFunc(d.Users, func(u string) bool { return have[u] })
-	})
+// one, and in one of the parts.
+func (j *joining) shares(d *Digest) bool {
+	if d == nil {
+		return false
+	}
+	for ; j.known < len(j.parts); j.known++ {
+		if j.users == nil {
+			j.users = make(map[string]bool, maxUsers*len(j.parts))
+		}
+		for _, u := range j.parts[j.known].Users {
+			j.users[u] = true
+		}
+	}
+	return slices.ContainsFunc(d.Users, func(u string) bool { return j.users[u] })
 }

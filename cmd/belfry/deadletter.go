@@ -47,7 +47,8 @@ type deadLetter struct {
 	Replayed int                 `json:"replayed"` // how often
 	ReplayOf string              `json:"replay_of,omitempty"`
 	Header   map[string][]string `json:"header,omitempty"`
-	Data     []byte              `json:"data"` // the event's own bytes; base64 in JSON
+	LeftOut  string              `json:"headers_left_out,omitempty"` // names, quoted
+	Data     []byte              `json:"data"`                       // the event's own bytes; base64 in JSON
 
 	earlier int // replays of the event, and of those that it is a replay of
 }
@@ -62,7 +63,7 @@ func readDeadLetter(m jetstream.Msg) deadLetter {
 		ID: h.Get(jetstream.MsgIDHeader), Reason: strings.TrimPrefix(m.Subject(), stream.DeadLetterSubjects),
 		App: h.Get("Belfry-App"), Rule: h.Get("Belfry-Rule"), Error: h.Get("Belfry-Error"), Stream: h.Get("Belfry-Stream"),
 		Sequence: h.Get("Belfry-Sequence"), Subject: h.Get("Belfry-Subject"), Stored: h.Get("Belfry-Time"),
-		ReplayOf: h.Get(replayHeader), Gone: h.Get("Belfry-Gone") != "", GoneWhy: h.Get("Belfry-Gone"), Header: map[string][]string{}, Data: m.Data(),
+		ReplayOf: h.Get(replayHeader), Gone: h.Get("Belfry-Gone") != "", GoneWhy: h.Get("Belfry-Gone"), LeftOut: h.Get("Belfry-Headers-Left-Out"), Header: map[string][]string{}, Data: m.Data(),
 	}
 	for name, v := range h {
 		if !strings.HasPrefix(name, "Belfry-") && !strings.HasPrefix(name, "Nats-") {
@@ -306,12 +307,19 @@ func printLetter(w io.Writer, d *deadLetter) {
 	for _, name := range sortedKeys(d.Header) {
 		row("header", printable(name)+": "+strings.Join(d.Header[name], ", "))
 	}
+	if d.LeftOut != "" {
+		row("left out", d.LeftOut+" (headers that NATS's clients cannot write; a replay goes without them)")
+	}
 	if d.Gone {
 		fmt.Fprintf(w, "\nThe event's bytes are not here: %s.\n", d.GoneWhy)
 		return
 	}
 	fmt.Fprintln(w)
 	for line := range strings.Lines(string(d.Data)) { // as they are: --json
-		fmt.Fprintln(w, strings.ReplaceAll(printable(strings.TrimSuffix(line, "\n")), `\u0009`, "\t"))
+		cells := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		for i := range cells {
+			cells[i] = printable(cells[i])
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 }

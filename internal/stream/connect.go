@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -125,7 +126,7 @@ func (o Options) natsOptions() ([]nats.Option, error) {
 		nats.ReconnectHandler(o.connected),
 		nats.DisconnectErrHandler(o.disconnected),
 		nats.ReconnectErrHandler(o.notYetConnected),
-		nats.ErrorHandler(o.asyncError),
+		nats.ErrorHandler(o.errorHandler()),
 	}
 	secrets, err := o.credentials()
 	return append(opts, secrets...), err
@@ -213,6 +214,24 @@ func (o Options) notYetConnected(nc *nats.Conn, err error) {
 		o.Logger.Warn("cannot reach NATS yet", "url", RedactURLs(o.URL), "err", err) // the trouble was told without its reason
 	}
 	o.Conditions.Set(Disconnected, "", fmt.Sprintf("%s: %v", waiting, err))
+}
+
+// badHeadersEvery is how often the log is told of events whose headers cannot be read.
+const badHeadersEvery = time.Minute
+
+func (o Options) errorHandler() nats.ErrHandler {
+	var told atomic.Pointer[time.Time]
+	return func(nc *nats.Conn, sub *nats.Subscription, err error) {
+		if !errors.Is(err, nats.ErrBadHeaderMsg) {
+			o.asyncError(nc, sub, err)
+			return
+		}
+		now := time.Now()
+		if last := told.Load(); last == nil || now.Sub(*last) >= badHeadersEvery {
+			told.Store(&now)
+			o.Logger.Warn("an event has headers that cannot be read, and is used without them; its id is stream:sequence", "err", err)
+		}
+	}
 }
 
 // asyncError is where a denied publish shows: its request only times out.

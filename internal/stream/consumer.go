@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -154,5 +155,5 @@ func (c *consumer) readStatus(m *nats.Msg) status {
 		c.asked -= left
 		return status{ended: true}
 	}
-	return status{err: fmt.Errorf("cannot go on with the consumer: the server says %s %s", code, text)}
+	return status{err: fmt.Errorf("cannot go on with the consumer: the server says %s %s", code, cmp.Or(text, "that nobody serves it"))}
 }
