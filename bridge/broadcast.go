@@ -144,13 +144,15 @@ type Outcome struct {
 	Host       string        `json:"host,omitempty"` // base URL that the next send should try first
 	Skew       time.Duration `json:"skew,omitempty"` // the provider's clock minus ours
 	SkewKnown  bool          `json:"skew_known,omitempty"`
-	At         time.Time     `json:"at"` // when the outcome was known
-	CalledOff  bool          `json:"-"`  // with NotSent: Belfry was to stop, or had lost the app
+	At         time.Time     `json:"at"`             // when the outcome was known
+	Lost       bool          `json:"lost,omitempty"` // with Doubtful: its owner was lost, and what the provider answered with it
+	CalledOff  bool          `json:"-"`              // with NotSent: Belfry was to stop, or had lost the app
 }
 
 // Counts reports whether a broadcast that was not sent counts against the quota
 // all the same: the provider may have counted the call (provider-api.md, section
-// 5). One in doubt that an operator takes as not sent does if it was answered.
+// 5). One in doubt that an operator takes as not sent does if it was answered, or
+// if its owner was lost, and with it whether it was.
 func (b *Broadcast) Counts(app *mapping.App) bool {
 	if !app.Quota.CountRejected || b.Outcome == nil {
 		return false
@@ -161,7 +163,7 @@ func (b *Broadcast) Counts(app *mapping.App) bool {
 	case OutcomeRejected:
 		return true
 	case Doubtful:
-		return b.Outcome.HTTPStatus > 0
+		return b.Outcome.HTTPStatus > 0 || b.Outcome.Lost
 	}
 	return b.written() > 0
 }

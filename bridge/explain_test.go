@@ -252,3 +252,27 @@ func TestTheNewDaysSendsAreNotSpentOnLeftoversAtMidnight(t *testing.T) {
 		}
 	}
 }
+
+func TestAPromisedTimeIsNeverTooEarlyAndNamesAYearThatIsNotThisOne(t *testing.T) {
+	now := time.Date(2026, 12, 31, 12, 0, 30, 0, time.UTC)
+	tell := table{Situation: Situation{Now: now}}
+	r := &row{audience: &mapping.Audience{Location: time.UTC}}
+	for _, c := range []struct {
+		first, last time.Duration
+		want        string
+	}{
+		{2 * time.Minute, 2 * time.Minute, "expired by 12:03 UTC."},
+		{90 * time.Second, 90 * time.Second, "expired by 12:02:00 UTC."},
+		{150 * time.Second, 150 * time.Second, "expired by 12:03 UTC."},
+		{time.Hour, time.Hour + 20*time.Second, "What it holds is sent or has expired by 13:01 UTC."},
+		{time.Hour, time.Hour + 90*time.Second, "first item expires at 13:00; what it holds is sent or has expired by 13:02 UTC."},
+		{72 * time.Hour, 72 * time.Hour, "expired by 3 Jan 12:01 UTC."},
+		{200 * 24 * time.Hour, 200 * 24 * time.Hour, "expired by 19 Jul 2027 12:01 UTC."},
+		{-400 * 24 * time.Hour, -400 * 24 * time.Hour, "expired by 26 Nov 2025 12:00 UTC."},
+	} {
+		r.first, r.last = now.Add(c.first), now.Add(c.last)
+		if got := tell.ends(r); !strings.HasSuffix(got, c.want) {
+			t.Errorf("%s to %s: %q, want %q", c.first, c.last, got, c.want)
+		}
+	}
+}

@@ -331,7 +331,7 @@ func (s *State) Recover(app *mapping.App, now time.Time) {
 		return
 	}
 	o := Outcome{
-		Kind: Doubtful, At: now,
+		Kind: Doubtful, At: now, Lost: true,
 		Message: fmt.Sprintf("the owner stopped while sending (started %s, epoch %d); whether it was sent is not known",
 			s.Sending.Started.UTC().Format(time.RFC3339), s.Sending.Epoch),
 	}

@@ -25,7 +25,8 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 	a.QuietHours = c.quietHours(d)
 	c.tags(d.Tags.All)
 	c.tags(d.Tags.Any)
-	if d.Tags.set && len(d.Tags.All)+len(d.Tags.Any) == 0 && !c.problems.HasErrors() {
+	refused := func(p Problem) bool { return p.Line == d.Tags.at.line && p.Col >= d.Tags.at.col }
+	if d.Tags.set && len(d.Tags.All)+len(d.Tags.Any)+len(d.Tags.meant) == 0 && !slices.ContainsFunc(c.problems, refused) {
 		c.hintf(d.Tags.at, "name one; without the key everybody with the app is reached", "cannot use tags without any tag")
 	}
 	compiled := &compiledAudience{Audience: a}

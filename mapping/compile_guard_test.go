@@ -111,3 +111,30 @@ func TestARulesGroupComesBeforeItsTemplates(t *testing.T) {
 		}
 	}
 }
+
+func TestAnIdleThatIsNeverReachedIsToldOfAndNoOther(t *testing.T) {
+	for name, c := range map[string]struct {
+		template, rule string
+		told           bool
+	}{
+		"beside the template's":         {"gather: {idle: 20m, at_most: 10m}", "", true},
+		"beside what is usual":          {"gather: {idle: 20m}", "", true},
+		"a rule's beside what is usual": {"", "gather: {idle: 20m}", true},
+		"beside a rule's":               {"gather: {idle: 20m}", "gather: {at_most: 1h}", false},
+	} {
+		_, problems := mapping.Compile("rules.yaml", []byte(school{template: c.template, rule: c.rule}.source()), mapping.Options{LookupEnv: campusEnv()})
+		if got := strings.Contains(problems.Text(), "idle 20m has no effect"); got != c.told {
+			t.Errorf("%s: told %t: %s", name, got, problems.Text())
+		}
+	}
+}
+
+func TestTagsWithoutATagAreToldOfBesideOtherMistakesAndOnce(t *testing.T) {
+	for tags, told := range map[string]bool{"{}": true, "{all: []}": true, "{al: [x]}": false, "{all: x}": false, "x": false} {
+		src := strings.Replace(school{audience: "tags: " + tags}.source(), "region: singapore", "region: mars", 1)
+		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if got := strings.Contains(problems.Text(), "tags without any tag"); got != told || len(problems) != 2 {
+			t.Errorf("%s: told %t: %s", tags, got, problems.Text())
+		}
+	}
+}

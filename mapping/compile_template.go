@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -27,7 +28,9 @@ func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
 	if d.Keep.set && (d.Keep.N < 1 || d.Keep.N > maxKeep) {
 		c.errorf(d.Keep.at, "cannot keep %d items: want 1 to %d", d.Keep.N, maxKeep)
 	}
-	c.idle(d.Gather, d.public(name).Gather.AtMost)
+	if d.Gather.AtMost.set || !slices.ContainsFunc(c.doc.Rules, func(r ruleDoc) bool { return r.Template.Value == name && r.Gather.AtMost.set }) {
+		c.idle(d.Gather, d.public(name).Gather.AtMost) // else it may have one beside a rule's at_most
+	}
 	c.notification(&d.Notification, t)
 	t.groupBy = c.expression(d.GroupBy, scalarTypes()...)
 	return t

@@ -217,6 +217,9 @@ func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer
 		fates = cmp.Or(f.String(), fates)
 		if s.Held[i].Counts(app) {
 			charge = "the provider answered, so that the call still counts"
+			if s.Held[i].Outcome.Lost {
+				charge = "nobody knows whether the provider answered, so that the call still counts"
+			}
 		}
 		if orphaned := s.Held[i].Digest.Orphaned(app); orphaned != "" && f.Again > 0 {
 			fates = "but nothing of it goes again until the rules have a place for it: " + orphaned

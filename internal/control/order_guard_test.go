@@ -87,6 +87,7 @@ func TestADoubtThatIsEndedTellsWhetherTheCallCounts(t *testing.T) {
 	}{
 		{"an answer that says nothing", &bridge.Outcome{Kind: bridge.Doubtful, HTTPStatus: 504}, false, "b1 counts as not sent, the provider answered, so that the call still counts; its items are back in their digest", 1},
 		{"no answer", &bridge.Outcome{Kind: bridge.Doubtful}, false, "b1 counts as not sent, the send is refunded; its items are back in their digest", 0},
+		{"its owner was lost with the answer", &bridge.Outcome{Kind: bridge.Doubtful, Lost: true}, false, "b1 counts as not sent, nobody knows whether the provider answered, so that the call still counts; its items are back in their digest", 1},
 		{"it was sent", &bridge.Outcome{Kind: bridge.Doubtful}, true, "b1 counts as sent", 1},
 	} {
 		s := bridge.NewState("campus", "b0rn")
