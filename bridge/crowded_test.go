@@ -118,6 +118,11 @@ func TestGapsWithoutEndWaitForTheirResults(t *testing.T) {
 		if got := w.results(); len(got) < 600 {
 			t.Errorf("%d results, want those of the gaps that came later, too", len(got))
 		}
+		for i, from := range w.gapsTold() {
+			if want := uint64(20*i + 1); from != want {
+				t.Fatalf("the result after that of the gap from %d tells of the one from %d", want-20, from)
+			}
+		}
 	})
 }
 

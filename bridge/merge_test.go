@@ -29,3 +29,22 @@ func TestADigestThatWasMergedWhereRoomIsShortCanBeReadAgain(t *testing.T) {
 		}
 	}
 }
+
+func TestADigestThatComesBackNamesNoMoreRulesThanOthers(t *testing.T) {
+	digest := func(prefix string) *Digest {
+		d := &Digest{Rules: map[string]int{}}
+		for i := range maxRules + 3 {
+			d.countRule(fmt.Sprint(prefix, i), 1)
+		}
+		return d
+	}
+	d := digest("newer")
+	d.merge(digest("older"), 20)
+	events := 0
+	for _, n := range d.Rules {
+		events += n
+	}
+	if len(d.Rules) != maxRules+1 || events != 2*(maxRules+3) {
+		t.Errorf("%d names for %d events", len(d.Rules), events)
+	}
+}

@@ -63,3 +63,24 @@ func TestAUserWhoseFirstPartHasLeftReadsNothingTwice(t *testing.T) {
 		}
 	})
 }
+
+// Nor in one that was in doubt when the other left, and comes back.
+func TestAUserWhoseFirstPartHasLeftReadsNothingTwiceInOneThatComesBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		tell := w.inParts(1)
+		tell("one", "one", people("c", 500)...)
+		w.pass(3 * time.Minute)
+		doubt := w.bridge.Status().InDoubt[0].ID
+		tell("one", "one", people("a", 500)...) // the same matter, for others
+		w.pass(3 * time.Minute)
+		w.wantSends(2)
+		w.pauseFor("a look")
+		w.notSent(doubt)
+		tell("two", "two", "a0")
+		w.resume()
+		w.pass(10 * time.Minute)
+		if one, two := w.reads(2, "a0", "one"), w.reads(2, "a0", "two"); one != 1 || two != 1 {
+			t.Errorf("a0 reads \"one\" %d times and \"two\" %d times, want each once", one, two)
+		}
+	})
+}

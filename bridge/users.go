@@ -76,6 +76,11 @@ func (s *State) closeSiblings(leaving *Digest) {
 			d.Closed = true
 		}
 	}
+	for b := range s.underWay() { // it may come back
+		if k.part = b.Digest.Part; b.Digest.key() == k && b.Digest.tellsOf(leaving) {
+			b.Digest.Closed = true
+		}
+	}
 }
 
 // tellsOf reports whether an item waits in both, as far as that is known.

@@ -173,7 +173,7 @@ func (x *expressions) compileOnce(src string) (c compiled) {
 	if err != nil {
 		return compiled{faults: []fault{{msg: err.Error()}}}
 	}
-	expr := &expression{source: src, program: program, ast: checked, usesData: readsData(native.Expr())}
+	expr := &expression{source: src, program: program, ast: checked, usesData: readsData(native)}
 	return compiled{expr: expr, faults: unlikelyNames(src, native)}
 }
 
@@ -186,14 +186,15 @@ func loops(e ast.Expr) (yes bool) {
 	return yes
 }
 
-// readsData reports whether an expression looks at event.data.
-func readsData(e ast.Expr) (yes bool) {
-	visit(e, func(e ast.Expr) {
+// readsData reports whether an expression looks at event.data, by whatever name
+// it has the event.
+func readsData(a *ast.AST) (yes bool) {
+	visit(a.Expr(), func(e ast.Expr) {
 		if e.Kind() != ast.SelectKind || e.AsSelect().FieldName() != "data" {
 			return
 		}
-		on := e.AsSelect().Operand()
-		yes = yes || on.Kind() == ast.IdentKind && on.AsIdent() == eventType
+		of := a.GetType(e.AsSelect().Operand().ID())
+		yes = yes || of.Kind() == types.DynKind || of.TypeName() == eventType
 	})
 	return yes
 }

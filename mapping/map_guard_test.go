@@ -79,3 +79,24 @@ func TestTemplatesSeeWhatWithChooses(t *testing.T) {
 		})
 	}
 }
+
+func TestARuleAsksForDataThatNobodyCanReadOnlyWhereItLooksAtIt(t *testing.T) {
+	for rule, asks := range map[string]bool{
+		`when: event.id != "" && event.data.x == 1`:   true,
+		`when: event.data.x == 1 && event.id != ""`:   true,
+		`when: has(event.data.x)`:                     true,
+		`when: "[event].exists(e, e.data.x == 1)"`:    true,
+		`when: "[event, 1].exists(e, e.data.x == 1)"`: true,
+		`when: "[event][0].data.x == 1"`:              true,
+		`key: event.data.x`:                           true,
+		`when: event.id != ""`:                        false,
+		`key: event.subject + nats.subject`:           false,
+		`when: '!("data" in nats.headers)'`:           false,
+	} {
+		app := school{rule: rule + "\nwith: {a: '1'}"}.compile(t)
+		d := app.Map(&mapping.Message{Subject: "school.x", Stream: "S", Sequence: 1, Data: []byte("oops")})
+		if dead := len(d.Dead) == 1 && d.Dead[0].Reason == mapping.DeadUndecodable; dead != asks || len(d.Matches) == 1 == asks || len(d.Failures) > 0 {
+			t.Errorf("%s: %+v", rule, d)
+		}
+	}
+}

@@ -21,27 +21,49 @@ func FuzzTheScannerAgreesWithEncodingJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxJSONDepth {
-			return // nested too deep, perhaps
-		}
-		if got, want := validJSON(data), json.Valid(data); got != want {
-			t.Fatalf("validJSON(%q) = %v, encoding/json says %v", data, got, want)
-		}
-		var want map[string]json.RawMessage
-		err := json.Unmarshal(data, &want)
-		members, ok := objectMembers(data, nil)
-		if isObject := err == nil && want != nil; ok != isObject {
-			t.Fatalf("objectMembers(%q) reports %v, encoding/json says %v (%v)", data, ok, isObject, err)
-		}
-		if ok {
-			compareMembers(t, members, want)
-		}
-		var list []json.RawMessage
-		err = json.Unmarshal(data, &list)
-		if elements, ok := arrayElements(data); ok != (err == nil && list != nil) || ok && len(elements) != len(list) {
-			t.Fatalf("arrayElements(%q) = %q, %v; encoding/json says %q, %v", data, elements, ok, list, err)
-		}
+		agreesWithEncodingJSON(t, data)
 	})
+}
+
+func agreesWithEncodingJSON(t *testing.T, data []byte) {
+	t.Helper()
+	if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxJSONDepth {
+		return // nested too deep, perhaps
+	}
+	if got, want := validJSON(data), json.Valid(data); got != want {
+		t.Fatalf("validJSON(%q) = %v, encoding/json says %v", data, got, want)
+	}
+	var want map[string]json.RawMessage
+	err := json.Unmarshal(data, &want)
+	members, ok := objectMembers(data, nil)
+	if isObject := err == nil && want != nil; ok != isObject {
+		t.Fatalf("objectMembers(%q) reports %v, encoding/json says %v (%v)", data, ok, isObject, err)
+	}
+	if ok {
+		compareMembers(t, members, want)
+	}
+	var list []json.RawMessage
+	err = json.Unmarshal(data, &list)
+	if elements, ok := arrayElements(data); ok != (err == nil && list != nil) || ok && len(elements) != len(list) {
+		t.Fatalf("arrayElements(%q) = %q, %v; encoding/json says %q, %v", data, elements, ok, list, err)
+	}
+}
+
+// Every text that differs from a document by one sign, and every one that ends too early.
+func TestTheScannerAgreesWithEncodingJSONAroundADocument(t *testing.T) {
+	for _, document := range []string{
+		`{"a":[0,-1.5E+30,20e-2,3.25],"b\u00aF":{},"c" : [ ] , "d":{"x":true,"y":{"z":null}},"e":[{},[false ]]} `,
+		`["\"\\\/\b\f\n\r\t\u00e9\uABCD\u0aF9","plain text of more than eight bytes",{ },-0 ]`,
+		`{ }`, `[ ]`, `[-1]`, `"\u12aF"`, `{"a":1}`, `-10.01e+10`,
+	} {
+		for i := range len(document) + 1 {
+			agreesWithEncodingJSON(t, []byte(document[:i]))
+			for _, sign := range []string{"", "x", "f", "g", "G", "/", ":", "@", "`", "0", "-", ".", "e", `"`, `\`, ",", "]", "}", "[", " ", "\n", "\x1f"} {
+				agreesWithEncodingJSON(t, []byte(document[:i]+sign+document[i:]))
+				agreesWithEncodingJSON(t, []byte(document[:i]+sign+document[min(i+1, len(document)):]))
+			}
+		}
+	}
 }
 
 func TestNestingHasALimit(t *testing.T) {

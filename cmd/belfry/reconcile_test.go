@@ -342,3 +342,12 @@ func TestWhatCannotBeProvenAfterAnOlderStateWasPutBackIsSaidToBe(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsNotProvableIsADifferenceOnlyWhereItIsAskedFor(t *testing.T) {
+	for verdict, want := range map[string][2]bool{agrees: {true, true}, unprovable: {true, false}, differs: {false, false}} {
+		findings := []finding{{Verdict: agrees}, {Verdict: verdict}}
+		if got := [2]bool{clean(findings, false), clean(findings, true)}; got != want {
+			t.Errorf("%s: clean %v, want %v", verdict, got, want)
+		}
+	}
+}

@@ -186,3 +186,32 @@ func TestASecretIsReadFromAPipeOnce(t *testing.T) {
 		t.Error("nothing has changed, and new rules are used")
 	}
 }
+
+// Who asks for it does not wait until the file is at rest, or has changed.
+func TestAHangupHasTheRulesReadAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		text := fmt.Sprintf(reloadRules, "1s", "2s", "lessons", "")
+		file := writeFile(t, "rules.yaml", text)
+		f, problems, err := openRulesFile(file, func(name string) (string, bool) { return "https://" + name + ".example.com", true })
+		if f == nil {
+			t.Fatal(problems, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		hangup, done := make(chan os.Signal), make(chan struct{})
+		var used []*mapping.RuleSet
+		go func() {
+			defer close(done)
+			f.watch(ctx, hangup, slog.New(slog.DiscardHandler), func(rs *mapping.RuleSet) { used = append(used, rs) })
+		}()
+		overwrite(t, file, text+"  - {name: second, on: school.second, audience: students, template: lessons}\n")
+		for range 2 {
+			hangup <- syscall.SIGHUP
+			synctest.Wait()
+		}
+		cancel()
+		<-done
+		if len(used) != 2 || !namesOf(used[0])["rules"]["second"] {
+			t.Errorf("%d versions were used, want the new one for each hangup", len(used))
+		}
+	})
+}

@@ -344,3 +344,19 @@ func TestStreamThatMayComeBackIsWaitedFor(t *testing.T) {
 		t.Error("want a word on OLD, which is there and has nothing for us, and none on SCHOOL")
 	}
 }
+
+func TestAStreamThatCopiesOthersMayHaveAnything(t *testing.T) {
+	wanted := []string{"school.lesson", "clinic.*"}
+	for name, cfg := range map[string]jetstream.StreamConfig{
+		"a mirror":           {Mirror: &jetstream.StreamSource{Name: "SCHOOL"}},
+		"one with sources":   {Sources: []*jetstream.StreamSource{{Name: "SCHOOL"}}},
+		"some of both kinds": {Subjects: []string{"other.>"}, Sources: []*jetstream.StreamSource{{Name: "SCHOOL"}}},
+	} {
+		if got := mayHave(wanted, cfg); !slices.Equal(got, wanted) {
+			t.Errorf("%s may have %v", name, got)
+		}
+	}
+	if got := mayHave(wanted, jetstream.StreamConfig{Subjects: []string{"clinic.>"}}); !slices.Equal(got, wanted[1:]) {
+		t.Errorf("one with subjects of its own may have %v", got)
+	}
+}

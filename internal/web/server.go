@@ -86,12 +86,26 @@ func Handler(overview func() bridge.Overview) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collector{overview}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	mux.HandleFunc("GET /metrics", inTurn(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, overview()) })
 	mux.HandleFunc("GET /status", new(shared).handler(jsonHeader, func(w io.Writer) { status(w, overview()) }))
 	mux.HandleFunc("GET /{$}", new(shared).handler(dashboardHeader, func(w io.Writer) { dashboard(w, overview()) }))
 	return mux
+}
+
+// inTurn lets requests wait for others. Refused ones would look to Prometheus as
+// if the replica were gone.
+func inTurn(h http.Handler) http.HandlerFunc {
+	turns := make(chan struct{}, maxScrapes)
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case turns <- struct{}{}:
+			defer func() { <-turns }()
+			h.ServeHTTP(w, r)
+		case <-r.Context().Done(): // nobody waits for it any more
+		}
+	}
 }
 
 // ready tells an orchestrator whether this replica can do its work, which

@@ -38,3 +38,28 @@ func TestManyReadersShareAPageThatTakesLong(t *testing.T) {
 		}
 	}
 }
+
+func TestManyWhoScrapeWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	var making, most atomic.Int64
+	h := Handler(func() bridge.Overview {
+		most.Store(max(most.Load(), making.Add(1)))
+		defer making.Add(-1)
+		time.Sleep(time.Millisecond)
+		return bridge.Overview{}
+	})
+	var scrapes sync.WaitGroup
+	for range 100 {
+		scrapes.Go(func() {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			if w.Code != http.StatusOK || w.Body.Len() == 0 {
+				t.Errorf("%d, %d bytes", w.Code, w.Body.Len())
+			}
+		})
+	}
+	scrapes.Wait()
+	if most.Load() > maxScrapes {
+		t.Errorf("%d at once", most.Load())
+	}
+}
