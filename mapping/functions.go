@@ -14,15 +14,6 @@ import (
 	"time"
 )
 
-// functionNames lists what templates may call, which is less than
-// text/template offers: nothing that reads anything but its operands.
-func functionNames() []string {
-	return []string{
-		"and", "date", "default", "eq", "ge", "get", "gt", "index", "join", "json", "le", "len", "lower", "lt",
-		"ne", "not", "or", "plural", "print", "printf", "println", "slice", "trim", "truncate", "upper",
-	}
-}
-
 func (x *execution) functions() template.FuncMap {
 	return template.FuncMap{
 		tickName:   x.tick,

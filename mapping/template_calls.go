@@ -2,9 +2,15 @@ package mapping
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"text/template/parse"
 	"time"
 )
+
+// functionNames lists what templates may call, which is less than
+// text/template offers: nothing that reads anything but its operands.
+func functionNames() []string { return slices.Sorted(maps.Keys(signatures())) }
 
 // signature says how a function of templates is called.
 type signature struct {
@@ -17,6 +23,10 @@ func signatures() map[string]signature {
 	two := func(usage string) signature { return signature{2, 2, "**", usage} }
 	one := func(usage string) signature { return signature{1, 1, "*", usage} }
 	return map[string]signature{
+		"and":      {1, 0, "", `and .Group .Count`},
+		"or":       {1, 0, "", `or .Group .Audience`},
+		"print":    {0, 0, "", `print .Text`},
+		"println":  {0, 0, "", `println .Text`},
 		"date":     {2, 2, "tt", `date "15:04" .Time`},
 		"default":  two(`default "none" .Group`),
 		"eq":       {2, 0, "", `eq .Count 1`},
