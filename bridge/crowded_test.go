@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,13 +16,7 @@ import (
 // Nothing bounds what sends report while nobody takes the results: so none begins.
 func TestNothingIsSentWhileTooManyResultsWait(t *testing.T) {
 	inWorld(t, func(w *world) {
-		var up atomic.Bool
-		w.publisher.Fail = func(bridge.Publication) error {
-			if up.Load() {
-				return nil
-			}
-			return errors.New("no responders")
-		}
+		down := w.publishNothing()
 		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
 			return bridge.Outcome{Kind: bridge.NotSent, Message: "no byte of the request left", At: time.Now()}
 		}
@@ -37,7 +30,7 @@ func TestNothingIsSentWhileTooManyResultsWait(t *testing.T) {
 		if s := w.bridge.Status(); s.Role != bridge.RoleOwner || s.Outbox == 0 || !strings.Contains(s.Digests[0].Why, "results that wait must be published") {
 			t.Errorf("it is %s with %d results: %s", s.Role, s.Outbox, s.Digests[0].Why)
 		}
-		up.Store(true)
+		down.Store(false)
 		w.pass(time.Hour)
 		if n := len(w.provider.Sends()); n < 2 {
 			t.Errorf("%d sends once the results are published", n)
@@ -96,14 +89,7 @@ func (gappy) Read(ctx context.Context, _ []string, _ []mapping.Source, from map[
 func TestGapsWithoutEndWaitForTheirResults(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.end()
-		var down atomic.Bool
-		down.Store(true)
-		w.publisher.Fail = func(bridge.Publication) error {
-			if down.Load() {
-				return errors.New("no responders")
-			}
-			return nil
-		}
+		down := w.publishNothing()
 		w.startWith(func(c *bridge.Config) { c.Source = gappy{w.source} })
 		w.pass(time.Hour)
 		if n := w.bridge.Status().Outbox; n < 300 || n > 330 {

@@ -8,7 +8,7 @@ import (
 // One digest came back, and found no room beside the other: anna is in both.
 func TestNewsForTwoPartsWithAUserInCommonDisturbNobody(t *testing.T) {
 	inWorld(t, func(w *world) {
-		tell := w.inParts(1)
+		tell := w.inParts(1, 20)
 		tell("one", "one", append(people("a", 500), "anna")...)
 		w.pass(3 * time.Minute)
 		tell("two", "two", append(people("b", 600), "anna")...)

@@ -225,45 +225,15 @@ func TestUsersFindRoomHoweverMuchElseWaits(t *testing.T) {
 // A user of part 1 also gets into a new part 0, and then reads what is in both, twice.
 func TestAUserWhoHasAPlaceInOnePartGetsNoneInAnother(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.end()
-		text := strings.Replace(scenarioRules, "audience: students", "audience: some", 1)
-		text = strings.Replace(text, "audiences:\n", "audiences:\n  some: {app: campus, users: event.data.u}\n", 1)
-		text = strings.Replace(text, "quota: {policy: asap}", "quota: {policy: asap, per_hour: 1}", 1)
-		w.rules = compile(t, text)
-		w.start()
-		names := func(prefix string) (u []string) {
-			for i := range 1000 {
-				u = append(u, fmt.Sprint(prefix, i))
-			}
-			return u
-		}
-		tell := func(id string, users []string) {
-			b, err := json.Marshal(map[string]any{"id": id, "u": users})
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: b})
-			w.settle()
-		}
-		tell("one", names("a"))       // part 0 is full
-		tell("two", []string{"anna"}) // part 1
-		w.pass(3 * time.Minute)       // part 0 goes; the hour's only send
+		tell := w.inParts(0, 1)
+		tell("one", "one", people("a", 1000)...) // part 0 is full
+		tell("two", "two", "anna")               // part 1
+		w.pass(3 * time.Minute)                  // part 0 goes; the hour's only send
 		w.wantSends(1)
-		tell("three", []string{"anna"})          // a new part 0, though anna is in part 1
-		tell("four", append(names("b"), "anna")) // both parts
+		tell("three", "three", "anna")                             // a new part 0, though anna is in part 1
+		tell("four", "four", append(people("b", 1000), "anna")...) // both parts
 		w.pass(3 * time.Hour)
-		read := 0
-		for i, s := range w.provider.Sends() {
-			var r mapping.Request
-			if err := json.Unmarshal(s.Body, &r); err != nil {
-				t.Fatal(err)
-			}
-			has := slices.Contains(r.Audience.UserID, "anna")
-			if has && strings.Contains(w.said(i+1), "[four]") {
-				read++
-			}
-		}
-		if read != 1 {
+		if read := w.reads(1, "anna", "four"); read != 1 {
 			t.Errorf("anna, whom \"four\" names once, reads it %d times", read)
 		}
 	})
@@ -271,12 +241,12 @@ func TestAUserWhoHasAPlaceInOnePartGetsNoneInAnother(t *testing.T) {
 
 // inParts restarts with an audience of single users, and texts of their own; the
 // provider's first answers are lost.
-func (w *world) inParts(lost int) (tell func(id, text string, users ...string)) {
+func (w *world) inParts(lost, perHour int) (tell func(id, text string, users ...string)) {
 	w.end()
 	text := strings.Replace(scenarioRules, "audience: students", "audience: some", 1)
 	text = strings.Replace(text, "audiences:\n", "audiences:\n  some: {app: campus, users: event.data.u}\n", 1)
-	text = strings.Replace(text, "quota: {policy: asap}", "quota: {policy: asap, per_hour: 20, per_day: 20}", 1)
-	w.rules = compile(w.t, strings.Replace(text, "{{ .data.id }}", "{{ .data.text }}", 1))
+	text = strings.Replace(text, "quota: {policy: asap}", fmt.Sprintf("quota: {policy: asap, per_hour: %d, per_day: 20}", perHour), 1)
+	w.rules = compile(w.t, strings.Replace(text, `item: "{{ .data.id }}"`, `with: "{}", item: "{{ .data.text }}"`, 1))
 	w.answer(lost, bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer"})
 	w.start()
 	return func(id, text string, users ...string) {
@@ -313,7 +283,7 @@ func (w *world) reads(n int, user, text string) (times int) {
 
 func TestNewerNewsReplaceWhatIsInDoubtInWhicheverPartsTheirReadersAre(t *testing.T) {
 	inWorld(t, func(w *world) {
-		tell := w.inParts(1)
+		tell := w.inParts(1, 20)
 		tell("gate", "gate 1", people("a", 6)...)
 		w.pass(3 * time.Minute)
 		doubt := w.bridge.Status().InDoubt[0].ID
@@ -334,7 +304,7 @@ func TestNewerNewsReplaceWhatIsInDoubtInWhicheverPartsTheirReadersAre(t *testing
 
 func TestWhoIsInTwoPartsSinceOneCameBackReadsNothingTwice(t *testing.T) {
 	inWorld(t, func(w *world) {
-		tell := w.inParts(1)
+		tell := w.inParts(1, 20)
 		tell("one", "one", append(people("a", 500), "anna")...)
 		w.pass(3 * time.Minute)
 		tell("two", "two", append(people("b", 600), "anna")...)
@@ -356,7 +326,7 @@ func TestNewerNewsReplaceTheOlderInBothPartsThatShareAReader(t *testing.T) {
 	for name, readers := range map[string][]string{"all": append(people("a", 500), append(people("b", 600), "anna")...), "one": {"anna"}} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				tell := w.inParts(1)
+				tell := w.inParts(1, 20)
 				tell("gate", "gate 1", append(people("a", 500), "anna")...)
 				w.pass(3 * time.Minute)
 				tell("gate", "gate 2", append(people("b", 600), "anna")...)

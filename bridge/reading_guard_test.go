@@ -193,14 +193,7 @@ func TestWhatWasNotFoldedYetIsFoldedOnceWhateverComesBetween(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.end()
-				var down atomic.Bool
-				down.Store(true)
-				w.publisher.Fail = func(bridge.Publication) error {
-					if down.Load() {
-						return errors.New("no responders")
-					}
-					return nil
-				}
+				down := w.publishNothing()
 				f := &failing{Source: w.source, why: func() error { return nil }, now: make(chan error)}
 				w.startWith(func(c *bridge.Config) { c.Source = f })
 				w.source.Append(time.Now(), slices.Repeat([]mapping.Message{{Subject: "lesson.cancelled", Data: []byte("{")}}, dead)...)

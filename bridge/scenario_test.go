@@ -158,6 +158,19 @@ func (w *world) end() {
 	}
 }
 
+// publishNothing has every result refused for as long as what it returns is true.
+func (w *world) publishNothing() (down *atomic.Bool) {
+	down = &atomic.Bool{}
+	down.Store(true)
+	w.publisher.Fail = func(bridge.Publication) error {
+		if down.Load() {
+			return errors.New("no responders")
+		}
+		return nil
+	}
+	return down
+}
+
 // settle lets everything happen that needs no time.
 func (w *world) settle() { synctest.Wait() }
 
@@ -622,14 +635,7 @@ func TestADeadLetterThatCannotBeFetchedHoldsNoResultBack(t *testing.T) {
 
 func TestADigestThatWaitsForResultsToBePublishedSaysSo(t *testing.T) {
 	inWorld(t, func(w *world) {
-		var full atomic.Bool
-		full.Store(true)
-		w.publisher.Fail = func(bridge.Publication) error {
-			if full.Load() {
-				return errors.New("no room")
-			}
-			return nil
-		}
+		full := w.publishNothing()
 		w.cancelled("maths")
 		for i := range 1000 {
 			w.source.Append(time.Now(), mapping.Message{Subject: "lesson.cancelled", Data: fmt.Appendf(nil, "not json %d", i)})
