@@ -71,14 +71,13 @@ func (s *State) closeSiblings(leaving *Digest) {
 		return
 	}
 	k := leaving.key()
-	for _, d := range s.Digests {
+	others := slices.Clone(s.Digests)
+	for b := range s.underWay() { // it may come back
+		others = append(others, b.Digest)
+	}
+	for _, d := range others {
 		if k.part = d.Part; d != leaving && d.key() == k && d.tellsOf(leaving) {
 			d.Closed = true
-		}
-	}
-	for b := range s.underWay() { // it may come back
-		if k.part = b.Digest.Part; b.Digest.key() == k && b.Digest.tellsOf(leaving) {
-			b.Digest.Closed = true
 		}
 	}
 }
