@@ -24,22 +24,43 @@ type part struct {
 
 // newPart compiles the templates of a value.
 func (c *compiler) newPart(n *node, dot shape) *part {
+	return c.parts(n, "", func(n *node, _ string) *part {
+		if raw, ok := constant(n); ok {
+			return &part{value: raw}
+		}
+		return &part{program: c.template(n.scalar, dot)}
+	})
+}
+
+// newSettings compiles a platform's settings, of which almost all are text,
+// however they are written (provider-api.md, section 3.5).
+func (c *compiler) newSettings(n *node, platform string) *part {
+	return c.parts(n, platform, func(n *node, key string) *part {
+		if number, err := whole(n.scalar.text); key == "badge" && (err != nil || number > maxBadge) && !strings.Contains(n.scalar.text, "{{") { // the others are a choice of a few
+			c.errorf(n.at, "cannot use %q as badge: want a whole number, at most %d", n.scalar.text, maxBadge)
+		}
+		return &part{program: c.template(n.scalar, digestShape), number: slices.Contains([]string{"badge", "contentAvailable", "notify_level"}, key)}
+	})
+}
+
+// parts goes through a value; scalar makes what stands under a key.
+func (c *compiler) parts(n *node, key string, scalar func(n *node, key string) *part) *part {
 	p := &part{isMap: n.kind == mapNode}
 	switch n.kind {
 	case scalarNode:
-		if raw, ok := constant(n); ok {
-			p.value = raw
-			return p
-		}
-		p.program = c.template(n.scalar, dot)
+		return scalar(n, key)
 	case mapNode:
 		for _, f := range n.fields {
-			p.names = append(p.names, c.fixed(f.key))
-			p.parts = append(p.parts, c.newPart(f.value, dot))
+			name := c.fixed(f.key)
+			p.names = append(p.names, name)
+			if key == "extras" { // these names are the app's own, and their values are text
+				name = ""
+			}
+			p.parts = append(p.parts, c.parts(f.value, name, scalar))
 		}
 	case listNode:
 		for _, item := range n.items {
-			p.parts = append(p.parts, c.newPart(item, dot))
+			p.parts = append(p.parts, c.parts(item, "", scalar))
 		}
 	default:
 		p.value = json.RawMessage("null")
@@ -53,31 +74,6 @@ func (c *compiler) fixed(key scalar) string {
 		c.errorf(key.at, "cannot use a template as a key: only values are rendered")
 	}
 	return key.text
-}
-
-// newSettings compiles a platform's settings, of which almost all are text,
-// however they are written (provider-api.md, section 3.5).
-func (c *compiler) newSettings(n *node, key string) *part {
-	switch n.kind {
-	case mapNode:
-		p := &part{isMap: true}
-		for _, f := range n.fields {
-			name := c.fixed(f.key)
-			p.names = append(p.names, name)
-			if key == "extras" { // these names are the app's own, and their values are text
-				name = ""
-			}
-			p.parts = append(p.parts, c.newSettings(f.value, name))
-		}
-		return p
-	case scalarNode:
-		p := &part{program: c.template(n.scalar, digestShape), number: slices.Contains([]string{"badge", "contentAvailable", "notify_level"}, key)}
-		if number, err := whole(n.scalar.text); key == "badge" && (err != nil || number > maxBadge) && !strings.Contains(n.scalar.text, "{{") { // the others are a choice of a few
-			c.errorf(n.at, "cannot use %q as badge: want a whole number, at most %d", n.scalar.text, maxBadge)
-		}
-		return p
-	}
-	return c.newPart(n, digestShape)
 }
 
 const maxBadge = 9999 // provider-api.md, section 3.5; other numbers are smaller
