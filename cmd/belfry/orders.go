@@ -47,7 +47,8 @@ func newResolve(std stdio) *cobra.Command {
 		Long: `Says what became of a broadcast in doubt, after a look at the provider's console or a test phone.
 
 With --sent it counts as sent. With --not-sent its items go back to their digest and will be sent again: if
-the broadcast had left after all, everybody reads it twice. The send is refunded, unless the provider answered.`,
+the broadcast had left after all, everybody reads it twice. The send is refunded, unless the
+provider answered, or its owner was lost before it could tell.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVar(&sent, "sent", false, "it was sent")
