@@ -41,6 +41,7 @@ type compiler struct {
 	audiences map[string]*compiledAudience
 	set       *RuleSet
 	keys      map[string]string // App Key -> the app that has it
+	reads     []dataRead        // of the template that is being compiled
 }
 
 type compiledAudience struct {
@@ -103,6 +104,12 @@ func isName(s string) bool {
 func (c *compiler) template(s scalar, dot shape) *program {
 	p, faults := parseTemplate(s, dot)
 	c.faults(s, faults)
+	if p != nil {
+		for _, r := range p.reads {
+			r.at = s.place(r.offset)
+			c.reads = append(c.reads, r)
+		}
+	}
 	return p
 }
 

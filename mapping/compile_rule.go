@@ -105,6 +105,7 @@ func (c *compiler) telling(r *compiledRule) {
 	}
 	c.windows(r)
 	c.alerts(r, td)
+	c.missing(r, c.templates[r.Template])
 	if r.group == nil {
 		r.group = c.templates[r.Template].groupBy
 	}

@@ -15,6 +15,7 @@ const (
 )
 
 func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
+	c.reads = nil
 	t := &compiledTemplate{messageType: d.Message.Type.Value, disableUpdate: d.Message.DisableUpdateLastMsg.B, platforms: map[string]*part{}}
 	c.messageType(d.Message.Type)
 	c.contentFields(d.Message)
@@ -33,6 +34,7 @@ func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
 	}
 	c.notification(&d.Notification, t)
 	t.groupBy = c.expression(d.GroupBy, scalarTypes()...)
+	t.reads = c.reads
 	return t
 }
 
@@ -52,7 +54,11 @@ func (c *compiler) notification(d *notificationDoc, t *compiledTemplate) {
 	}
 	for name, tr := range map[string]tree{"ios": d.IOS.tree, "android": d.Android.tree, "harmonyOS": d.HarmonyOS.tree} {
 		if tr.set && tr.kind == mapNode {
+			before := len(c.reads)
 			t.platforms[name] = c.newSettings(tr.node, name)
+			for i := range c.reads[before:] { // not every audience has the platform
+				c.reads[before+i].must = false
+			}
 		}
 	}
 	if ios := d.IOS.known.Title; ios.set {

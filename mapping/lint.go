@@ -21,6 +21,7 @@ func (c *compiler) lint() {
 	for _, a := range c.doc.Apps {
 		app := c.set.Apps[a.Name.text]
 		c.shadowed(app.matcher.rules)
+		c.unread(app.matcher.rules)
 		for _, r := range app.matcher.rules {
 			if len(r.Cancels) == 0 {
 				c.patience(r, &a.Value)

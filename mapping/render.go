@@ -30,6 +30,7 @@ type compiledTemplate struct {
 	platforms     map[string]*part // by the provider's word
 	extra         *part
 	groupBy       *expression
+	reads         []dataRead
 }
 
 // Render turns a digest into the request that would be sent. Text beyond the

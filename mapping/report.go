@@ -58,11 +58,18 @@ func (r *report) all() Problems {
 // suggest is the hint for a misspelt name: the nearest known one, or the
 // whole choice when there are only a few.
 func suggest(name string, known []string) string {
-	if best := nearest(name, known); best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
+	if hint := didYouMean(name, known); hint != "" {
+		return hint
 	}
 	if len(known) > 0 && len(known) <= 8 {
 		return "want " + oneOf(known)
+	}
+	return ""
+}
+
+func didYouMean(name string, known []string) string {
+	if best := nearest(name, known); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return ""
 }

@@ -36,6 +36,7 @@ type program struct {
 	source    scalar
 	tree      *parse.Tree // with a tick in every loop; nil: plain text
 	uses      eventUse    // of an event template
+	reads     []dataRead  // of a digest template
 	instances sync.Pool
 }
 
@@ -124,7 +125,7 @@ func parseTemplate(src scalar, dot shape) (*program, []fault) {
 	if slices.ContainsFunc(c.faults, func(f fault) bool { return !f.warn }) {
 		return nil, c.faults
 	}
-	p.tree, p.uses = tree, c.uses
+	p.tree, p.uses, p.reads = tree, c.uses, c.reads
 	return p, c.faults
 }
 
@@ -215,5 +216,6 @@ const (
 	digestShape shape = "a digest"
 	itemShape   shape = "an item"
 	itemsShape  shape = "items"
+	dataShape   shape = "the data of an item"
 	eventShape  shape = "an event"
 )

@@ -17,7 +17,7 @@ func fieldsOf(s shape) map[string]shape {
 			"More": anyShape, "Items": itemsShape, "First": itemShape, "Last": itemShape, "Now": anyShape,
 		}
 	case itemShape:
-		return map[string]shape{"Key": anyShape, "Text": anyShape, "Data": anyShape, "Rule": anyShape, "Type": anyShape, "Time": anyShape, "Priority": anyShape}
+		return map[string]shape{"Key": anyShape, "Text": anyShape, "Data": dataShape, "Rule": anyShape, "Type": anyShape, "Time": anyShape, "Priority": anyShape}
 	case eventShape:
 		return map[string]shape{"id": anyShape, "type": anyShape, "source": anyShape, "subject": anyShape, "time": anyShape, "data": anyShape, "nats": anyShape}
 	}
@@ -31,6 +31,9 @@ type templateChecker struct {
 	turned map[string]bool // variables that are assigned to: what they are is not known
 	faults []fault
 	uses   eventUse
+	reads  []dataRead
+	maybe  int  // how many conditions stand around
+	jumps  bool // a loop has been left or shortened
 }
 
 // eventUse says which parts of an event a template reads, so that no others
@@ -80,22 +83,30 @@ func (c *templateChecker) node(n parse.Node, dot shape) {
 	case *parse.ActionNode:
 		c.pipe(n.Pipe, dot)
 	case *parse.IfNode:
-		c.scope(func() {
-			c.pipe(n.Pipe, dot)
-			c.scope(func() { c.list(n.List, dot) })
-			c.list(n.ElseList, dot)
-		})
+		c.branches(&n.BranchNode, dot, false)
 	case *parse.WithNode:
-		c.scope(func() {
-			with := c.pipe(n.Pipe, dot)
-			c.scope(func() { c.list(n.List, with) })
-			c.list(n.ElseList, dot)
-		})
+		c.branches(&n.BranchNode, dot, true)
 	case *parse.RangeNode:
 		c.scope(func() { c.loop(n, dot) })
+	case *parse.BreakNode, *parse.ContinueNode:
+		c.jumps = true // what follows may be passed over
 	case *parse.TemplateNode:
 		c.faultf(n.Pos, "", "cannot call another template")
 	}
+}
+
+// branches goes through {{ if }} and {{ with }}.
+func (c *templateChecker) branches(n *parse.BranchNode, dot shape, with bool) {
+	c.scope(func() {
+		inside := c.pipe(n.Pipe, dot)
+		if !with {
+			inside = dot
+		}
+		c.maybe++
+		c.scope(func() { c.list(n.List, inside) })
+		c.list(n.ElseList, dot)
+		c.maybe--
+	})
 }
 
 // scope ends with the variables that were declared inside.
@@ -121,8 +132,14 @@ func (c *templateChecker) loop(n *parse.RangeNode, dot shape) {
 			c.vars[d[0].Ident[0]] = anyShape
 		}
 	}
+	maybe := c.maybe
+	if over != itemShape { // of items there is one at least
+		c.maybe++
+	}
 	c.scope(func() { c.list(n.List, over) })
+	c.maybe = maybe + 1
 	c.list(n.ElseList, dot)
+	c.maybe = maybe
 	tick := parse.New("template")
 	tick.Mode = parse.SkipFuncCheck
 	if _, err := tick.Parse("{{"+tickName+"}}", "", "", map[string]*parse.Tree{}); err == nil {
@@ -134,15 +151,7 @@ func (c *templateChecker) loop(n *parse.RangeNode, dot shape) {
 func (c *templateChecker) pipe(p *parse.PipeNode, dot shape) shape {
 	result := anyShape
 	for i, cmd := range p.Cmds {
-		for _, arg := range cmd.Args {
-			result = c.arg(arg, dot)
-		}
-		if name, ok := cmd.Args[0].(*parse.IdentifierNode); ok {
-			c.call(name, cmd.Args[1:], i > 0)
-		}
-		if len(cmd.Args) != 1 {
-			result = anyShape
-		}
+		result = c.command(cmd, dot, i > 0)
 	}
 	if len(p.Cmds) != 1 {
 		result = anyShape
@@ -157,6 +166,28 @@ func (c *templateChecker) pipe(p *parse.PipeNode, dot shape) shape {
 	return result
 }
 
+// command is a value, or a call with its operands.
+func (c *templateChecker) command(cmd *parse.CommandNode, dot shape, piped bool) shape {
+	name, called := cmd.Args[0].(*parse.IdentifierNode)
+	maybe := c.maybe
+	shapes := make([]shape, len(cmd.Args))
+	for i, arg := range cmd.Args {
+		if called && i == 2 && (name.Ident == "and" || name.Ident == "or") {
+			c.maybe++ // the first operand may decide
+		}
+		shapes[i] = c.arg(arg, dot)
+	}
+	c.maybe = maybe
+	if called {
+		c.call(name, cmd.Args[1:], piped)
+		c.lookup(name.Ident, cmd.Args[1:], shapes[1:])
+	}
+	if len(shapes) == 1 {
+		return shapes[0]
+	}
+	return anyShape
+}
+
 func (c *templateChecker) arg(n parse.Node, dot shape) shape {
 	switch n := n.(type) {
 	case *parse.DotNode:
@@ -165,9 +196,13 @@ func (c *templateChecker) arg(n parse.Node, dot shape) shape {
 		}
 		return dot
 	case *parse.FieldNode:
-		return c.fields(dot, n.Ident, n.Pos)
+		at := n.Pos
+		if len(n.Ident) > 1 { // it is that of the second
+			at -= parse.Pos(1 + len(n.Ident[0]))
+		}
+		return c.fields(dot, n.Ident, at)
 	case *parse.VariableNode:
-		return c.fields(c.vars[n.Ident[0]], n.Ident[1:], n.Pos+parse.Pos(len(n.Ident[0])))
+		return c.fields(c.vars[n.Ident[0]], n.Ident[1:], n.Pos)
 	case *parse.ChainNode:
 		return c.fields(c.arg(n.Node, dot), n.Field, n.Pos)
 	case *parse.PipeNode:
@@ -185,6 +220,9 @@ func (c *templateChecker) fields(of shape, names []string, at parse.Pos) shape {
 		c.uses.note(names)
 	}
 	for _, name := range names {
+		if of == dataShape {
+			c.read(at, name, true)
+		}
 		known := fieldsOf(of)
 		if known == nil {
 			return anyShape

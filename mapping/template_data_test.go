@@ -1,0 +1,73 @@
+package mapping_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// Whether a template can be rendered is said only where it is certain.
+func TestFieldsThatARuleDoesNotGive(t *testing.T) {
+	const certain, unread = "cannot render items of the rule", "no rule gives"
+	both := `with: {room: event.data.room, gate: event.data.gate}`
+	for _, tt := range []struct{ template, with, want string }{
+		{`{{ .Last.Data.room }}`, both, ""},
+		{`{{ .Last.Data.rooms }}`, "item: all of the event's data", ""},
+		{`{{ .Last.Data.rooms }}`, `with: event.data.place`, ""},
+		{`{{ .Last.Data.rooms }}`, `with: "{event.data.name: 1}"`, ""},
+		{`{{ .Last.Data.rooms }}`, `with: "{'room': 1}"`, certain},
+		{`{{ .First.Data.rooms.number }}`, both, certain},
+		{`{{ range .Items }}{{ .Data.rooms }}{{ end }}`, both, certain},
+		{`{{ $last := .Last }}{{ $last.Data.rooms }}`, both, certain},
+		{`{{ index .Last.Data "rooms" }}`, both, certain},
+		{`{{ index .Last.Data "room" }}`, both, ""},
+		{`{{ get .Last.Data "room" }}`, both, ""},
+		{`{{ get .Last.Data "rooms" }}`, both, unread},
+		{`{{ if .Last.Data.rooms }}a{{ end }}`, both, certain},
+		{`{{ if gt .Count 1 }}{{ .Last.Data.rooms }}{{ end }}`, both, unread},
+		{`{{ if gt .Count 1 }}a{{ else }}{{ .Last.Data.rooms }}{{ end }}`, both, unread},
+		{`{{ if gt .Count 1 }}a{{ end }}{{ .Last.Data.rooms }}`, both, certain},
+		{`{{ with .Group }}{{ $.Last.Data.rooms }}{{ end }}`, both, unread},
+		{`{{ with .Last.Data }}{{ .rooms }}{{ end }}`, both, unread},
+		{`{{ with .Last.Data }}{{ .room }}{{ end }}`, both, ""},
+		{`{{ if and .Group .Last.Data.rooms }}a{{ end }}`, both, unread},
+		{`{{ if or (and .Last.Data.rooms) .Group }}a{{ end }}`, both, certain},
+		{`{{ range .Items }}a{{ else }}{{ .Last.Data.rooms }}{{ end }}`, both, unread},
+		{`{{ range .Items }}a{{ end }}{{ .Last.Data.rooms }}`, both, certain},
+		{`{{ range .Last.Data.room }}{{ $.Last.Data.rooms }}{{ end }}`, both, unread},
+		{`{{ range .Items }}{{ if eq .Rule "two" }}{{ continue }}{{ end }}{{ .Data.rooms }}{{ end }}`, both, unread},
+	} {
+		with := tt.with
+		if !strings.HasPrefix(with, "with") {
+			with = ""
+		}
+		src := school{template: "gather: {idle: 1m, at_most: 9m}", rule: with}.source()
+		src = strings.Replace(src, "{alert: news}", "{alert: '"+tt.template+" news'}", 1)
+		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		got := problems.Text()
+		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) || problems.HasErrors() != (tt.want == certain) {
+			t.Errorf("%s under %q: want %q, got %q", tt.template, tt.with, tt.want, got)
+		}
+	}
+}
+
+// Settings of a platform that an audience does not have are never rendered, and
+// items of another rule may have what one lacks.
+func TestFieldsThatOnlySomeItemsHave(t *testing.T) {
+	two := "  - {name: two, on: a.b, audience: students, template: changes, with: {gate: event.data.gate}}\n"
+	s := school{rule: "with: {room: event.data.room}", more: two}
+	for notification, refused := range map[string]bool{
+		`{alert: news, harmonyos: {alert: "{{ .Last.Data.gates }}"}}`:                  false,
+		`{alert: '{{ get .Last.Data "room" "" }}{{ get .Last.Data "gate" "" }} news'}`: false,
+		`{alert: '{{ if eq .Last.Rule "two" }}{{ .Last.Data.gate }}{{ end }} news'}`:   false,
+		`{alert: '{{ .Last.Data.gate }} news'}`:                                        true,
+		`{alert: news, title: '{{ range .Items }}{{ .Data.room }}{{ end }}'}`:          true,
+	} {
+		src := strings.Replace(s.source(), "{alert: news}", notification, 1)
+		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if problems.HasErrors() != refused || strings.Count(problems.Text(), "cannot render") > 1 {
+			t.Errorf("%s: want refused = %v, got %q", notification, refused, problems.Text())
+		}
+	}
+}
