@@ -45,6 +45,7 @@ const (
 	maxFileBytes = 16 << 20
 	maxNodes     = 1_000_000
 	maxDepth     = 64
+	maxOpen      = 1000 // brackets, also those in text
 )
 
 // parseTree reads a YAML file with exactly one document.
@@ -54,6 +55,10 @@ func parseTree(src *source, data []byte, r *report) *node {
 		return nil
 	}
 	if !checkText(src, r) {
+		return nil
+	}
+	if at, deep := tooDeep(src); deep {
+		r.errorf(at, "cannot read a file nested this deeply")
 		return nil
 	}
 	f, err := parseYAML(data)
@@ -108,6 +113,28 @@ func checkText(src *source, r *report) bool {
 		}
 	}
 	return ok
+}
+
+// tooDeep finds what the parser would need gigabytes for.
+func tooDeep(src *source) (pos, bool) {
+	open := 0
+	for i, l := range src.lines {
+		if strings.Count(l, "- ") > maxOpen {
+			return pos{i + 1, 1}, true
+		}
+		for j, c := range []byte(l) {
+			switch c {
+			case '[', '{':
+				open++
+			case ']', '}':
+				open = max(0, open-1)
+			}
+			if open > maxOpen {
+				return pos{i + 1, j + 1}, true
+			}
+		}
+	}
+	return pos{}, false
 }
 
 func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
