@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"testing"
 	"time"
@@ -134,5 +136,24 @@ func TestMarksSurviveTheStoreAndOldStatesHaveNone(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`"AAA"`), new(marks)); err == nil {
 		t.Error("two bytes are taken for marks")
+	}
+}
+
+// Some builds wrote marks of ten bytes. Six of them take as much as five of ours.
+func TestMarksOfAnotherWidthAreNotTaken(t *testing.T) {
+	for n := 1; n <= 12; n++ {
+		d := &Digest{Rest: []Bucket{{Count: n, IDs: make([]string, n)}}}
+		text, err := json.Marshal(base64.RawStdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 10*n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &d.Rest[0]
+		if err := json.Unmarshal(text, &b.Marks); err != nil {
+			t.Fatalf("%d marks: %v", n, err)
+		}
+		b.measure()
+		if diff := cmp.Diff(make(marks, n), b.Marks, cmp.AllowUnexported(mark{})); diff != "" {
+			t.Errorf("%d marks (-want +got):\n%s", n, diff)
+		}
 	}
 }

@@ -19,8 +19,9 @@ type mark struct {
 }
 
 const (
-	markBytes = 12
-	markSize  = 16 // in the encoded state
+	markBytes    = 12
+	oldMarkBytes = 10 // builds before wrote 16 bits of the rule
+	markSize     = 16 // in the encoded state
 )
 
 func hashRule(rule string) uint32 {
@@ -47,18 +48,19 @@ func (m marks) MarshalJSON() ([]byte, error) {
 	return json.Marshal(base64.RawStdEncoding.EncodeToString(raw))
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler. Old marks come out as fewer than
+// there are ids, and do not tell; see measure.
 func (m *marks) UnmarshalJSON(data []byte) error {
 	var text string
 	if err := json.Unmarshal(data, &text); err != nil {
 		return err
 	}
 	raw, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil || len(raw)%markBytes != 0 {
+	if err != nil || len(raw)%markBytes != 0 && len(raw)%oldMarkBytes != 0 {
 		return fmt.Errorf("cannot decode %d bytes of marks", len(raw))
 	}
 	*m = make(marks, 0, len(raw)/markBytes)
-	for ; len(raw) > 0; raw = raw[markBytes:] {
+	for ; len(raw) >= markBytes; raw = raw[markBytes:] {
 		*m = append(*m, mark{binary.BigEndian.Uint64(raw), binary.BigEndian.Uint32(raw[8:])})
 	}
 	return nil

@@ -57,7 +57,9 @@ func idSize(id string) int { return len(id) + 3 }
 // measure works out afresh what ids and marks take, after decoding. An old state
 // has no marks.
 func (b *Bucket) measure() {
-	b.Marks = append(b.Marks, make(marks, len(b.IDs)-len(b.Marks))...)
+	if len(b.Marks) != len(b.IDs) { // an old state's
+		b.Marks = make(marks, len(b.IDs))
+	}
 	b.idBytes = listSize(b.IDs) + markSize*len(b.Marks)
 }
 

@@ -23,24 +23,24 @@ var _ bridge.Provider = (*Client)(nil)
 //
 // Hosts are tried in turn, with growing pauses, only as long as no byte of
 // the request left and the deadline allows; a refused signature is tried once
-// more with a fresh nonce and time. ctx can prevent the first byte; after it,
+// more, with a fresh nonce and time, and that ends it. ctx can prevent the first byte; after it,
 // Send returns when the answer is there or AnswerTimeout has passed.
 func (c *Client) Send(ctx context.Context, s bridge.Send) bridge.Outcome {
 	r := &report{client: c, send: s}
 	if why := unusable(s); why != "" {
 		return r.refuse(why)
 	}
-	pauses, signedAgain := c.pauses(), false
+	pauses := c.pauses()
 	for {
 		for _, h := range c.order(s.Host) {
 			r.add(c.try(ctx, h, s))
-			if r.verdict.again && !signedAgain && !s.Once {
-				signedAgain = true
+			if r.last.ending == unwritten {
+				continue
+			}
+			if r.verdict.again && !s.Once {
 				r.add(c.try(ctx, h, s))
 			}
-			if r.last.ending != unwritten {
-				return r.outcome()
-			}
+			return r.outcome()
 		}
 		if !c.rest(ctx, pauses.NextBackOff(), s.Deadline) {
 			return r.outcome()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -94,6 +95,27 @@ func TestARefusedSignatureIsNotTriedAgainWhereTheQuotaHasNoRoom(t *testing.T) {
 	last.Once = true
 	if o := send(t, newClient(t, nexconn.Config{BaseURLs: urls}), last); o.Kind != bridge.Blocked || len(o.Attempts) != 1 || len(s.Requests()) != 1 {
 		t.Errorf("outcome %+v after %d requests, want blocked after one", o, len(s.Requests()))
+	}
+}
+
+// An outcome keeps the latest attempts only: the call that was refused must be among
+// them, since the provider may have counted it.
+func TestARefusedCallIsNotForgottenForWhatCouldNotBeReachedAfterIt(t *testing.T) {
+	s, urls := sandboxHosts(t, sandbox.Config{})
+	s.Script(sandbox.Step{Code: 1004})
+	var dials atomic.Int32
+	dialer := &net.Dialer{Control: func(string, string, syscall.RawConn) error {
+		if dials.Add(1) > 1 {
+			return syscall.ENETUNREACH
+		}
+		return nil
+	}}
+	b := lesson("b-1")
+	b.Deadline = time.Now().Add(200 * time.Millisecond)
+	o := send(t, newClient(t, nexconn.Config{BaseURLs: urls, Dialer: dialer, RetryPause: time.Millisecond, Clock: time.Now}), b)
+	written := slices.ContainsFunc(o.Attempts, func(a bridge.Attempt) bool { return a.Written })
+	if o.Kind != bridge.NotSent || len(s.Requests()) != 1 || !written {
+		t.Errorf("%d requests arrived; outcome %+v, want not sent, with the attempt that was refused", len(s.Requests()), o)
 	}
 }
 
