@@ -58,7 +58,8 @@ type Status struct {
 	FailedOn  map[string]FailedEvent  `json:"failed_on,omitempty"` // the latest of them, for some of the rules
 	Outbox    int                     `json:"outbox"`
 	Host      string                  `json:"host,omitempty"`
-	Skew      time.Duration           `json:"skew,omitempty"` // the provider's clock minus ours, at the last answer
+	Skew      time.Duration           `json:"skew,omitempty"`     // the provider's clock minus ours, at the last answer
+	LeftOut   string                  `json:"left_out,omitempty"` // see Overview
 }
 
 // SourceStatus is how far one stream was read.

@@ -132,7 +132,7 @@ func person() string {
 // owned lists every app once: from its owner, or from any replica where
 // nobody owns it.
 func owned(all []bridge.Overview) []bridge.Status {
-	var apps []bridge.Status
+	apps := []bridge.Status{} // in JSON none is a list, too
 	at := map[string]int{}
 	for _, o := range all {
 		for _, s := range o.Apps {

@@ -286,7 +286,11 @@ func printDigests(w io.Writer, s bridge.Status) {
 		fmt.Fprintf(w, "%s  %s  %s%s, %s\n  %s\n", d.Digest, d.Name(), about, plural(d.Count, "item", "items"), d.Priority, d.Why)
 		printTexts(w, d.Texts)
 	}
-	if len(s.Digests)+len(s.InDoubt) == 0 && s.Sending == nil {
+	switch {
+	case len(s.Digests)+len(s.InDoubt) > 0 || s.Sending != nil:
+	case s.Waiting > 0:
+		fmt.Fprintf(w, "app %s: %s, whose digests had no room in the answer\n", s.App, plural(s.Waiting, "item waits", "items wait"))
+	default:
 		fmt.Fprintf(w, "app %s: no digests; nothing waits to be said\n", s.App)
 	}
 }

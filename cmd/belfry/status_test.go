@@ -81,6 +81,10 @@ func TestDigestsShowWhatIsOnItsWay(t *testing.T) {
 	if got := text(); !strings.Contains(got, "no digests; nothing waits") {
 		t.Errorf("without any: %s", got)
 	}
+	s.Waiting = 300 // and what holds them was left out
+	if got := text(); strings.Contains(got, "nothing waits") || !strings.Contains(got, "300 items wait, whose digests had no room") {
+		t.Errorf("without room for them: %s", got)
+	}
 	s.Sending = &bridge.BroadcastStatus{ID: "b7", Audience: "parents", Template: "trips", Texts: []string{"Zoo"}}
 	if got := text(); !strings.Contains(got, "b7  parents / trips  being sent since") || !strings.Contains(got, "• Zoo") || strings.Contains(got, "nothing waits") {
 		t.Errorf("with one under way: %s", got)
@@ -117,5 +121,12 @@ func TestStatusTellsOfReplicasWithDifferentRules(t *testing.T) {
 	}
 	if got := text("1", "1", "2"); !strings.Contains(got, "RULES DIFFER between replicas") || !strings.Contains(got, "replica c\trules.yaml, version 2, ") {
 		t.Errorf("it says\n%s", got)
+	}
+}
+
+func TestDigestsOfNoAppAreAListToPrograms(t *testing.T) {
+	var out strings.Builder
+	if err := printJSON(&out, owned([]bridge.Overview{{Name: "waits for its streams"}})); err != nil || out.String() != "[]\n" {
+		t.Errorf("%q, %v", out.String(), err)
 	}
 }

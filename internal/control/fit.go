@@ -44,7 +44,7 @@ func shortened(o bridge.Overview, leftOut string, shorten func(*bridge.DigestSta
 				kept = append(kept, d)
 			}
 		}
-		o.Apps[i].Digests = kept
+		o.Apps[i].Digests, o.Apps[i].LeftOut = kept, leftOut
 		if leftOut != "" {
 			withoutTexts(&o.Apps[i])
 		}

@@ -52,10 +52,10 @@ func TestAnOverviewFitsAMessage(t *testing.T) {
 		if len(first.Digests) > 0 {
 			texts = len(first.Digests[0].Texts)
 		}
-		if len(got.Apps) != tt.apps || len(first.Digests) != tt.digests || texts != tt.texts || got.LeftOut != tt.leftOut {
+		if len(got.Apps) != tt.apps || len(first.Digests) != tt.digests || texts != tt.texts || got.LeftOut != tt.leftOut || first.LeftOut != tt.leftOut {
 			t.Errorf("%d apps: %d with %d digests and %d texts, left out: %q; want %+v", tt.apps, len(got.Apps), len(first.Digests), texts, got.LeftOut, tt)
 		}
-		if d := o.Apps[0].Digests[0]; len(o.Apps[0].Digests) != 100 || len(d.Texts) != 20 || d.Texts[0] != strings.Repeat("ä", 200) || o.LeftOut != "" {
+		if d := o.Apps[0].Digests[0]; len(o.Apps[0].Digests) != 100 || len(d.Texts) != 20 || d.Texts[0] != strings.Repeat("ä", 200) || o.LeftOut != "" || o.Apps[0].LeftOut != "" {
 			t.Errorf("%d apps: the original was changed", tt.apps)
 		}
 	}

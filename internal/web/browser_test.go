@@ -49,7 +49,7 @@ func sample() bridge.Overview {
 
 // browser starts a headless Chromium. BELFRY_BROWSER names it; a machine that
 // sets the variable must have it.
-func browser(t *testing.T) context.Context {
+func browser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path := os.Getenv("BELFRY_BROWSER")
 	if path == "" {
@@ -61,6 +61,7 @@ func browser(t *testing.T) context.Context {
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1200, 1100),
 		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true), chromedp.WSURLReadTimeout(time.Minute))
+	opts = append(opts, flags...)
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
@@ -145,6 +146,13 @@ func TestThePageChangesUnderTheReaderWithoutBeingLoadedAgain(t *testing.T) {
 	if !look(ctx, t, chromedp.Evaluate[bool](`window.mine === true`)) {
 		t.Error("the page was loaded again")
 	}
+	look(ctx, t, chromedp.Evaluate[bool](`getSelection().selectAllChildren(document.querySelector("h2")), true`))
+	look(ctx, t, chromedp.WaitVisible("#held"))
+	look(ctx, t, chromedp.Evaluate[bool](`getSelection().removeAllRanges(), document.querySelector("main a").focus(), window.main = document.querySelector("main"), true`))
+	look(ctx, t, chromedp.Poll[bool](`document.getElementById("held").hidden && document.querySelector("main") !== window.main`))
+	if on := look(ctx, t, chromedp.Evaluate[string](`document.activeElement.textContent`)); on != "campus" {
+		t.Errorf("the focus was on the link to campus, and is on %q", on)
+	}
 	left.Store(-1)
 	look(ctx, t, chromedp.WaitVisible("#gone"))
 	left.Store(3)
@@ -154,5 +162,36 @@ func TestThePageChangesUnderTheReaderWithoutBeingLoadedAgain(t *testing.T) {
 	look(ctx, t, chromedp.WaitVisible("#gone"))
 	if text := look(ctx, t, chromedp.Text("body")); !strings.Contains(text, "No answer since") || !strings.Contains(text, "campus") {
 		t.Errorf("without its server the page says %q", text)
+	}
+}
+
+// contrast is the least of WCAG between a text and what is behind it, over all that
+// a selector finds.
+const contrast = `(() => {
+	const rgb = c => c.match(/[\d.]+/g).map(Number);
+	const light = c => rgb(c).slice(0, 3).map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((l, v, i) => l + v * [0.2126, 0.7152, 0.0722][i], 0);
+	const behind = e => { const c = getComputedStyle(e).backgroundColor; return rgb(c)[3] === 0 ? behind(e.parentElement) : c };
+	return Math.min(...[...document.querySelectorAll("main *")].filter(e => e.innerText && e.getClientRects().length).map(e => {
+		const [a, b] = [light(getComputedStyle(e).color), light(behind(e))];
+		return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+	}));
+})()`
+
+func TestEveryTextCanBeReadByDayAndNight(t *testing.T) {
+	server := httptest.NewServer(Handler(sample))
+	defer server.Close()
+	for scheme, flag := range map[string]string{"dark": "preferredColorScheme=0", "light": "preferredColorScheme=1"} {
+		ctx := browser(t, chromedp.Flag("blink-settings", flag))
+		if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
+			t.Fatalf("cannot start the browser: %v", err)
+		}
+		look(ctx, t, chromedp.Navigate(server.URL))
+		look(ctx, t, chromedp.WaitVisible("section.card"))
+		if !look(ctx, t, chromedp.Evaluate[bool](`matchMedia("(prefers-color-scheme: `+scheme+`)").matches`)) {
+			t.Fatalf("the browser is not %s", scheme)
+		}
+		if least := look(ctx, t, chromedp.Evaluate[float64](contrast)); least < 4.5 {
+			t.Errorf("%s: a text has a contrast of %.1f to what is behind it; WCAG wants 4.5", scheme, least)
+		}
 	}
 }
