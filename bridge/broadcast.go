@@ -184,6 +184,9 @@ func (b *Broadcast) written() (n int) {
 	return n
 }
 
+// secondCall is what the ledger calls one beyond the first.
+func (b *Broadcast) secondCall() string { return b.ID + "-refused-1" }
+
 // Attempt is one try of a send at one host.
 type Attempt struct {
 	Host    string    `json:"host"`

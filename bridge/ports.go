@@ -120,7 +120,10 @@ type Send struct {
 	Body     []byte
 	Deadline time.Time
 	Host     string // base URL to try first; empty: the primary
-	Once     bool   // the quota has no room for a second call, should the first be refused
+
+	// Again is asked before a second call, should the first be refused, and an
+	// error of it means that there is none; nil allows it.
+	Again func() error
 
 	// Permit is asked right before the first byte, and an error of it keeps
 	// that byte from leaving; nil allows it.

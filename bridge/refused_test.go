@@ -143,14 +143,49 @@ func TestAStreamThatWaitsForItsTurnIsNotSilent(t *testing.T) {
 }
 
 func TestASecondCallIsAllowedOnlyWhereTheQuotaHasRoom(t *testing.T) {
-	inWorld(t, func(w *world) {
-		for i, once := range []bool{false, true} { // of two an hour
+	inWorld(t, func(w *world) { // two an hour
+		var again []error
+		w.provider.Answer = func(_ context.Context, n int, s bridge.Send) bridge.Outcome {
+			o := bridge.Outcome{Kind: bridge.Accepted, HTTPStatus: 200, At: time.Now()}
+			if n > 1 {
+				again = append(again, s.Again())
+			}
+			return o
+		}
+		for i := range 3 {
 			w.cancelled(fmt.Sprint("lesson ", i))
 			w.pass(3 * time.Minute)
-			w.wantSends(i + 1)
-			if got := w.provider.Sends()[i].Once; got != once {
-				t.Errorf("send %d: once is %t", i+1, got)
+		}
+		w.pass(2 * time.Hour)
+		w.wantSends(3)
+		if len(again) != 2 || again[0] == nil || again[1] == nil {
+			t.Errorf("%v, want two refusals: of the hour's last and of the day's last", again)
+		}
+	})
+}
+
+// The owner dies after it was allowed a second call: whether it has made it, nobody knows.
+func TestASecondCallIsChargedBeforeItIsMade(t *testing.T) {
+	inWorld(t, func(w *world) {
+		stuck := make(chan struct{})
+		w.provider.Answer = func(_ context.Context, _ int, s bridge.Send) bridge.Outcome {
+			if err := s.Again(); err != nil {
+				t.Error(err)
 			}
+			<-stuck
+			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+		}
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		first := w.done
+		w.stop()
+		w.start()
+		if hour := w.bridge.Status().Quota[0]; hour.Used != 2 || hour.Left != 0 {
+			t.Errorf("%+v, want two used", hour)
+		}
+		close(stuck)
+		if err := <-first; err != nil {
+			t.Errorf("the old owner ended with %v", err)
 		}
 	})
 }

@@ -59,7 +59,7 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	if o.Kind != NotSent && o.Kind != Throttled {
 		s.Backoff = nil
 	}
-	s.chargeRefused(app, b, now)
+	s.settleSecond(b)
 	switch o.Kind {
 	case Accepted:
 		s.finish(app, b, ResultSent, now)
@@ -82,14 +82,24 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	}
 }
 
-// chargeRefused charges further attempts that reached the provider before the
-// last one: refused ones may count, too (provider-api.md section 5).
-func (s *State) chargeRefused(app *mapping.App, b *Broadcast, now time.Time) {
+// Again charges a second call of the send under way before it is made: the first
+// was refused, and may count, too (provider-api.md section 5).
+func (s *State) Again(app *mapping.App, now time.Time) error {
 	if !app.Quota.CountRejected {
-		return
+		return nil
 	}
-	for n := 1; n < b.written(); n++ {
-		s.Ledger.ChargeAs(fmt.Sprintf("%s-refused-%d", b.ID, n), now, uint8(b.Digest.Priority()), "rejected")
+	if LimitsFor(app.Quota).Left(&s.Ledger, now) == 0 {
+		return errors.New("the quota has no room for a second call")
+	}
+	s.Ledger.ChargeAs(s.Sending.secondCall(), now, uint8(s.Sending.Digest.Priority()), "rejected")
+	return nil
+}
+
+// settleSecond takes the charge of a second call back that was not made. Nobody
+// knows whether an owner made it that was lost.
+func (s *State) settleSecond(b *Broadcast) {
+	if b.written() < 2 && !b.Outcome.Lost {
+		s.Ledger.Refund(b.secondCall())
 	}
 }
 

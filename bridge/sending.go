@@ -33,12 +33,11 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	sendCtx, stop := context.WithCancel(ctx)
 	t.stopSend = stop
 	refused := false // written and read on the sending goroutine
-	once := t.rules.App.Quota.CountRejected && LimitsFor(t.rules.App.Quota).Left(&t.state.Ledger, now) == 0
-	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host, Once: once, Permit: func() error {
+	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host, Permit: func() error {
 		err := t.mayBegin()
 		refused = err != nil
 		return err
-	}}
+	}, Again: func() error { return t.Do(sendCtx, (*State).Again) }}
 	provider := t.provider
 	t.workers.Go(func() {
 		defer stop()

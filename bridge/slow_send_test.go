@@ -85,6 +85,11 @@ func TestEachCallThatTheProviderRefusedIsCharged(t *testing.T) {
 			if _, _, err := a.s.Begin(&app, a.s.Digests[0], "", a.now); err != nil {
 				t.Fatal(err)
 			}
+			if tt.outcome.Attempts[0].Result == refused.Result {
+				if err := a.s.Again(&app, a.now); err != nil {
+					t.Fatal(err)
+				}
+			}
 			want := tt.spends
 			if !counts {
 				want = map[bool]int{true: 1}[tt.outcome.Kind == bridge.Accepted]

@@ -19,10 +19,20 @@ func (s *State) Uncancelled(was, will *mapping.App) map[string]int {
 		}
 	}
 	out := map[string]int{}
+	maps.DeleteFunc(gone, func(_ string, is bool) bool { return !is })
 	for _, d := range s.Digests {
 		for i := range d.Items {
 			if rule := d.Items[i].Rule; gone[rule] {
 				out[rule]++
+			}
+		}
+		for rule := range gone {
+			for i := range d.Rest {
+				for _, m := range d.Rest[i].Marks {
+					if m.by([]string{rule}) {
+						out[rule]++
+					}
+				}
 			}
 		}
 	}

@@ -20,7 +20,9 @@ func TestAReloadThatRenamesARuleTellsWhatNothingCancelsAnyMore(t *testing.T) {
 		}
 		w.bridge.Reload(w.rules)
 		w.settle()
-		w.cancelled("maths")
+		for _, id := range []string{"maths", "music", "sport", "drama", "latin", "of which only five keep their text"} {
+			w.cancelled(id)
+		}
 		w.pass(time.Minute)
 		w.bridge.Reload(w.rules)
 		w.pass(time.Second)
@@ -34,7 +36,7 @@ func TestAReloadThatRenamesARuleTellsWhatNothingCancelsAnyMore(t *testing.T) {
 		w.bridge.Reload(compile(t, strings.NewReplacer("name: cancelled", "name: dropped", "cancels: [cancelled]", "cancels: [dropped]").Replace(scenarioRules)))
 		w.pass(time.Second)
 		lines := w.logged(told)
-		if len(lines) != 1 || !strings.Contains(lines[0], "rule=cancelled items=1") || !strings.Contains(lines[0], "belfry mute") {
+		if len(lines) != 1 || !strings.Contains(lines[0], "rule=cancelled items=6") || !strings.Contains(lines[0], "belfry mute") {
 			t.Errorf("the log says %q", lines)
 		}
 		if s := w.bridge.Status(); len(s.Failed)+len(s.FailedOn) > 0 {

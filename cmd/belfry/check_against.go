@@ -351,7 +351,7 @@ func reKeyed(d bridge.DigestStatus, old, app *mapping.App) (why []string) {
 	if old == nil {
 		return nil
 	}
-	if were := groupings(old, d.Audience, d.Template); !slices.Equal(were, by) {
+	if were := groupings(old, d.Audience, d.Template); len(were) > 0 && !slices.Equal(were, by) {
 		return []string{fmt.Sprintf("events are grouped by %v, no longer by %v", shownGroups(by), shownGroups(were))}
 	}
 	return nil

@@ -186,6 +186,20 @@ func TestExplainReadsStoredEventsAndTheLiveLedger(t *testing.T) {
 	}
 }
 
+// No rule of those in force has opened it: nothing is grouped in another way.
+func TestAnOrphanThatTheRulesNameAgainReturns(t *testing.T) {
+	app := func(audience string) *mapping.App {
+		return &mapping.App{
+			Audiences: map[string]*mapping.Audience{audience: {Package: "com.example.student"}}, Templates: map[string]*mapping.Template{"lessons": {}},
+			Rules: []*mapping.Rule{{Name: "cancelled", Audience: audience, Template: "lessons"}},
+		}
+	}
+	d := bridge.DigestStatus{Explanation: bridge.Explanation{Audience: "students", Template: "lessons", State: bridge.StateOrphaned}}
+	if x := impactOn(d, app("pupils"), app("students"), nil, nil); x.Becomes != digestReturns || len(x.Why) > 0 {
+		t.Errorf("it becomes %s because %q", x.Becomes, x.Why)
+	}
+}
+
 func TestChangesOfRulesAreNamedAsTheRulesWriteThem(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 90 * time.Second: "1m30s", 45 * time.Minute: "45m", time.Hour: "1h", 25 * time.Hour: "25h", 48 * time.Hour: "48h",

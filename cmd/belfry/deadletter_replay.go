@@ -21,9 +21,10 @@ func newDeadLetterReplay(std stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay [ID …]",
 		Short: "Put dead letters back on their subjects, as new events",
-		Long: `Publishes the original bytes and headers of dead letters to the original subjects again, as new events
-with an id of their own and the header ` + replayHeader + `. Every rule sees them anew, in every app: one that had
-matched the event before gets its item again, which replaces the older one with the same key.
+		Long: `Publishes the bytes and headers that dead letters have of their events to the original subjects again, as
+new events with an id of their own and the header ` + replayHeader + `. Every rule sees them anew, in every app: one that had
+matched the event before gets its item again, which replaces the older one with the same key. A rule
+without a key goes by the event's id, and says it twice, unless that is a CloudEvent's.
 
 An event is replayed once, however many rules or apps made a dead letter of it; --again does it once more.
 The dead letter of a replay is a new one, which says what it is a replay of, and can be replayed in turn.`,

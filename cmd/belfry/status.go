@@ -155,6 +155,9 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	c := s.Counts
 	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %s\n", c.Read, c.Matched, c.Unmatched,
 		plural(int(c.Dead), "dead letter", "dead letters"))
+	if c.DeadLetters > c.Dead { // of an event that another rule matched, or of several rules
+		fmt.Fprintf(w, "  letters   %s in all (belfry deadletter list%s)\n", plural(int(c.DeadLetters), "dead letter", "dead letters"), here)
+	}
 	fmt.Fprintf(w, "  items     %d: %d sent, %d replaced, %d cancelled, %d expired, %d muted, %d rejected, %d waiting\n",
 		c.Items, c.Sent, c.Replaced, c.Cancelled, c.Expired, c.Muted, c.Rejected, s.Waiting)
 	if c.Gaps > 0 {

@@ -17,13 +17,13 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 		return out.String()
 	}
 	quiet := text()
-	for _, not := range []string{"gaps", "orphaned", "overflow", "failing", "muted  ", "IN DOUBT", "dry run", "THROTTLED", "CANNOT SEND"} {
+	for _, not := range []string{"gaps", "letters  ", "orphaned", "overflow", "failing", "muted  ", "IN DOUBT", "dry run", "THROTTLED", "CANNOT SEND"} {
 		if strings.Contains(quiet, not) {
 			t.Errorf("nothing is wrong, and it says %q:\n%s", not, quiet)
 		}
 	}
 	until := time.Date(2026, 11, 2, 15, 4, 5, 0, time.UTC)
-	s.Counts = bridge.Counts{Read: 9, Matched: 7, Unmatched: 1, Dead: 1, Items: 7, Gaps: 1, Overflowed: 1}
+	s.Counts = bridge.Counts{Read: 9, Matched: 7, Unmatched: 1, Dead: 1, DeadLetters: 3, Items: 7, Gaps: 1, Overflowed: 1}
 	s.Digests = []bridge.DigestStatus{
 		{Explanation: bridge.Explanation{State: bridge.StateOrphaned}, Events: 3},
 		{Explanation: bridge.Explanation{State: bridge.StateHeld}, Events: 4},
@@ -34,7 +34,7 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 	s.Mutes = []bridge.Mute{{ID: "m7", Audience: "parents", Until: until, Why: "by Ann: a move"}}
 	loud := text()
 	for _, want := range []string{
-		"1 dead letter\n", "gaps      1: events were lost", "overflow  1 item found no room", "rule moved: an expression failed on 1 event\n",
+		"1 dead letter\n", "letters   3 dead letters in all (belfry deadletter list --app campus --nats nats://n1:4222)\n", "gaps      1: events were lost", "overflow  1 item found no room", "rule moved: an expression failed on 1 event\n",
 		"m7: audience parents until " + until.Local().Format("2006-01-02 15:04:05 MST") + ", by Ann: a move (belfry unmute m7 --app campus --nats nats://n1:4222)",
 		"IN DOUBT  b3, parents / trips / north, 2 items, since ", "belfry resolve b3 --not-sent --nats nats://n1:4222\n",
 		"THROTTLED 2 times since " + until.Local().Format("2006-01-02 15:04:05 MST") + "; nothing is sent before ", "rate limit exceeded\n            somebody else sends with the same App Key",

@@ -28,7 +28,7 @@ func (s *schemas) document() object {
 		delete(schema, "$schema")
 		messages[state.Type()] = object{
 			"name": state.Type(), "summary": meanings()[state], "contentType": "application/cloudevents+json",
-			"headers": headers(object{"Nats-Msg-Id": object{"type": "string", "description": "the result's id"}}, "Nats-Msg-Id"),
+			"headers": resultHeaders(),
 			"payload": schema,
 		}
 		results[state.Type()] = ref("components/messages/" + state.Type())
@@ -80,10 +80,10 @@ func channels(results object) object {
 			"address": "belfry.deadletter.replayed", "messages": message("replayed"),
 			"description": "Notes that an operator has replayed a dead letter.",
 		},
-		"status":      object{"address": "belfry.control.status", "messages": object{"ask": ref("components/messages/ask"), "overview": ref("components/messages/overview")}},
+		"status":      object{"address": "belfry.control.status", "messages": message("ask")},
 		"orders":      object{"address": "belfry.control.order.{app}", "messages": message("order"), "parameters": object{"app": parameter("app of the rules")}},
-		"answers":     object{"address": nil, "messages": message("answer"), "description": "The asker's inbox."},
-		"statusInbox": object{"address": nil, "messages": message("overview"), "description": "The asker's inbox; every replica answers."},
+		"answers":     object{"address": nil, "messages": message("answer"), "description": "The asker's inbox: the reply subject of the NATS message."},
+		"statusInbox": object{"address": nil, "messages": message("overview"), "description": "The asker's inbox: the reply subject of the NATS message; every replica answers."},
 	}
 }
 
@@ -92,10 +92,9 @@ func operations() object {
 		return object{"action": action, "channel": ref("channels/" + channel), "summary": summary}
 	}
 	ask := operation("receive", "status", "Every replica answers with its overview.")
-	ask["messages"] = []any{ref("channels/status/messages/ask")}
-	ask["reply"] = object{"address": object{"location": "$message.header#/reply"}, "channel": ref("channels/statusInbox")}
+	ask["reply"] = object{"channel": ref("channels/statusInbox")}
 	order := operation("receive", "orders", "The app's owner carries it out, commits, and answers; an error comes in the header Nats-Service-Error.")
-	order["reply"] = object{"address": object{"location": "$message.header#/reply"}, "channel": ref("channels/answers")}
+	order["reply"] = object{"channel": ref("channels/answers")}
 	return object{
 		"readEvents":         operation("receive", "intake", "Reads events, without acknowledging them."),
 		"publishResults":     operation("send", "results", "Publishes results."),
@@ -104,6 +103,15 @@ func operations() object {
 		"answerStatus":       ask,
 		"carryOutOrder":      order,
 	}
+}
+
+func resultHeaders() object {
+	text := func(description string) object { return object{"type": "string", "description": description} }
+	return headers(object{
+		"Nats-Msg-Id": text("the result's id"), "Content-Type": object{"const": "application/cloudevents+json"},
+		"traceparent":       text("of the first event that had one (W3C Trace Context)"),
+		bridge.CommitHeader: text("Belfry's own: the stored state that the result is from"),
+	}, "Nats-Msg-Id", "Content-Type", bridge.CommitHeader)
 }
 
 func headers(properties object, required ...string) object {

@@ -185,6 +185,38 @@ func TestTheAsyncAPIDocumentHoldsToTheOfficialSchema(t *testing.T) {
 	}
 }
 
+func TestTheAsyncAPIDocumentNamesEveryHeaderOfAResult(t *testing.T) {
+	document := load(t, filepath.Join(folder, "asyncapi.json")).(map[string]any)
+	messages := document["components"].(map[string]any)["messages"].(map[string]any)
+	for state, r := range examples() {
+		p, err := r.Publication(exampleID(&r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := messages[state.Type()].(map[string]any)["headers"].(map[string]any)["properties"].(map[string]any)
+		for _, name := range append(slices.Sorted(maps.Keys(p.Header)), "Nats-Msg-Id", bridge.CommitHeader) {
+			if said[name] == nil {
+				t.Errorf("%s has the header %s, of which it says nothing", state, name)
+			}
+		}
+	}
+}
+
+// Whatever a channel has is published there: what comes back goes to an inbox,
+// which is not in a header of the message.
+func TestTheAsyncAPIDocumentAsksAndAnswersOnChannelsOfTheirOwn(t *testing.T) {
+	document := load(t, filepath.Join(folder, "asyncapi.json")).(map[string]any)
+	status := document["channels"].(map[string]any)["status"].(map[string]any)
+	if got := slices.Collect(maps.Keys(status["messages"].(map[string]any))); !slices.Equal(got, []string{"ask"}) {
+		t.Errorf("on %s there are %q", status["address"], got)
+	}
+	for name, o := range document["operations"].(map[string]any) {
+		if reply, ok := o.(map[string]any)["reply"].(map[string]any); ok && reply["address"] != nil {
+			t.Errorf("%s: NATS has the address of the reply in no header: %v", name, reply["address"])
+		}
+	}
+}
+
 // The official schema does not follow references within the document.
 func TestEveryReferenceOfTheAsyncAPIDocumentLeadsSomewhere(t *testing.T) {
 	document := load(t, filepath.Join(folder, "asyncapi.json"))

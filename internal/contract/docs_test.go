@@ -13,6 +13,7 @@ import (
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 func guide(t *testing.T) string {
@@ -45,6 +46,20 @@ func TestTheGuideExplainsEveryPropertyOfAResult(t *testing.T) {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
 			if name != "gap" && !strings.Contains(table, "`"+name+"`") {
 				t.Errorf("the property %q of %s is not explained", name, of.Name())
+			}
+		}
+	}
+}
+
+func TestTheGuideExplainsEveryHeaderOfADeadLetter(t *testing.T) {
+	text := guide(t)
+	table := text[strings.Index(text, "## Dead letters"):]
+	m := &mapping.Message{Header: map[string][]string{"x\x7f": {"1"}, "Belfry-Replay-Of": {"dl-1"}}}
+	d := bridge.DeadLetter{Rule: "fees-due"}
+	for _, p := range []bridge.Publication{d.Publication("dl-2", m, ""), d.Publication("dl-2", nil, "gone")} {
+		for name := range p.Header {
+			if !strings.Contains(table, "`"+name+"`") {
+				t.Errorf("the header %s is not explained", name)
 			}
 		}
 	}

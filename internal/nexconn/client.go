@@ -37,8 +37,8 @@ func (c *Client) Send(ctx context.Context, s bridge.Send) bridge.Outcome {
 			if r.last.ending == unwritten {
 				continue
 			}
-			if r.verdict.again && !s.Once {
-				r.add(c.try(ctx, h, s))
+			if r.verdict.again && (s.Again == nil || s.Again() == nil || ctx.Err() != nil) {
+				r.add(c.try(ctx, h, s)) // which is called off where ctx has ended
 			}
 			return r.outcome()
 		}

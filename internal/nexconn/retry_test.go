@@ -2,6 +2,7 @@ package nexconn_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -92,7 +93,7 @@ func TestARefusedSignatureIsNotTriedAgainWhereTheQuotaHasNoRoom(t *testing.T) {
 	s, urls := sandboxHosts(t, sandbox.Config{})
 	s.Script(sandbox.Step{Times: 2, Code: 1004})
 	last := lesson("b-1")
-	last.Once = true
+	last.Again = func() error { return errors.New("the quota has no room for a second call") }
 	if o := send(t, newClient(t, nexconn.Config{BaseURLs: urls}), last); o.Kind != bridge.Blocked || len(o.Attempts) != 1 || len(s.Requests()) != 1 {
 		t.Errorf("outcome %+v after %d requests, want blocked after one", o, len(s.Requests()))
 	}

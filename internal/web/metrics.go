@@ -72,6 +72,7 @@ func (s series) app(a *bridge.Status) {
 		s.counter("belfry_items_total", "Items at their end, by what became of them.", n, "app", a.App, "fate", fate)
 	}
 	s.counter("belfry_broadcasts_total", "Broadcasts that the provider accepted.", c.Broadcasts, "app", a.App)
+	s.counter("belfry_dead_letters_total", "Dead letters: one an event that cannot be decoded, else one a rule.", c.DeadLetters, "app", a.App)
 	s.counter("belfry_texts_cut_total", "Texts of broadcasts that were shortened to the provider's limits.", c.Cuts, "app", a.App)
 	s.counter("belfry_source_gaps_total", "Stretches of a stream that could not be read.", c.Gaps, "app", a.App)
 	s.gauge("belfry_last_gap_timestamp_seconds", "When the latest stretch was missing; 0 when none was.", seconds(a.GapAt), "app", a.App)
