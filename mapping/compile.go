@@ -42,6 +42,7 @@ type compiler struct {
 	set       *RuleSet
 	keys      map[string]string // App Key -> the app that has it
 	reads     []dataRead        // of the template that is being compiled
+	readsData bool              // of it, too
 }
 
 type compiledAudience struct {
@@ -105,6 +106,7 @@ func (c *compiler) template(s scalar, dot shape) *program {
 	p, faults := parseTemplate(s, dot)
 	c.faults(s, faults)
 	if p != nil {
+		c.readsData = c.readsData || p.readsData
 		for _, r := range p.reads {
 			r.at = s.place(r.offset)
 			c.reads = append(c.reads, r)

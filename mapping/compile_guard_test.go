@@ -157,3 +157,14 @@ func TestFilesThatAreNestedTooDeeply(t *testing.T) {
 		t.Errorf("brackets that are closed are refused: %.300s", problems.Text())
 	}
 }
+
+// Where urgent items wait too, being urgent is no remedy.
+func TestTheRemedyForQuietHoursHelps(t *testing.T) {
+	for quietFor, urgent := range map[string]bool{"not-urgent": true, "all": false} {
+		src := school{audience: "quiet_hours: 22:00-07:00\nquiet_for: " + quietFor}.source()
+		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if text := problems.Text(); !strings.Contains(text, "let it live longer") || strings.Contains(text, "make it urgent") != urgent {
+			t.Errorf("quiet_for %s:\n%s", quietFor, text)
+		}
+	}
+}

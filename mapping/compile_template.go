@@ -15,7 +15,7 @@ const (
 )
 
 func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
-	c.reads = nil
+	c.reads, c.readsData = nil, false
 	t := &compiledTemplate{messageType: d.Message.Type.Value, disableUpdate: d.Message.DisableUpdateLastMsg.B, platforms: map[string]*part{}}
 	c.messageType(d.Message.Type)
 	c.contentFields(d.Message)
@@ -34,7 +34,7 @@ func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
 	}
 	c.notification(&d.Notification, t)
 	t.groupBy = c.expression(d.GroupBy, scalarTypes()...)
-	t.reads = c.reads
+	t.reads, t.readsData = c.reads, c.readsData
 	return t
 }
 

@@ -26,6 +26,7 @@ func (c *compiler) lint() {
 			if len(r.Cancels) == 0 {
 				c.patience(r, &a.Value)
 				c.silent(r)
+				c.unrendered(app, r)
 				c.verbatim(r)
 				c.crowded(r)
 			}
@@ -78,7 +79,11 @@ func (c *compiler) patience(r *compiledRule, app *appDoc) {
 	}
 	if q != nil {
 		if quiet := q.length(); r.ExpiresAfter <= quiet {
-			c.warnf(at, "let it live longer, or make it urgent", "the quiet hours of %q last %s: what arrives at their beginning expires after %s, unsent", r.Audience, short(quiet), short(r.ExpiresAfter))
+			hint := "let it live longer"
+			if !q.ForAll {
+				hint += ", or make it urgent"
+			}
+			c.warnf(at, hint, "the quiet hours of %q last %s: what arrives at their beginning expires after %s, unsent", r.Audience, short(quiet), short(r.ExpiresAfter))
 		}
 	}
 	a := c.set.Apps[r.audience.App]
@@ -298,12 +303,34 @@ func (c *compiler) silent(r *compiledRule) {
 	if r.item != nil || t == nil || t.alert == nil {
 		return
 	}
-	it := Item{Key: "key", Rule: r.Name, Type: "type", Time: exampleTime()}
-	view := View{ID: "example", App: r.audience.App, Audience: r.Audience, Template: r.Template, Group: "group", Count: 1, Items: []Item{it}, First: it, Last: it, Now: exampleTime()}
-	if alert, err := t.alert.run(digestDot(view), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
+	if alert, err := t.alert.run(digestDot(r.alone()), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
 		c.warnf(r.doc.Name.at, "give the rule an item, or the alert of the template something else to say",
 			"the rule %q has no item, so that the alert of %q is empty: the title stands in for it, and without one nothing is sent", r.Name, r.Template)
 	}
+}
+
+// unrendered finds what keeps a digest of one item of a rule from being rendered:
+// it would wait until it expires. Of data nothing is known.
+func (c *compiler) unrendered(app *App, r *compiledRule) {
+	if t := c.templates[r.Template]; t == nil || t.readsData || len(r.doc.Examples) > 0 {
+		return
+	}
+	if _, err := app.Render(r.alone()); err != nil {
+		c.warnf(r.doc.Name.at, "it would wait, unsent, until it expires", "with one item of the rule %q: %v", r.Name, err)
+	}
+}
+
+// alone is a digest with one item of the rule, and no data.
+func (r *compiledRule) alone() View {
+	it := Item{Key: "key", Rule: r.Name, Type: "type", Time: exampleTime()}
+	if r.item != nil {
+		it.Text = strings.Repeat("text ", 20)
+	}
+	view := View{ID: "example", App: r.audience.App, Audience: r.Audience, Template: r.Template, Group: "group", Count: 1, Items: []Item{it}, First: it, Last: it, Now: exampleTime()}
+	if r.users != nil {
+		view.Users = []string{"user"}
+	}
+	return view
 }
 
 // concrete is a subject that matches a pattern.

@@ -31,6 +31,7 @@ type compiledTemplate struct {
 	extra         *part
 	groupBy       *expression
 	reads         []dataRead
+	readsData     bool
 }
 
 // Render turns a digest into the request that would be sent. Text beyond the

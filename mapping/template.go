@@ -37,6 +37,7 @@ type program struct {
 	tree      *parse.Tree // with a tick in every loop; nil: plain text
 	uses      eventUse    // of an event template
 	reads     []dataRead  // of a digest template
+	readsData bool        // of one: .Data, in whatever way
 	instances sync.Pool
 }
 
@@ -125,7 +126,7 @@ func parseTemplate(src scalar, dot shape) (*program, []fault) {
 	if slices.ContainsFunc(c.faults, func(f fault) bool { return !f.warn }) {
 		return nil, c.faults
 	}
-	p.tree, p.uses, p.reads = tree, c.uses, c.reads
+	p.tree, p.uses, p.reads, p.readsData = tree, c.uses, c.reads, c.data
 	return p, c.faults
 }
 

@@ -3,6 +3,7 @@ package mapping
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"text/template/parse"
 	"time"
@@ -15,7 +16,7 @@ func functionNames() []string { return slices.Sorted(maps.Keys(signatures())) }
 // signature says how a function of templates is called.
 type signature struct {
 	least, most int    // operands; most is 0 where there is no limit
-	literals    string // what a literal must be in each place: t text, n a number, * anything
+	literals    string // what a literal must be in each place: t text, n a number, l none (it is a list), d text that is a time, * anything
 	usage       string
 }
 
@@ -27,14 +28,14 @@ func signatures() map[string]signature {
 		"or":       {1, 0, "", `or .Group .Audience`},
 		"print":    {0, 0, "", `print .Text`},
 		"println":  {0, 0, "", `println .Text`},
-		"date":     {2, 2, "tt", `date "15:04" .Time`},
+		"date":     {2, 2, "td", `date "15:04" .Time`},
 		"default":  two(`default "none" .Group`),
 		"eq":       {2, 0, "", `eq .Count 1`},
 		"ge":       two(`ge .Count 2`),
 		"get":      {2, 3, "*t*", `get .Data "room" "unknown"`},
 		"gt":       two(`gt .Count 2`),
 		"index":    {1, 0, "", `index .Data "room"`},
-		"join":     {2, 2, "t*", `join ", " .Data.rooms`},
+		"join":     {2, 2, "tl", `join ", " .Data.rooms`},
 		"json":     one(`json .Data`),
 		"le":       two(`le .Count 2`),
 		"len":      one(`len .Items`),
@@ -67,9 +68,7 @@ func (c *templateChecker) call(name *parse.IdentifierNode, operands []parse.Node
 		return
 	}
 	for i, o := range operands {
-		_, text := o.(*parse.StringNode)
-		_, number := o.(*parse.NumberNode)
-		if i < len(s.literals) && (s.literals[i] == 't' && number || s.literals[i] == 'n' && text) {
+		if i < len(s.literals) && !fits(o, s.literals[i]) {
 			c.faultf(o.Position(), "write "+s.usage, "cannot call %s with %s in this place", name.Ident, o)
 			return
 		}
@@ -81,6 +80,33 @@ func (c *templateChecker) call(name *parse.IdentifierNode, operands []parse.Node
 		c.literal(name.Ident, literal, n-1)
 	}
 }
+
+// fits reports whether a literal can stand in a place; what is no literal may.
+func fits(o parse.Node, place byte) bool {
+	text, isText := o.(*parse.StringNode)
+	_, number := o.(*parse.NumberNode)
+	switch place {
+	case 't':
+		return !number
+	case 'n':
+		return !isText
+	case 'l':
+		return !number && !isText
+	case 'd':
+		if isText {
+			_, err := timeOf(text.Text, time.UTC)
+			return err == nil
+		}
+		return !number
+	}
+	return true
+}
+
+// Of a layout, what is written as Go wants it, and what of the rest gives wrong digits.
+var (
+	layoutParts = regexp.MustCompile(`2006|[-Z]07(?::?00)*|002|0[1-6]|15|[.,](?:0+|9+)(?:Z07:00|\b)`)
+	strayDigits = regexp.MustCompile(`[0-9]{2}|[06-9]|§[0-9]|[0-9]§`)
+)
 
 // literal looks at the text that says how something is written.
 func (c *templateChecker) literal(function string, format *parse.StringNode, operands int) {
@@ -94,9 +120,17 @@ func (c *templateChecker) literal(function string, format *parse.StringNode, ope
 		}
 	case "date":
 		one, other := time.Date(2001, 12, 24, 8, 9, 37, 1, time.UTC), time.Date(1999, 3, 17, 21, 51, 2, 230, time.FixedZone("X", 3600))
-		if one.Format(format.Text) == other.Format(format.Text) {
-			c.faults = append(c.faults, fault{int(format.Pos), fmt.Sprintf("date %q says the same of every time", format.Text), `write a time as Go writes Mon Jan 2 15:04:05 2006, such as "02.01.2006 15:04"`, true})
+		said := one.Format(format.Text)
+		var what string
+		switch {
+		case said == other.Format(format.Text):
+			what = "the same of every time"
+		case strayDigits.MatchString(layoutParts.ReplaceAllString(format.Text, "§")):
+			what = fmt.Sprintf("%q of 8:09 on 24 December 2001", said)
+		default:
+			return
 		}
+		c.faults = append(c.faults, fault{int(format.Pos), fmt.Sprintf("date %q says %s", format.Text, what), `write a time as Go writes Mon Jan 2 15:04:05 2006, such as "02.01.2006 15:04"`, true})
 	}
 }
 

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -9,6 +10,34 @@ func TestEveryFunctionOfTemplatesMayBeCalled(t *testing.T) {
 	for name := range (&execution{}).functions() {
 		if name != tickName && !slices.Contains(functionNames(), name) {
 			t.Errorf("nobody may call %s", name)
+		}
+	}
+}
+
+// A layout of the wrong digits would be sent: 02.01.2026 says 24.12.24246 at Christmas.
+func TestLayoutsOfTheWrongDigitsAreWarnedAbout(t *testing.T) {
+	wrong := []string{"15:30", "02.01.2026", "01/02/2025", "2024-12-31", "14:05", "12:00", "Jan 2, 2005", "10:00 PM", "Mon 06:15h30"}
+	right := []string{
+		"02.01.2006 15:04", "2.1.06", "2.1.", "Mon 15:04", "3:04 PM", "03:04:05pm", "1504", "20060102T150405", "2006-01-02T15:04:05.000Z07:00",
+		"15:04:05.00 MST", "15h04", "Monday, _2 January", "Jan 2 15:04:05 -0700 2006", "__2/2006", "002", "15:04 on 2/1", "-07:00", "",
+	}
+	for _, layout := range slices.Concat(wrong, right) {
+		_, faults := parseTemplate(scalar{text: `{{ date "` + layout + `" .Now }}`}, digestShape)
+		warned := len(faults) > 0 && strings.Contains(faults[0].msg, "of 8:09 on 24 December 2001")
+		if warned != slices.Contains(wrong, layout) {
+			t.Errorf("%s: %v", layout, faults)
+		}
+	}
+}
+
+func TestLiteralsInTheWrongPlaceAreFound(t *testing.T) {
+	for call, ok := range map[string]bool{
+		`date .Now "15:04"`: false, `date "15:04" "2026-11-09"`: true, `date "15:04" 5`: false, `date "15:04" .Now`: true,
+		`join .Items ", "`: false, `join ", " .Items`: true, `truncate .Group 5`: false, `plural .Count "a" "b"`: true,
+	} {
+		p, faults := parseTemplate(scalar{text: "{{ " + call + " }}"}, digestShape)
+		if (p != nil) != ok {
+			t.Errorf("%s: %v", call, faults)
 		}
 	}
 }

@@ -32,6 +32,7 @@ type templateChecker struct {
 	faults []fault
 	uses   eventUse
 	reads  []dataRead
+	data   bool // .Data is read in whatever way
 	maybe  int  // how many conditions stand around
 	jumps  bool // a loop has been left or shortened
 }
@@ -239,6 +240,7 @@ func (c *templateChecker) fields(of shape, names []string, at parse.Pos) shape {
 			c.faults = append(c.faults, unlikelyName(int(at), ".", name)...)
 		}
 		of, at = next, at+parse.Pos(len(name)+1)
+		c.data = c.data || of == dataShape
 	}
 	return of
 }

@@ -52,6 +52,23 @@ func TestFieldsThatARuleDoesNotGive(t *testing.T) {
 	}
 }
 
+// What keeps a digest from being rendered is known before it waits in vain.
+func TestDigestsThatCannotBeRenderedAreWarnedAbout(t *testing.T) {
+	for alert, want := range map[string]string{
+		`{{ .Audience.Name }}`:                "with one item of the rule",
+		`{{ (index .Items 1).Text }}`:         "with one item of the rule",
+		`{{ if gt .Count "1" }}more{{ end }}`: "with one item of the rule",
+		`{{ .Last.Data.any.Name }}`:           "",
+		`{{ if gt .Count 1 }}{{ (index .Items 1).Text }}{{ end }}{{ slice .Last.Text 0 12 }}`: "",
+	} {
+		src := strings.Replace(school{rule: "item: '{{ .id }}'"}.source(), "{alert: news}", "{alert: '"+alert+"'}", 1)
+		set, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if text := problems.Text(); set == nil || !strings.Contains(text, want) || want == "" && text != "" {
+			t.Errorf("%s: want %q, got %q", alert, want, text)
+		}
+	}
+}
+
 // Settings of a platform that an audience does not have are never rendered, and
 // items of another rule may have what one lacks.
 func TestFieldsThatOnlySomeItemsHave(t *testing.T) {

@@ -175,7 +175,7 @@ func TestExplainReadsStoredEventsAndTheLiveLedger(t *testing.T) {
 		}
 	}
 	live := ask("--live")
-	if d := live.Digests[0]; !d.Goes.IsZero() || !strings.Contains(d.Why, "gathering") {
+	if d := live.Digests[0]; !d.Goes.IsZero() || !strings.Contains(d.Why, "the quota frees one") {
 		t.Errorf("with all sends spent it goes at %s: %s; want that it does not go before it expires", d.Goes, d.Why)
 	}
 	if code, _, errs := cli(t, "explain", "--rules", rules, "--stream", "SCHOOL", "--seq", "99", "--nats", url); code != exitFailed || !strings.Contains(errs, "cannot find the event 99") {

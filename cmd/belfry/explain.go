@@ -286,7 +286,7 @@ func (x *explainedDigest) render(app *mapping.App, g *bridge.Digest, now time.Ti
 func (x *explainedDigest) plan(f *foresight, id string) {
 	sent, ok := f.sends[id]
 	if !ok {
-		x.Why = f.plans[id]
+		x.Why = f.last[id]
 		return
 	}
 	x.Goes, x.Why, x.Items, x.Request = sent.at, sent.reason, sent.digest.Count(), sent.body

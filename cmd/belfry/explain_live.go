@@ -58,18 +58,21 @@ type foreseen struct {
 type foresight struct {
 	sends  map[string]foreseen // by the id of the digest
 	plans  map[string]string   // the planner's first word on each digest
+	last   map[string]string   // and its last
 	failed map[string]error    // that cannot be rendered
 }
 
 // observer notes what a driver does.
 func (f *foresight) observer() simulate.Observer {
-	f.sends, f.plans, f.failed = map[string]foreseen{}, map[string]string{}, map[string]error{}
+	f.sends, f.failed = map[string]foreseen{}, map[string]error{}
+	f.plans, f.last = map[string]string{}, map[string]string{}
 	return simulate.Observer{
 		Sent: func(b *bridge.Broadcast, body []byte) {
 			f.sends[b.Digest.ID] = foreseen{at: b.Started, reason: b.Reason, body: body, digest: b.Digest}
 		},
 		Planned: func(_ time.Time, p bridge.Plan) {
 			for _, e := range p.Explanations {
+				f.last[e.Digest] = e.Why
 				if _, told := f.plans[e.Digest]; !told {
 					f.plans[e.Digest] = e.Why
 				}

@@ -219,6 +219,11 @@ func printTested(w io.Writer, file string, t tested, verbose bool) {
 	case verbose:
 		fmt.Fprintf(w, "ok    %s\n", t.test.Name)
 	}
+	if verbose || len(t.diff) > 0 {
+		for _, b := range t.got.besides {
+			fmt.Fprintf(w, "      %s\n", printable(b))
+		}
+	}
 	if !verbose {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ type happened struct {
 	digests     []pendingDigest
 	deadLetters []refusedEvent
 	failures    []string // digests that could not be rendered
+	besides     []string // why something may not have happened: expressions that failed, items that ended unsent
 }
 
 type sentBroadcast struct {
@@ -57,12 +59,29 @@ func play(ctx context.Context, rules *mapping.RuleSet, t mapping.RuleTest) (happ
 }
 
 func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTest, stream string) error {
+	why := map[string]string{} // the planner's last word on each digest
 	watch := simulate.Observer{
 		Sent: func(b *bridge.Broadcast, body []byte) { h.sent(b, body, t.Start) },
 		Decided: func(m *mapping.Message, d *mapping.Decision) {
 			for _, dead := range d.Dead {
 				h.deadLetters = append(h.deadLetters, refusedEvent{dead.Reason, dead.Rule, m.Subject})
 			}
+			for _, f := range d.Failures {
+				h.beside(m.Time.Sub(t.Start), "rule %s does not match %s, for its %s failed: %v", f.Rule, m.Subject, f.Part, f.Err)
+			}
+		},
+		Planned: func(_ time.Time, p bridge.Plan) {
+			for _, e := range p.Explanations {
+				why[e.Digest] = e.Why
+			}
+		},
+		Dropped: func(now time.Time, d bridge.Drop) {
+			reason := ""
+			if d.Kind == "expired" {
+				reason = ": " + why[d.Digest.ID]
+			}
+			h.beside(now.Sub(t.Start), "%s of %s %s, unsent%s", plural(d.Events, "item", "items"),
+				bridge.DigestName(d.Digest.Audience, d.Digest.Template, d.Digest.Group), d.Kind, reason)
 		},
 		Failed: func(_ time.Time, d *bridge.Digest, err error) {
 			h.failures = append(h.failures, bridge.DigestName(d.Audience, d.Template, d.Group)+" cannot be rendered: "+err.Error())
@@ -85,6 +104,10 @@ func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTes
 		h.pending(g, t.Start)
 	}
 	return nil
+}
+
+func (h *happened) beside(at time.Duration, format string, args ...any) {
+	h.besides = append(h.besides, "at "+yamlSpan(at)+" "+fmt.Sprintf(format, args...))
 }
 
 func history(t mapping.RuleTest, stream string) simulate.History {

@@ -25,6 +25,8 @@ type Observer struct {
 	Planned func(now time.Time, p bridge.Plan)
 	// Failed is called when a digest cannot be rendered. It is tried again when it has changed.
 	Failed func(now time.Time, d *bridge.Digest, err error)
+	// Dropped is called when items end that were not sent: expired, cancelled, …
+	Dropped func(now time.Time, d bridge.Drop)
 }
 
 // Driver turns the clock of one app. It belongs to one goroutine.
@@ -149,6 +151,11 @@ func (d *Driver) send(p bridge.Plan) {
 
 // tidy forgets what a live bridge would have published.
 func (d *Driver) tidy() {
+	for _, drop := range d.State.Drops {
+		if d.observer.Dropped != nil {
+			d.observer.Dropped(d.now, drop)
+		}
+	}
 	d.State.Outbox, d.State.Drops = nil, nil
 	if d.now.Sub(d.pruned) >= time.Hour {
 		d.State.Ledger.Prune(d.now, bridge.LimitsFor(d.App.Quota))
