@@ -162,7 +162,7 @@ func (x *expressions) compileOnce(src string) (c compiled) {
 		return compiled{faults: x.explainIssues(src, issues)}
 	}
 	native := checked.NativeRep()
-	if faults := refused(src, native); faults != nil {
+	if faults := append(refused(src, native), unknownZones(src, native)...); faults != nil {
 		return compiled{faults: faults}
 	}
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
@@ -171,7 +171,7 @@ func (x *expressions) compileOnce(src string) (c compiled) {
 	}
 	program, err := x.env.Program(checked, opts...)
 	if err != nil {
-		return compiled{faults: []fault{{msg: err.Error()}}}
+		return compiled{faults: []fault{valueFault(err)}}
 	}
 	expr := &expression{source: src, program: program, ast: checked, usesData: readsData(native)}
 	return compiled{expr: expr, faults: unlikelyNames(src, native)}
@@ -222,5 +222,7 @@ var (
 	undefined  = regexp.MustCompile(`^undefined field '([^']+)'`)
 	overload   = regexp.MustCompile(`^found no matching overload for '([^']+)' applied to '([^']*)'`)
 	oneEquals  = regexp.MustCompile(`[^=!<>]=[^=]`)
+	dashedName = regexp.MustCompile(`[A-Za-z_]\w*(-[A-Za-z_]\w*)+`)
+	zoneOffset = regexp.MustCompile(`^[+-]?\d\d:\d\d$`) // which CEL takes, too
 	wordAnd    = regexp.MustCompile(`(?i)\s(and|or)\s|(^|\s)not\s`)
 )

@@ -1,10 +1,12 @@
 package mapping
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -62,20 +64,86 @@ func (x *expressions) explainIssues(src string, issues *cel.Issues) []fault {
 			if strings.HasPrefix(src[f.offset:], "(") {
 				f.offset = max(0, strings.LastIndex(src[:f.offset], m[1]))
 				f.msg, f.hint = fmt.Sprintf("unknown function %q", m[1]), suggest(m[1], celFunctions())
-				if nearest(m[1], []string{"length", "len", "count"}) != "" {
-					f.hint = `did you mean "size"?`
-				}
+				f.hint = cmp.Or(functionHint(m[1]), f.hint)
+			} else if name := dashed(src, f.offset); name != "" {
+				f.hint = fmt.Sprintf("a name with a dash is read with [%q], such as event.data[%q]", name, name)
 			}
+		}
+		if strings.HasPrefix(e.Message, "invalid argument to has()") {
+			f.msg, f.hint = "cannot use has with this", `write has(event.data.room), or "gate-no" in event.data`
 		}
 		if m := undefined.FindStringSubmatch(e.Message); m != nil {
 			f.msg, f.hint = x.unknownField(src, f.offset, m[1])
 			f.offset = min(len(src), f.offset+max(0, strings.Index(src[f.offset:], m[1])))
+		}
+		if strings.Contains(e.Message, "!error!") { // it only follows from another
+			continue
 		}
 		if m := overload.FindStringSubmatch(e.Message); m != nil {
 			f.msg, f.hint = fmt.Sprintf("cannot apply %s to %s", operatorName(m[1]), m[2]), overloadHint(m[2])
 		}
 		faults = append(faults, f)
 	}
+	return faults
+}
+
+// functionHint is the remedy for functions of other languages, and for those that are called otherwise here.
+func functionHint(name string) string {
+	if nearest(name, []string{"length", "len", "count"}) != "" {
+		return `did you mean "size"?`
+	}
+	switch name {
+	case "now":
+		return "an expression has no clock: event.time is when it happened, nats.time when it was stored"
+	case "any", "some", "exists", "all", "filter", "map":
+		return "write event.data.rooms.exists(r, r == \"north\"); all, filter and map are called likewise"
+	case "toLowerCase":
+		return `did you mean "lowerAscii"?`
+	case "toUpperCase":
+		return `did you mean "upperAscii"?`
+	}
+	return ""
+}
+
+// dashed is the whole of a name of which CEL found a part behind a dash.
+func dashed(src string, offset int) string {
+	for _, m := range dashedName.FindAllStringIndex(blankStrings(src), -1) {
+		if m[0] < offset && offset < m[1] && m[0] > 0 && src[m[0]-1] == '.' {
+			return src[m[0]:m[1]]
+		}
+	}
+	return ""
+}
+
+// valueFault explains a text that can never be what a function makes of it.
+func valueFault(err error) fault {
+	msg := err.Error()
+	switch {
+	case strings.Contains(msg, "google.protobuf.Duration"):
+		return fault{msg: "cannot make a duration of this text", hint: `write duration("90m") or duration("2h30m")`}
+	case strings.Contains(msg, "RFC 3339"), strings.Contains(msg, "google.protobuf.Timestamp"):
+		return fault{msg: msg, hint: `write timestamp("2026-11-02T10:00:00Z")`}
+	}
+	return fault{msg: msg}
+}
+
+// unknownZones finds time zones of getHours and the like that there are not.
+func unknownZones(src string, a *ast.AST) (faults []fault) {
+	visit(a.Expr(), func(e ast.Expr) {
+		if e.Kind() != ast.CallKind || !strings.HasPrefix(e.AsCall().FunctionName(), "get") || len(e.AsCall().Args()) != 1 {
+			return
+		}
+		arg := e.AsCall().Args()[0]
+		if arg.Kind() != ast.LiteralKind {
+			return
+		}
+		zone, _ := arg.AsLiteral().Value().(string)
+		if _, err := time.LoadLocation(zone); err == nil || zoneOffset.MatchString(zone) {
+			return
+		}
+		at := a.SourceInfo().GetStartLocation(arg.ID())
+		faults = append(faults, fault{offset: offsetOf(src, at.Line(), at.Column()), msg: fmt.Sprintf("unknown time zone %q", zone), hint: zoneHint(zone)})
+	})
 	return faults
 }
 
@@ -117,6 +185,11 @@ var foreign = []struct {
 }{
 	{regexp.MustCompile(`<>`), "write != for \"differs from\""},
 	{regexp.MustCompile(`===`), "write == to compare"},
+	{regexp.MustCompile(`\?\.|\.\?`), "ask with has(event.data.room) for what may be missing"},
+	{regexp.MustCompile(`\s&\s`), "write && for and"},
+	{regexp.MustCompile(`\s\|\s`), "write || for or"},
+	{regexp.MustCompile(`\$`), "write event.data.room, without $"},
+	{regexp.MustCompile(`\b[0-9]+[smhd]\b`), `write duration("90m")`},
 	{regexp.MustCompile(`[“”‘’„]`), `put text into straight quotes: "…"`},
 	{regexp.MustCompile(`(?i)\sis\s`), "write == to compare"},
 	{regexp.MustCompile(`(?i)\slike\s`), "write startsWith, endsWith, contains or matches"},
@@ -158,12 +231,17 @@ func blankStrings(src string) string {
 }
 
 func (x *expressions) unknownName(name string) (msg, hint string) {
+	switch strings.ToLower(name) {
+	case "data", ".data":
+		return fmt.Sprintf("unknown name %q", name), "write event.data"
+	case "nil", "none", "undefined":
+		return fmt.Sprintf("unknown name %q", name), "write null"
+	case "true", "false":
+		return fmt.Sprintf("unknown name %q", name), "write " + strings.ToLower(name)
+	}
 	known := append([]string{eventType, natsType}, celFunctions()...)
 	if best := nearest(name, known); best != "" {
 		return fmt.Sprintf("unknown name %q", name), fmt.Sprintf("did you mean %q?", best)
-	}
-	if name == "data" {
-		return `unknown name "data"`, "write event.data"
 	}
 	return fmt.Sprintf("unknown name %q", name), fmt.Sprintf("fields of the event start with event., and text needs quotes: %q", name)
 }

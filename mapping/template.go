@@ -156,8 +156,35 @@ func parseFault(src string, err error) fault {
 		f.hint = "an {{ end }} is missing"
 	case strings.Contains(msg, "unexpected {{end}}"):
 		f.hint = "there is one {{ end }} too many"
+	default:
+		if at, hint := foreignSign(text); hint != "" {
+			f.offset, f.hint = len(src)-len(rest)+at, hint
+		}
 	}
 	return f
+}
+
+var templateAction = regexp.MustCompile(`\{\{.*?\}\}`)
+
+// foreignSign finds a sign of another language, for which templates have a word.
+func foreignSign(line string) (at int, hint string) {
+	for _, h := range []struct{ sign, hint string }{
+		{`([“”‘’„])`, `put text into straight quotes: "…"`},
+		{`\w(\[)`, `write index .Items 0, or index .data "room"`},
+		{`(\.\w+-\w)`, `write index .data "gate-no" for a name with a dash`},
+		{`\s([=!]==?|=)\s`, "write eq .Count 1, or ne .Count 1"},
+		{`(&&|\|\|)`, "write and .Group .Last.Text, or the same with or"},
+		{`\s([<>]=?)\s`, "write gt .Count 1, ge, lt or le"},
+		{`\s([-+*/])\s`, "a template does not calculate: an expression of with does"},
+		{`\w(\()`, `write default "none" .Group, without parentheses`},
+	} {
+		for _, action := range templateAction.FindAllStringIndex(line, -1) {
+			if m := regexp.MustCompile(h.sign).FindStringSubmatchIndex(blankStrings(line[action[0]:action[1]])); m != nil {
+				return action[0] + m[2], h.hint
+			}
+		}
+	}
+	return 0, ""
 }
 
 func (p *program) instance() *instance {
@@ -219,4 +246,5 @@ const (
 	itemsShape  shape = "items"
 	dataShape   shape = "the data of an item"
 	eventShape  shape = "an event"
+	natsShape   shape = ".nats"
 )

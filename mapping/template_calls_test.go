@@ -41,3 +41,27 @@ func TestLiteralsInTheWrongPlaceAreFound(t *testing.T) {
 		}
 	}
 }
+
+// What other languages write is told with what is written here, where it stands.
+func TestTemplatesOfOtherLanguagesAreExplained(t *testing.T) {
+	for src, c := range map[string]struct{ at, hint string }{
+		`a {{ .data.items[0] }}`:                     {"[0", "write index .Items 0"},
+		`{{ .data.gate-no }}`:                        {".gate-no", `index .data "gate-no"`},
+		`{{ if .data.n == 1 }}x{{ end }}`:            {"== ", "write eq"},
+		`{{ if .data.n = 1 }}x{{ end }}`:             {"= ", "write eq"},
+		`{{ if .data.a && .data.b }}x{{ end }}`:      {"&&", "write and"},
+		`{{ if .data.n > 1 }}x{{ end }}`:             {"> ", "write gt"},
+		`{{ .data.n + 1 }}`:                          {"+ ", "does not calculate"},
+		`{{ get .data “room” "x" }}`:                 {"“", "straight quotes"},
+		`{{ .data.a | default("x == y") }}`:          {"(", "without parentheses"},
+		`{{ sub .data.n 1 }}`:                        {"sub", "does not calculate"},
+		`{{ now }}`:                                  {"now", ".time in an item"},
+		`{{ event.data.room }}`:                      {"event", "write .data.room"},
+		`{{ if .data.a }}x{{ elif .data.b }}{{end}}`: {"elif", "else if"},
+	} {
+		_, faults := parseTemplate(scalar{text: src}, eventShape)
+		if len(faults) != 1 || faults[0].offset != strings.Index(src, c.at) || !strings.Contains(faults[0].hint, c.hint) {
+			t.Errorf("%s: want %q at %d, got %v", src, c.hint, strings.Index(src, c.at), faults)
+		}
+	}
+}

@@ -19,7 +19,9 @@ func fieldsOf(s shape) map[string]shape {
 	case itemShape:
 		return map[string]shape{"Key": anyShape, "Text": anyShape, "Data": dataShape, "Rule": anyShape, "Type": anyShape, "Time": anyShape, "Priority": anyShape}
 	case eventShape:
-		return map[string]shape{"id": anyShape, "type": anyShape, "source": anyShape, "subject": anyShape, "time": anyShape, "data": anyShape, "nats": anyShape}
+		return map[string]shape{"id": anyShape, "type": anyShape, "source": anyShape, "subject": anyShape, "time": anyShape, "data": anyShape, "nats": natsShape}
+	case natsShape:
+		return map[string]shape{"subject": anyShape, "tokens": anyShape, "stream": anyShape, "sequence": anyShape, "time": anyShape, "headers": anyShape}
 	}
 	return nil
 }
@@ -210,10 +212,20 @@ func (c *templateChecker) arg(n parse.Node, dot shape) shape {
 		return c.pipe(n, dot)
 	case *parse.IdentifierNode:
 		if !slices.Contains(functionNames(), n.Ident) {
-			c.faultf(n.Pos, cmp.Or(suggest(n.Ident, functionNames()), "templates know "+strings.Join(functionNames(), ", ")), "unknown function %q", n.Ident)
+			c.faultf(n.Pos, cmp.Or(foreignWords()[n.Ident], suggest(n.Ident, functionNames()), "templates know "+strings.Join(functionNames(), ", ")), "unknown function %q", n.Ident)
 		}
 	}
 	return anyShape
+}
+
+// foreignWords are the remedies for what other languages call so.
+func foreignWords() map[string]string {
+	sum := "a template does not calculate: an expression of with does, and .More is how many are not among .Items"
+	return map[string]string{
+		"elif": "write {{ else if … }}", "elseif": "write {{ else if … }}", "elsif": "write {{ else if … }}",
+		"now": "write .Now under message and notification, .time in an item", "add": sum, "sub": sum,
+		"event": "write .data.room", "data": "write .data.room",
+	}
 }
 
 func (c *templateChecker) fields(of shape, names []string, at parse.Pos) shape {

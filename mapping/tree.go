@@ -219,7 +219,7 @@ func (t *treeBuilder) build(n ast.Node, depth int) *node {
 	case *ast.AliasNode:
 		return t.alias(n, depth)
 	case *ast.TagNode:
-		t.report.errorf(at(n), "cannot use the YAML tag %s", n.GetToken().Value)
+		t.report.hintf(at(n), "put an expression that starts with ! into quotes", "cannot use the YAML tag %s", n.GetToken().Value)
 		return &node{at: at(n)}
 	case *ast.MappingNode:
 		return t.mapping(n.Values, at(n), depth)
