@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os/user"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -96,8 +97,15 @@ func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview)
 	app := ""
 	for look := 0; ; look++ {
 		all, err := control.Overviews(ctx, nc)
-		if err == nil {
+		switch {
+		case err == nil && len(owned(all)) == 0:
+			err = errors.New("cannot give the order: no replica has begun to run an app; belfry status says what it waits for")
+		case err == nil:
 			app, err = choose(all)
+		}
+		var wrong usageError // stays so, whoever comes to own what
+		if errors.As(err, &wrong) {
+			return "", err
 		}
 		// Without an owner an app tells nothing: what is looked for may be in it.
 		ownerless := slices.ContainsFunc(owned(all), func(s bridge.Status) bool {
@@ -170,12 +178,17 @@ func oneApp(name string) func([]bridge.Overview) (string, error) {
 			}
 		}
 		apps = slices.DeleteFunc(apps, func(s bridge.Status) bool { return len(apps) > 1 && isDryRun(s.App) })
-		switch {
-		case name != "":
-			return "", fmt.Errorf("cannot find the app %q: it is in nobody's rules", name)
-		case len(apps) == 1:
+		if name == "" && len(apps) == 1 {
 			return apps[0].App, nil
 		}
-		return "", errors.New("cannot tell which app is meant: name it with --app")
+		var names []string
+		for _, s := range apps {
+			names = append(names, s.App)
+		}
+		there := strings.Join(slices.Sorted(slices.Values(names)), ", ")
+		if name != "" {
+			return "", usageError{fmt.Errorf("cannot find the app %q: the replicas run %s", name, there)}
+		}
+		return "", usageError{fmt.Errorf("cannot tell which app is meant: name one with --app; the replicas run %s", there)}
 	}
 }

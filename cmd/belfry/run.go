@@ -31,6 +31,8 @@ func (o *natsOptions) flags(f *pflag.FlagSet) {
 
 func (o *natsOptions) options() (stream.Options, error) {
 	switch {
+	case o.password != "" && o.passwordFile != "": // one may be meant, and the other be set for the daemon
+		return stream.Options{}, usageError{errors.New("cannot use both --nats-password and --nats-password-file: leave one out, and its variable (BELFRY_NATS_PASSWORD=, BELFRY_NATS_PASSWORD_FILE=) empty")}
 	case o.cert != "" && o.key == "":
 		return stream.Options{}, usageError{errors.New("cannot use --nats-cert without --nats-key")}
 	case o.cert == "" && o.key != "":

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -92,11 +92,19 @@ func printStatus(w io.Writer, all []bridge.Overview, where string) {
 	printLeftOut(w, all)
 }
 
-// printRules tells of replicas with different rules: whoever takes an app over
-// would go on by others. During an update it is so for a moment.
+// printRules tells of replicas of one app with different rules: whoever takes it
+// over would go on by others. During an update it is so for a moment. Replicas
+// that share no app, such as a dry run, have rules of their own.
 func printRules(w io.Writer, all []bridge.Overview) {
-	same := func(o bridge.Overview) bool { return o.Rules.Version == "" || o.Rules.Version == all[0].Rules.Version }
-	if !slices.ContainsFunc(all, func(o bridge.Overview) bool { return !same(o) }) {
+	versions, differ := map[string]string{}, false // by app
+	for _, o := range all {
+		for _, s := range o.Apps {
+			known := cmp.Or(versions[s.App], o.Rules.Version)
+			differ = differ || o.Rules.Version != "" && o.Rules.Version != known
+			versions[s.App] = known
+		}
+	}
+	if !differ {
 		return
 	}
 	fmt.Fprintln(w, "\nRULES DIFFER between replicas: after a takeover others would be in force; give all the same file")

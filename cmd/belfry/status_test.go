@@ -105,10 +105,15 @@ func TestDigestsOfSeveralAppsAreToldApart(t *testing.T) {
 }
 
 func TestStatusTellsOfReplicasWithDifferentRules(t *testing.T) {
+	app := "campus"
 	text := func(versions ...string) string {
 		var all []bridge.Overview
 		for i, v := range versions {
-			all = append(all, bridge.Overview{Name: string(rune('a' + i)), Rules: bridge.RulesStatus{File: "rules.yaml", Version: v}})
+			o := bridge.Overview{Name: string(rune('a' + i)), Rules: bridge.RulesStatus{File: "rules.yaml", Version: v}, Apps: []bridge.Status{{App: "campus"}}}
+			if i == len(versions)-1 {
+				o.Apps[0].App = app
+			}
+			all = append(all, o)
 		}
 		var out strings.Builder
 		printStatus(&out, all, "")
@@ -121,6 +126,10 @@ func TestStatusTellsOfReplicasWithDifferentRules(t *testing.T) {
 	}
 	if got := text("1", "1", "2"); !strings.Contains(got, "RULES DIFFER between replicas") || !strings.Contains(got, "replica c\trules.yaml, version 2, ") {
 		t.Errorf("it says\n%s", got)
+	}
+	app = "campus" + dryRunSuffix
+	if got := text("1", "1", "2"); strings.Contains(got, "DIFFER") {
+		t.Errorf("of a dry run of other rules it says\n%s", got)
 	}
 }
 

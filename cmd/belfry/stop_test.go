@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/control"
 	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
@@ -125,6 +129,45 @@ func TestAnOrderThatWaitsForAnOwnerSaysSo(t *testing.T) {
 	}
 }
 
+// Which apps there are is known without their owners: who names a wrong one, or
+// none of several, is not kept waiting.
+func TestAnOrderForNoAppIsRefusedAtOnceWithThoseThatThereAre(t *testing.T) {
+	t.Parallel()
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	nc, _ := connect(t, natsURL)
+	both := []bridge.Status{{App: "clinic", Role: bridge.RoleOwner}, {App: "campus", Role: bridge.RoleStandby}}
+	var apps atomic.Pointer[[]bridge.Status]
+	_, err := nc.Subscribe("belfry.control.status", func(m *nats.Msg) {
+		answer, _ := json.Marshal(bridge.Overview{Apps: *apps.Load()})
+		_ = m.Respond(answer)
+	})
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		choose func([]bridge.Overview) (string, error)
+		apps   []bridge.Status
+		want   string
+	}{
+		{oneApp(""), both, "name one with --app; the replicas run campus, clinic"},
+		{oneApp("club"), both, `cannot find the app "club": the replicas run campus, clinic`},
+		{oneApp("campus"), nil, "no replica has begun to run an app"},
+		{appInDoubt("b-1"), nil, "no replica has begun to run an app"},
+	} {
+		apps.Store(&c.apps)
+		begin := time.Now()
+		if _, err := ownedApp(t.Context(), nc, c.choose, io.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("%q is told after %s", c.want, took)
+		}
+	}
+}
+
 func TestADoubtIsResolvedAlsoWhileItsOwnerHasJustDied(t *testing.T) {
 	t.Parallel()
 	_, first, page, _, natsURL := ownerAndStandby(t, sandbox.Step{Status: http.StatusGatewayTimeout, Code: 1050})
@@ -136,5 +179,21 @@ func TestADoubtIsResolvedAlsoWhileItsOwnerHasJustDied(t *testing.T) {
 	}
 	if code, out, errs := cli(t, "resolve", id, "--sent", "--nats", natsURL); code != exitOK || !strings.Contains(out, "counts as sent") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+}
+
+// An owner that does not answer may have the order: a send that is recorded again,
+// with another id, would count twice.
+func TestAnOrderWithoutAnAnswerIsNotSaidToBeUngiven(t *testing.T) {
+	t.Parallel()
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	nc, _ := connect(t, natsURL)
+	if _, err := nc.SubscribeSync("belfry.control.order.campus"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := control.Give(ctx, nc, "campus", control.Order{}); err == nil || !strings.Contains(err.Error(), "cannot tell whether the owner of campus has carried out the order") {
+		t.Errorf("told %v", err)
 	}
 }

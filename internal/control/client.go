@@ -71,6 +71,8 @@ func Give(ctx context.Context, nc *nats.Conn, app string, o Order) (Answer, erro
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return Answer{}, ErrNobody
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled): // its owner may have it, and be slow
+		return Answer{}, fmt.Errorf("cannot tell whether the owner of %s has carried out the order, or still will: %w (see belfry status before it is given again)", app, err)
 	case err != nil:
 		return Answer{}, fmt.Errorf("cannot give the order to the owner of %s: %w (does any replica own it? see belfry status)", app, err)
 	case msg.Header.Get(micro.ErrorHeader) != "":

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,19 +95,31 @@ func Handler(overview func() bridge.Overview) http.Handler {
 	return mux
 }
 
-// inTurn lets requests wait for others. Refused ones would look to Prometheus as
-// if the replica were gone.
+// inTurn lets requests wait for others while pages are made, never for whoever
+// reads one slowly. Refused ones would look to Prometheus as if the replica were gone.
 func inTurn(h http.Handler) http.HandlerFunc {
 	turns := make(chan struct{}, maxScrapes)
 	return func(w http.ResponseWriter, r *http.Request) {
+		made := &unsent{ResponseWriter: w}
 		select {
 		case turns <- struct{}{}:
-			defer func() { <-turns }()
-			h.ServeHTTP(w, r)
+			func() {
+				defer func() { <-turns }()
+				h.ServeHTTP(made, r)
+			}()
+			_, _ = w.Write(made.page.Bytes()) // the reader has gone
 		case <-r.Context().Done(): // nobody waits for it any more
 		}
 	}
 }
+
+// unsent keeps a page until it is made.
+type unsent struct {
+	http.ResponseWriter
+	page bytes.Buffer
+}
+
+func (u *unsent) Write(p []byte) (int, error) { return u.page.Write(p) }
 
 // ready tells an orchestrator whether this replica can do its work, which
 // does not need it to own any app.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -62,4 +63,39 @@ func TestManyWhoScrapeWaitForEachOther(t *testing.T) {
 	if most.Load() > maxScrapes {
 		t.Errorf("%d at once", most.Load())
 	}
+}
+
+// stuck is a reader who takes nothing until it is let go.
+type stuck struct {
+	http.ResponseWriter
+	reached chan<- bool
+	letGo   <-chan bool
+}
+
+func (s stuck) Write(p []byte) (int, error) {
+	s.reached <- true
+	<-s.letGo
+	return s.ResponseWriter.Write(p)
+}
+
+func TestWhoReadsSlowlyKeepsNobodyElseFromScraping(t *testing.T) {
+	t.Parallel()
+	h := Handler(func() bridge.Overview { return bridge.Overview{} })
+	reached, letGo := make(chan bool, 1000), make(chan bool)
+	var readers sync.WaitGroup
+	for range maxScrapes {
+		readers.Go(func() {
+			h.ServeHTTP(stuck{httptest.NewRecorder(), reached, letGo}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		})
+		<-reached
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil))
+	if w.Body.Len() == 0 || w.Header().Get("Content-Type") == "" {
+		t.Errorf("beside %d slow readers there is no answer", maxScrapes)
+	}
+	close(letGo)
+	readers.Wait()
 }
