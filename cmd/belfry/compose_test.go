@@ -226,6 +226,30 @@ func TestTheComposedDaemonCanUseItsRulesAndReachTheSandbox(t *testing.T) {
 	}
 }
 
+// Over a stretch of time, a panel of what holds now goes on to show the last
+// value of an owner that is gone, and every condition that is over.
+func TestTheGrafanaPageAsksForThisMomentWhereItShowsOneValue(t *testing.T) {
+	var page struct {
+		Panels []struct {
+			Type, Title string
+			Targets     []struct {
+				Expr, Format string
+				Instant      bool
+			}
+		}
+	}
+	if err := json.Unmarshal(readRepository(t, "docs/monitoring/grafana/belfry.json"), &page); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range page.Panels {
+		for _, target := range p.Targets {
+			if target.Instant != (p.Type != "timeseries") || (p.Type == "table") != (target.Format == "table") {
+				t.Errorf("%s, a %s, asks for %+v", p.Title, p.Type, target)
+			}
+		}
+	}
+}
+
 // dockerfile is what the instructions of ours say. Continued lines are not used.
 type dockerfile struct {
 	copies     [][]string // from the repository: sources, then the target

@@ -55,7 +55,8 @@
 //
 // # Permissions
 //
-// A user for Belfry needs to publish to belfry.>, to subscribe to
+// For what is here a user needs (docs/operations.md has what all of Belfry
+// does) to publish to belfry.>, to subscribe to
 // belfry.handover.* and _INBOX.>, to answer requests (allow_responses), and to
 // publish to
 //

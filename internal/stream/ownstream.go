@@ -117,8 +117,11 @@ func mismatch(want ownStream, got jetstream.StreamConfig) error {
 	if len(wrong) == 0 {
 		return nil
 	}
-	return fmt.Errorf("cannot use stream %s: %s; change it with the nats tool, or name another stream: %w",
-		want.config.Name, strings.Join(wrong, "; "), ErrPermanent)
+	remedy := "change it with the nats tool"
+	if !sameSubjects(got.Subjects, want.config.Subjects) { // else no other can be made beside it
+		remedy += ", or name another stream"
+	}
+	return fmt.Errorf("cannot use stream %s: %s; %s: %w", want.config.Name, strings.Join(wrong, "; "), remedy, ErrPermanent)
 }
 
 // sameSubjects compares without regard to order.

@@ -126,7 +126,10 @@ func (j *JetStream) create(ctx context.Context, want ownStream) error {
 	}
 	made, err := j.js.CreateStream(ctx, want.config)
 	switch apiCode(err) {
-	case codeReplicasUnsupported, codeSubjectOverlap, codeInvalidConfig:
+	case codeSubjectOverlap:
+		return fmt.Errorf("cannot create stream %s: %s, which only one can: name that one (--state-stream, --result-stream), or take them from it: %w: %w",
+			name, j.whoStores(ctx, want.config.Subjects), err, ErrPermanent)
+	case codeReplicasUnsupported, codeInvalidConfig:
 		return fmt.Errorf("cannot create stream %s: %w: %w", name, err, ErrPermanent)
 	case codeStorageExceeded, codeStreamBytesExceeded:
 		if reserves := want.config.MaxBytes; reserves > 0 {
@@ -138,6 +141,22 @@ func (j *JetStream) create(ctx context.Context, want ownStream) error {
 	}
 	j.cfg.Logger.Info("created a stream", "stream", name, "replicas", want.config.Replicas)
 	return mismatch(want, made.CachedInfo().Config)
+}
+
+// whoStores says which streams are in the way of one of ours.
+func (j *JetStream) whoStores(ctx context.Context, subjects []string) string {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	var others []string
+	for _, subject := range subjects {
+		for name := range j.js.StreamNames(ctx, jetstream.WithStreamListSubject(subject)).Name() {
+			others = append(others, fmt.Sprintf("stream %s stores %s", name, subject))
+		}
+	}
+	if len(others) == 0 { // or it may not be asked
+		return "another one stores some of " + strings.Join(subjects, ", ")
+	}
+	return strings.Join(others, ", ")
 }
 
 // recreate makes a stream of ours again that was there before and is gone,

@@ -2,6 +2,8 @@ package stream
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -43,20 +45,67 @@ func TestMissingStreamThatMustNotBeCreatedIsPermanentAndNamesTheRemedy(t *testin
 	}
 }
 
+// What the nats tool makes of the page's commands is what its flags say.
+func TestTheStreamsOfTheOperatorsPageAreAsTheyMustBe(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, startNATS(t).URL(), "a", func(cfg *Config) { cfg.Provision = false })
+	commands := regexp.MustCompile("(?m)^nats stream add (BELFRY\\w*) (.*) --defaults$").FindAllStringSubmatch(string(page), -1)
+	for _, command := range commands {
+		c.addStream(t, command[1], func(s *jetstream.StreamConfig) {
+			s.Subjects, s.AllowDirect = nil, true // the tool's default
+			flags := strings.Fields(command[2])
+			for i, flag := range flags {
+				switch flag {
+				case "--subjects":
+					s.Subjects = append(s.Subjects, strings.Trim(flags[i+1], `"`))
+				case "--max-msgs-per-subject":
+					s.MaxMsgsPerSubject = 1
+				case "--deny-purge":
+					s.DenyPurge = true
+				case "--no-allow-direct":
+					s.AllowDirect = false
+				case "--dupe-window":
+					s.Duplicates, err = time.ParseDuration(flags[i+1])
+				}
+			}
+		})
+	}
+	if err := errors.Join(err, c.Provision(within(t, 10*time.Second))); len(commands) != 2 || err != nil {
+		t.Errorf("%d streams: %v", len(commands), err)
+	}
+}
+
 func TestProvisionThatCanNeverWorkIsPermanent(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
 	for name, change := range map[string]func(*Config){
-		"replicas without a cluster": func(cfg *Config) { cfg.Replicas = 3 },
-		"subjects of another stream": func(cfg *Config) {
+		"replicas": func(cfg *Config) { cfg.Replicas = 3 },
+		"stream OTHER stores belfry.state.>, which only one can": func(cfg *Config) {
 			other := connect(t, n.URL(), "b")
 			other.addStream(t, "OTHER", func(s *jetstream.StreamConfig) { s.Subjects = []string{"belfry.state.school"} })
 		},
 	} {
 		err := connect(t, n.URL(), "a", change).Provision(within(t, 10*time.Second))
-		if !errors.Is(err, ErrPermanent) {
+		if !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Who names another stream, because of a mismatch or to begin anew, has the old one still.
+func TestAStreamInTheWayIsNamed(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	if err := connect(t, n.URL(), "a").Provision(within(t, 10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	err := connect(t, n.URL(), "b", func(cfg *Config) { cfg.StateStream = "BELFRY2" }).Provision(within(t, 10*time.Second))
+	if !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), "stream BELFRY stores belfry.state.>") {
+		t.Errorf("error %v", err)
 	}
 }
 
