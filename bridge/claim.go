@@ -186,7 +186,7 @@ func (b *Bridge) adopt(s *State, app *mapping.App, now time.Time) {
 	}
 	s.pause("its App Key has changed: what it has sent and the quota that it has used were another's, and what was sent with this one is not known here", now)
 	b.log.Error("the App Key has changed; the app is paused", "why", s.Paused.Why,
-		"remedy", "put the old App Key back; or record what was sent with this one (belfry quota spend), see what waits (belfry digests), then belfry resume --app "+b.name)
+		"remedy", "if it was a mistake, put the App Key of before back; else record what was sent with this one (belfry quota spend) and see what waits (belfry digests); then, either way, belfry resume --app "+b.name)
 }
 
 // lostTraces says what is known of a state that was lost.

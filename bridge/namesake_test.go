@@ -87,6 +87,22 @@ func TestAnAppThatTakesUpItsStateAsksWhatWasSentSince(t *testing.T) {
 	})
 }
 
+func TestAnAppKeyThatIsPutBackIsNotAnotherReason(t *testing.T) {
+	inWorld(t, func(w *world) {
+		other := compile(t, strings.Replace(scenarioRules, "${K}", "another-key", 1))
+		for _, rules := range []bridge.Rules{other, w.rules, other} {
+			w.bridge.Reload(rules)
+			w.pass(time.Second)
+		}
+		if s := w.bridge.Status(); s.Paused == nil || strings.Count(s.Paused.Why, "App Key has changed") != 1 {
+			t.Errorf("paused: %+v", s.Paused)
+		}
+		if lines := w.logged("the App Key has changed; the app is paused"); len(lines) != 3 || !strings.Contains(lines[1], "then, either way, belfry resume") {
+			t.Errorf("the log says %q", lines)
+		}
+	})
+}
+
 func TestAnotherAppKeyPausesAnApp(t *testing.T) {
 	for name, change := range map[string]func(w *world, other bridge.Rules){
 		"by a reload": func(w *world, other bridge.Rules) { w.bridge.Reload(other) },

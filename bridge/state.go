@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/forecast"
@@ -78,6 +79,9 @@ func (s *State) OtherKey(app *mapping.App) bool { return s.Key != "" && s.Key !=
 func (s *State) pause(why string, now time.Time) {
 	p := Pause{Since: now, Why: why}
 	if was := s.Paused; was != nil {
+		if strings.Contains(was.Why, why) { // said already
+			return
+		}
 		p.Since, p.Code = was.Since, was.Code
 		p.Why = fmt.Sprintf("%s; and since %s: %s", was.Why, now.UTC().Format("2 Jan 15:04 MST"), why)
 	}

@@ -252,7 +252,11 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 	users := map[string]int{} // a daemon of an earlier build does not tell
 	waits := l.state()        // to be read; foresight uses its copies up
 	if waits != nil {
-		after = foresee(app, l.state(), now)
+		will := l.state()
+		if will.OtherKey(app) {
+			will.Paused = &bridge.Pause{Since: now} // stateChanges says why
+		}
+		after = foresee(app, will, now)
 		for _, d := range waits.Digests {
 			users[d.ID] = len(d.Users)
 		}

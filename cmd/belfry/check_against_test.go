@@ -91,6 +91,7 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 		{"another condition", replace("    when: event.data.notice_minutes < 120\n", ""), digestKept, goesSame,
 			"rule cancelled: when always instead of event.data.notice_minutes < 120", ""},
 		{"another sender", replace("sender: office", "sender: dean"), digestKept, goesSame, "sender: dean instead of office", ""},
+		{"another App Key", replace("app_key: ${APP_KEY}", "app_key: another"), digestKept, goesNever, "its App Key is another one: it is paused until belfry resume", "paused"},
 		{"no sends at all", replace("quota: {policy: asap}", "quota: {policy: asap, per_day: 0}"), digestKept, goesNever, "quota of the", ""},
 		{"slots after its window", replace("quota: {policy: asap}", "quota: {policy: slots, slots: ["+slotIn(40*time.Minute)+"]}"),
 			digestKept, goesLater, "policy: slots instead of asap", ""},
