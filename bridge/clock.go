@@ -33,12 +33,14 @@ func (t *tenure) noteClock(now time.Time) {
 		now.UTC().Format(time.RFC3339), seen.UTC().Format(time.RFC3339), t.name))
 }
 
-// stepped is for a clock that was set forward by so much since it was last read.
+// stepped is for a clock that was set by so much since it was last read.
 func (t *tenure) stepped(by time.Duration, now time.Time) {
-	if by <= clockNoise {
+	if by.Abs() <= clockNoise {
 		return
 	}
-	t.log.Warn("the clock was set forward, or the machine stood still: sends count for that much longer", "by", by.Round(time.Millisecond).String())
+	if by > 0 {
+		t.log.Warn("the clock was set forward, or the machine stood still: sends count for that much longer", "by", by.Round(time.Millisecond).String())
+	}
 	t.state.slip(by, now)
 	t.touch()
 }

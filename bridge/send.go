@@ -56,6 +56,9 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	s.Sending, b.Outcome = nil, &o
 	s.Ledger.Postpone(b.ID, countedBy(b, o.Kind, now), now)
 	s.Host = cmp.Or(o.Host, s.Host)
+	if o.SkewKnown {
+		s.Ledger.Skew = o.Skew
+	}
 	if o.Kind != NotSent && o.Kind != Throttled {
 		s.Backoff = nil
 	}
@@ -279,11 +282,11 @@ func (s *State) EndBackoff() {
 	s.Ledger.ThrottledUntil = time.Time{}
 }
 
-// slip is for a clock that was set forward by so much, and shows now: no send got
-// older, and a back-off is as long as it was.
+// slip is for a clock that was set forward by so much (back, if that is negative),
+// and shows now: no send got older, and a back-off is as long as it was.
 func (s *State) slip(by time.Duration, now time.Time) {
 	s.Ledger.Slip(by, now)
-	if s.Backoff.Holds(now.Round(0).Add(-by)) {
+	if by > 0 && s.Backoff.Holds(now.Round(0).Add(-by)) {
 		s.Backoff.Until = s.Backoff.Until.Add(by)
 	}
 }

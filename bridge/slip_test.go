@@ -34,6 +34,22 @@ func TestAClockThatIsSetForwardMakesNoSendOlderInATenure(t *testing.T) {
 	}
 }
 
+// A process that began with a wrong clock hears of it with the first answer.
+func TestADayEndsByTheProvidersClock(t *testing.T) {
+	app := planApp(mapping.PolicyASAP)
+	app.Quota.PerHour, app.Quota.PerDay, app.Quota.Location = 10, 1, time.UTC
+	s := NewState("town", "b0rn")
+	shown := time.Date(2026, 11, 30, 23, 30, 0, 0, time.UTC) // it is half past three in the afternoon
+	s.Sending = &Broadcast{ID: "b1", State: Sending, Started: shown, Deadline: shown, Digest: &Digest{Audience: "east", Template: "news"}}
+	s.Ledger.Charge("b1", shown)
+	s.Settle(app, Outcome{Kind: Accepted, HTTPStatus: 200, At: shown, SkewKnown: true, Skew: -8 * time.Hour}, shown)
+	for after, left := range map[time.Duration]int{time.Hour: 0, 8 * time.Hour: 0, 9 * time.Hour: 1} {
+		if got := LimitsFor(app.Quota).Left(&s.Ledger, shown.Add(after)); got != left {
+			t.Errorf("%d left after %s, want %d", got, after, left)
+		}
+	}
+}
+
 // What wakes the loop must give it something to do: else it spins until the plan is due.
 func TestAPlanThatIsNotYetDueDoesNotWakeTheLoop(t *testing.T) {
 	now := time.Now()

@@ -33,6 +33,7 @@
 // While the clock shows less than it has shown before, nobody knows when a
 // spend really happened: it is marked unsure, counts in every window, and is
 // dated by the first reading that has caught up again. When the clock is set
-// forward, Slip dates what was sent later by as much: it did not get older. What no
-// ledger can see is a clock that is wrong from the start of a process on.
+// forward, Slip dates what was sent later by as much: it did not get older, and a
+// calendar window does not end before it would have (Skew). What no ledger can see is
+// a clock that is wrong from the start of a process on, until the provider tells the time.
 package quota

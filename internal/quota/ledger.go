@@ -30,6 +30,10 @@ type Ledger struct {
 	Spends         []Spend   `json:"spends,omitempty"` // in order of At
 	ThrottledUntil time.Time `json:"throttled_until,omitzero"`
 	Seen           time.Time `json:"seen,omitzero"` // the latest clock reading so far
+
+	// Skew is the provider's clock minus ours, as far as is known: a calendar window
+	// ends by either. Slip adds to it; whoever hears the provider's time may set it.
+	Skew time.Duration `json:"skew,omitempty"`
 }
 
 const (
@@ -138,13 +142,18 @@ func (l *Ledger) Trust(now time.Time) {
 	if l.ThrottledUntil.After(now) {
 		l.ThrottledUntil = now
 	}
-	l.Seen = now
+	l.Seen, l.Skew = now, 0
 	l.sort()
 }
 
-// Slip is to be called when the clock was set forward by so much and shows now:
-// whether it was behind before or is ahead now, what was sent did not get older.
+// Slip is to be called when the clock was set forward by so much (back, if that is
+// negative) and shows now: whether it was behind before or is ahead now, what was
+// sent did not get older, and the provider's midnight is where it was.
 func (l *Ledger) Slip(by time.Duration, now time.Time) {
+	l.Skew -= by
+	if by <= 0 {
+		return // unsure spends see to the rest
+	}
 	now = wall(now)
 	for i := range l.Spends {
 		if s := &l.Spends[i]; s.At.Before(now) {

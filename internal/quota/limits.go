@@ -80,12 +80,18 @@ func (l Limits) Frees(t time.Time) time.Time {
 func (l Limits) Counting(w Window, led *Ledger, now time.Time) []Release {
 	var out []Release
 	for _, s := range led.Spends {
-		if t := w.frees(led.dated(s, now), l.Guard); t.After(now) {
+		if t := l.leaves(w, led, s, now); t.After(now) {
 			out = append(out, Release{At: t, Class: s.Class})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Release) int { return a.At.Compare(b.At) })
 	return out
+}
+
+// leaves is where a spend leaves a window by our clock and by the provider's.
+func (l Limits) leaves(w Window, led *Ledger, s Spend, now time.Time) time.Time {
+	t := led.dated(s, now)
+	return latest(w.frees(t, l.Guard), w.frees(t.Add(led.Skew), l.Guard).Add(-led.Skew))
 }
 
 // Release is the instant at which a spend of some class leaves a window.
@@ -100,7 +106,7 @@ func (l Limits) Released(led *Ledger, now time.Time) time.Time {
 	var last time.Time
 	for _, w := range l.Windows {
 		for _, s := range led.Spends {
-			if t := w.frees(led.dated(s, now), l.Guard); t.After(last) && !t.After(now) {
+			if t := l.leaves(w, led, s, now); t.After(last) && !t.After(now) {
 				last = t
 			}
 		}

@@ -272,6 +272,22 @@ func TestAClockThatIsSetForwardMakesNoSendOlder(t *testing.T) {
 	}
 }
 
+func TestAClockThatIsSetPastMidnightBeginsNoDay(t *testing.T) {
+	limits := Limits{Windows: []Window{{Name: "day", Max: 1, Calendar: Day}}}
+	var l Ledger
+	l.Charge("a", at(t, "2026-03-01T10:00:00Z"))
+	l.Slip(8*time.Hour, at(t, "2026-03-02T04:00:00Z")) // it was eight in the evening
+	for clock, left := range map[string]int{"2026-03-02T04:00:00Z": 0, "2026-03-02T07:59:59Z": 0, "2026-03-02T08:00:00Z": 1} {
+		if got := limits.Left(&l, at(t, clock)); got != left {
+			t.Errorf("%d left when the clock shows %s, want %d", got, clock, left)
+		}
+	}
+	l.Trust(at(t, "2026-03-02T04:00:00Z"))
+	if limits.Left(&l, at(t, "2026-03-02T04:00:00Z")) != 1 {
+		t.Error("an operator says that the clock is right, and the day is not over")
+	}
+}
+
 func TestASendOfOthersThatIsMadeNowCountsUntilAClockThatIsBehindHasCaughtUp(t *testing.T) {
 	limits := Limits{Windows: []Window{{Name: "hour", Max: 1, Rolling: time.Hour}}}
 	noon := at(t, "2026-03-01T12:00:00Z")

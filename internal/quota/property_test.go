@@ -167,3 +167,39 @@ func TestAClockThatStepsBackAndForthNeverAllowsMore(t *testing.T) {
 		}
 	})
 }
+
+// The clock is right at first, and then set forward and back, as often as anyone likes.
+func TestAClockWhoseStepsAreSeenNeverAllowsMore(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		limits, truth := anyLimits(rt, t), anyTime(rt, "start")
+		var led Ledger
+		var sent []time.Time
+		ahead := time.Duration(0)
+		for i := range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			truth = truth.Add(time.Duration(rapid.Int64Range(0, 5*3600).Draw(rt, "pass")) * time.Second)
+			if rapid.Bool().Draw(rt, "step") {
+				by := time.Duration(rapid.Int64Range(-30*3600, 30*3600).Draw(rt, "by")) * time.Second
+				ahead += by
+				led.Slip(by, truth.Add(ahead))
+			}
+			clock := truth.Add(ahead)
+			led.Prune(clock, limits)
+			if limits.Left(&led, clock) == 0 {
+				continue
+			}
+			led.Charge(fmt.Sprint(i), clock)
+			for _, w := range limits.Windows {
+				n := 1
+				for _, s := range sent {
+					if counts(w, 0, s, truth) {
+						n++
+					}
+				}
+				if n > w.Max {
+					rt.Fatalf("send %d at %s is number %d of a window of %d", i, truth, n, w.Max)
+				}
+			}
+			sent = append(sent, truth)
+		}
+	})
+}
