@@ -49,6 +49,9 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 			return nil, err
 		}
 		b.kept = Record{Data: data, Token: s.token(), Sequence: c.sequence}
+		if err := b.compareClocks(ctx, c, s, time.Now()); err != nil {
+			return nil, err
+		}
 		if interrupted != nil {
 			b.log.Warn("found a broadcast whose sending was interrupted; whether it was sent is not known",
 				"broadcast", interrupted.ID, "started", interrupted.Started, "remedy", "belfry resolve "+interrupted.ID+" --sent, or --not-sent")
@@ -65,18 +68,44 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 	if r.Sequence == 0 {
 		return b.begin(ctx, c)
 	}
-	data := r.Data
+	data, taken := r.Data, r.Time
 	// Only who owned the app to the last: after a loss, another owner's epochs may
 	// be lower than ours of before.
 	if b.cfg.Lease.Vanished() == b.cfg.Replica && r.Sequence < b.kept.Sequence && older(r.Token, b.kept.Token) && sameBirth(r.Data, b.kept.Data) {
 		b.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", b.kept.Token)
-		data = b.kept.Data
+		data, taken = b.kept.Data, time.Time{}
 	}
 	s, err := Decode(b.name, data)
 	if err == nil {
+		if s.Taken.IsZero() {
+			s.Taken = taken
+		}
 		b.askResults(ctx, s)
 	}
 	return s, err
+}
+
+// compareClocks tells whether our clock shows another time than the last owner's,
+// by which the ledger was kept: the store's clock stood beside both. committed is
+// when the claim had landed. If the process dies before the next commit, the claim
+// still has what the last owner's clock showed, and the next one compares it.
+func (b *Bridge) compareClocks(ctx context.Context, c *committer, s *State, committed time.Time) error {
+	if s.Taken.IsZero() || s.Sealed.IsZero() {
+		s.Taken = time.Time{}
+		return nil
+	}
+	r, err := c.latest(ctx)
+	if err != nil || r.Token != s.token() || r.Time.IsZero() {
+		return err // another's: the next commit is fenced
+	}
+	step := committed.Round(0).Sub(r.Time) - s.Sealed.Sub(s.Taken)
+	if step.Abs() > quotaGuard {
+		b.log.Warn("this machine's clock, or that of NATS, shows another time than when the app was owned last: sends count by both",
+			"by", step.Round(time.Millisecond).String(), "nats", r.Time.UTC(), "here", committed.UTC())
+		s.slip(step, committed)
+	}
+	s.Taken, b.clock = time.Time{}, committed // a step before this one has been seen to
+	return nil
 }
 
 // askResults asks for the app's latest result. If it is later than the stored

@@ -134,12 +134,20 @@ func (c *committer) read(ctx context.Context) (Record, error) {
 
 // load reads the state before a claim, for as long as it takes.
 func (c *committer) load(ctx context.Context) (Record, error) {
+	r, err := c.latest(ctx)
+	if err == nil {
+		c.sequence = r.Sequence
+	}
+	return r, err
+}
+
+// latest asks the leader for as long as it takes.
+func (c *committer) latest(ctx context.Context) (Record, error) {
 	pace := newPace()
 	for {
 		r, err := c.read(ctx)
 		c.trouble(err)
 		if err == nil {
-			c.sequence = r.Sequence
 			return r, nil
 		}
 		if wait(ctx, pace) != nil {

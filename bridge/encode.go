@@ -184,6 +184,9 @@ func compareDigests(a, b *Digest) int {
 func (s *State) Seal(app *mapping.App, owner string, now time.Time) {
 	s.Commit++
 	s.Owner = owner
+	if s.Taken.IsZero() {
+		s.Sealed = now.Round(0)
+	}
 	if !now.Before(s.Ledger.Seen) { // a clock that is behind corrects nothing
 		s.Forecast.Correct(now.In(ForecastZone(app)))
 	}

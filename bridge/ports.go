@@ -23,8 +23,9 @@ type Store interface {
 // Record is a stored state as the leader has it.
 type Record struct {
 	Data     []byte
-	Token    string // the Belfry-Commit header: "<replica>/<epoch>/<commit>"
-	Sequence uint64 // 0: nothing is stored
+	Token    string    // the Belfry-Commit header: "<replica>/<epoch>/<commit>"
+	Sequence uint64    // 0: nothing is stored
+	Time     time.Time // when it was stored, by the store's clock; zero: not known
 }
 
 // Lease says who should own an app. It is for liveness only: that two owners

@@ -25,6 +25,8 @@ type State struct {
 	Commit uint64    `json:"commit"`
 	Owner  string    `json:"owner"` // replica id of the last committer
 
+	Sealed   time.Time `json:"sealed,omitzero"`   // when it was committed last, by its owner's clock
+	Taken    time.Time `json:"taken,omitzero"`    // by the store's clock, from a claim on until its owner's clock was compared
 	Unasked  string    `json:"unasked,omitempty"` // token of the state that was loaded, until it is known that no result is later
 	Restored time.Time `json:"restored,omitzero"` // when an older state was noticed last: ids of before are of another series
 	NextID   uint64    `json:"next_id"`

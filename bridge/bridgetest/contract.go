@@ -27,8 +27,8 @@ func StoreContract(t *testing.T, open func(t *testing.T) (first bridge.Store, ag
 		seq := mustPut(ctx, t, s, "one", "r/1/1", 0)
 		for _, h := range []bridge.Store{s, again()} {
 			r, err := h.Get(ctx)
-			if err != nil || string(r.Data) != "one" || r.Token != "r/1/1" || r.Sequence != seq {
-				t.Errorf("Get = %+v, %v; want what was put at sequence %d", r, err, seq)
+			if err != nil || string(r.Data) != "one" || r.Token != "r/1/1" || r.Sequence != seq || time.Since(r.Time).Abs() > time.Minute {
+				t.Errorf("Get = %+v, %v; want what was put at sequence %d, just now", r, err, seq)
 			}
 		}
 	})

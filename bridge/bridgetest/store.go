@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
 )
@@ -35,6 +36,7 @@ type Store struct {
 	Fault   func(put int) Fault // of the n-th Put, from 1; nil: none
 	ReadErr func() error        // nil: reading works
 	OnPut   func(data []byte)   // called after every state that was stored
+	Skew    time.Duration       // of its clock
 }
 
 // Put implements bridge.Store.
@@ -71,7 +73,7 @@ func (s *Store) store(r bridge.Record, expect uint64) bool {
 		return false
 	}
 	s.last++
-	r.Sequence = s.last
+	r.Sequence, r.Time = s.last, time.Now().Add(s.Skew)
 	s.record = r
 	if s.OnPut != nil {
 		s.OnPut(r.Data)

@@ -22,5 +22,5 @@ func (s *store) Get(ctx context.Context) (bridge.Record, error) {
 	if err != nil || msg == nil {
 		return bridge.Record{}, err
 	}
-	return bridge.Record{Data: msg.Data, Token: msg.Header.Get(bridge.CommitHeader), Sequence: msg.Sequence}, nil
+	return bridge.Record{Data: msg.Data, Token: msg.Header.Get(bridge.CommitHeader), Sequence: msg.Sequence, Time: msg.Time}, nil
 }
