@@ -47,8 +47,10 @@ func (t *tenure) obey(ctx context.Context, o order) error {
 	t.touch()
 	err := t.commit(ctx)
 	if err == nil { // who gave it may look at once
-		t.lastStatus = time.Time{}
-		t.showStatus(time.Now())
+		now := time.Now()
+		t.expire(now)
+		t.plan, t.lastStatus = Decide(t.situation(now)), time.Time{}
+		t.showStatus(now)
 	}
 	o.done <- err
 	return err

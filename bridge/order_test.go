@@ -80,3 +80,46 @@ func TestAnOperatorsPauseIsNotForgottenWhenTheProviderBlocks(t *testing.T) {
 		}
 	})
 }
+
+// Who has given an order may look at once, and must not see what held before it.
+func TestWhoGaveAnOrderSeesWhatThePlannerMakesOfIt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		seen := func() bridge.DigestStatus {
+			t.Helper()
+			s := w.bridge.Status()
+			if len(s.Digests) != 1 {
+				t.Fatalf("%d digests", len(s.Digests))
+			}
+			return s.Digests[0]
+		}
+		w.cancelled("maths")
+		w.pass(time.Second)
+		w.pauseFor("wrong text")
+		if d := seen(); d.State != bridge.StatePaused {
+			t.Errorf("right after the pause it is shown as %s: %s", d.State, d.Why)
+		}
+		w.pass(time.Second)
+		w.resume()
+		if d := seen(); d.State != bridge.StateGathering {
+			t.Errorf("right after the pause was ended it is shown as %s: %s", d.State, d.Why)
+		}
+		w.pass(time.Second)
+		w.mute("students")
+		if d := seen(); d.State != bridge.StateMuted {
+			t.Errorf("right after the mute it is shown as %s: %s", d.State, d.Why)
+		}
+	})
+}
+
+// What has expired while nobody knew whether it was sent does not wait again, not even for a moment.
+func TestWhoResolvesADoubtIsShownNothingThatHasExpired(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.answer(1, bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer"})
+		w.cancelled("maths")
+		w.pass(7 * time.Hour)
+		w.notSent(w.bridge.Status().InDoubt[0].ID)
+		for _, d := range w.bridge.Status().Digests {
+			t.Errorf("it is shown as %s, though it expired at %s: %s", d.State, d.Expires, d.Why)
+		}
+	})
+}

@@ -141,10 +141,7 @@ func (t *tenure) run(ctx context.Context) error {
 func (t *tenure) turn(ctx context.Context) error {
 	now := time.Now()
 	t.noteClock(now)
-	if next := t.state.NextExpiry(); !next.IsZero() && !next.After(now) && t.state.Expire(now) {
-		t.state.ExplainDrops(t.lastWord)
-		t.touch()
-	}
+	t.expire(now)
 	if !t.readAgain.IsZero() && !now.Before(t.readAgain) {
 		t.tryAgain(ctx)
 	}
@@ -171,6 +168,14 @@ func (t *tenure) turn(ctx context.Context) error {
 	}
 	t.showStatus(now)
 	return nil
+}
+
+// expire lets what is worth nothing any more leave, with the planner's last word on it.
+func (t *tenure) expire(now time.Time) {
+	if next := t.state.NextExpiry(); !next.IsZero() && !next.After(now) && t.state.Expire(now) {
+		t.state.ExplainDrops(t.lastWord)
+		t.touch()
+	}
 }
 
 // touch notes a change that has to be committed and planned for.
