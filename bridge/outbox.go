@@ -73,7 +73,7 @@ func (s *State) drop(kind dropKind, d *Digest, events int, ids []string) {
 // ExplainDrops adds the planner's last word on a digest to what it has lost.
 func (s *State) ExplainDrops(why func(digest string) string) {
 	for i := range s.Drops {
-		if d := &s.Drops[i]; d.Reason == "" && d.Kind != dropCancelled {
+		if d := &s.Drops[i]; d.Reason == "" && (d.Kind == dropExpired || d.Kind == dropMuted) {
 			d.Reason = why(d.Digest.ID)
 		}
 	}

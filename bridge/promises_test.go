@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -193,4 +194,47 @@ func TestAnOwnerThatIsFencedCallsOffASendThatHasNotBegun(t *testing.T) {
 			t.Error("the send of an owner that was fenced has begun")
 		}
 	})
+}
+
+// Also what the planner was not asked about, and what could not be rendered.
+func TestWhatExpiresWithoutAPlanIsToldWithAReason(t *testing.T) {
+	cases := map[string]struct {
+		do   func(w *world)
+		want string
+	}{
+		"while nobody owned the app": {func(w *world) {
+			w.cancelled("a")
+			w.pass(time.Second)
+			w.end()
+			time.Sleep(7 * time.Hour)
+			w.start()
+		}, "nobody owned the app"},
+		"while it was in doubt": {func(w *world) {
+			w.answer(1, bridge.Outcome{Kind: bridge.Doubtful, Message: "no answer"})
+			w.cancelled("a")
+			w.pass(7 * time.Hour)
+			w.notSent(w.bridge.Status().InDoubt[0].ID)
+		}, "nobody knew whether it was sent"},
+		"since it could not be rendered": {func(w *world) {
+			w.end()
+			w.rules = compile(t, strings.Replace(scenarioRules, "{{ .Count }}", "{{ .Last.Data.note }}", 1))
+			w.start()
+			w.cancelled("a")
+			w.pass(7 * time.Hour)
+		}, "note"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				c.do(w)
+				w.pass(5 * time.Second)
+				published := w.publisher.Published()
+				last := published[len(published)-1]
+				var e struct{ Data bridge.Result }
+				if err := json.Unmarshal(last.Data, &e); err != nil || e.Data.State != bridge.ResultExpired || !strings.Contains(e.Data.Reason, c.want) {
+					t.Errorf("%v; reason %q of %s, want one with %q", err, e.Data.Reason, last.Subject, c.want)
+				}
+			})
+		})
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -308,14 +309,17 @@ func (t *tenure) decide(ctx context.Context, now time.Time) error {
 	return t.start(ctx, t.plan.Send, t.plan.Reason, now)
 }
 
-// lastWord is the planner's latest explanation of a digest.
+// lastWord says why a digest was not sent: the planner's latest explanation, if it was asked.
 func (t *tenure) lastWord(digest string) string {
+	if b, ok := t.broken[digest]; ok {
+		return "it could not be sent as it was: " + strings.ToValidUTF8(b.why[:min(len(b.why), 500)], "")
+	}
 	for _, e := range t.plan.Explanations {
 		if e.Digest == digest {
 			return e.Why
 		}
 	}
-	return ""
+	return "it had expired before it could be planned for: nobody owned the app, its event was read late, or nobody knew whether it was sent"
 }
 
 func (t *tenure) commitDue(now time.Time) bool {
