@@ -216,7 +216,7 @@ func withUnnamed(impacts []impact, apps map[string]live, left []unnamed) []impac
 			}
 		case u.matters() && len(u.names) > 0:
 			impacts = append(impacts, impact{App: u.app, Change: "unnamed", Digests: []digestImpact{}, Changes: []string{
-				fmt.Sprintf("the stream has its state, with %s, and nobody runs it: %s", u.holds(), u.renamed(u.names)),
+				fmt.Sprintf("the stream has its state, with %s, and nobody runs it: %s", u.holds(), u.outlook()),
 			}})
 		}
 	}

@@ -21,6 +21,7 @@ const unnamedEvery = time.Minute
 type unnamed struct {
 	app     string
 	names   []string      // apps of the rules that may be it: those of its App Key
+	older   []string      // those of them that were there before it: they have their old name again
 	sends   []quota.Spend // that count, and that no app of the rules knows of
 	until   time.Time     // when the last of them stops counting
 	waiting int           // items that have not expired
@@ -60,15 +61,21 @@ func findUnnamed(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet,
 	if len(states) == 0 {
 		return nil, nil
 	}
-	told, err := spendsOf(ctx, js, rs)
+	named, told, err := namedStates(ctx, js, rs)
 	if err != nil {
 		return nil, err
 	}
 	var out []unnamed
 	for _, app := range sortedKeys(states) {
-		if s := states[app]; s != nil {
-			out = append(out, unnamedOf(app, s, rs, told, now))
+		s := states[app]
+		if s == nil {
+			continue
 		}
+		u := unnamedOf(app, s, rs, told, now)
+		u.older = slices.DeleteFunc(slices.Clone(u.names), func(name string) bool {
+			return named[name] == nil || !named[name].Began.Before(s.Began)
+		})
+		out = append(out, u)
 	}
 	return out, nil
 }
@@ -93,22 +100,24 @@ func readState(ctx context.Context, js *stream.JetStream, app string) (*bridge.S
 	return s, nil
 }
 
-// spendsOf are the ids of all spends that the apps of the rules know of.
-func spendsOf(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet) (map[string]bool, error) {
-	ids := map[string]bool{}
+// namedStates are the states of the apps of the rules, with the ids of all
+// spends that these know of.
+func namedStates(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet) (states map[string]*bridge.State, told map[string]bool, err error) {
+	states, told = map[string]*bridge.State{}, map[string]bool{}
 	for app := range rs.Apps {
 		s, err := readState(ctx, js, app)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if s == nil {
 			continue
 		}
+		states[app] = s
 		for _, spend := range s.Ledger.Spends {
-			ids[spend.ID] = true
+			told[spend.ID] = true
 		}
 	}
-	return ids, nil
+	return states, told, nil
 }
 
 // unnamedOf judges by whichever app of the rules counts a send for longest. It
@@ -163,6 +172,18 @@ func (u *unnamed) returned(name string) string {
 		text += "; " + u.tell([]string{name})
 	}
 	return text
+}
+
+// outlook says what each of the names that may be it loses.
+func (u *unnamed) outlook() string {
+	var said []string
+	if begun := slices.DeleteFunc(slices.Clone(u.names), func(name string) bool { return slices.Contains(u.older, name) }); len(begun) > 0 {
+		said = append(said, u.renamed(begun))
+	}
+	for _, name := range u.older {
+		said = append(said, fmt.Sprintf("if %s goes on as %s, %s", u.app, name, u.returned(name)))
+	}
+	return strings.Join(said, "; ")
 }
 
 // tell is how one of the names learns of the sends.
@@ -264,7 +285,7 @@ func (d *daemon) lookForUnnamed(ctx context.Context, said map[string]bool) error
 	for _, u := range all {
 		remedy := "name it again, if it is still wanted"
 		if len(u.names) > 0 {
-			remedy += "; " + u.renamed(u.names)
+			remedy += "; " + u.outlook()
 		}
 		switch {
 		case u.matters():

@@ -34,11 +34,11 @@ func TestTheStateOfARenamedAppTellsOfItsSendsUntilTheNewNameKnowsThem(t *testing
 	}
 	rules := &mapping.RuleSet{Apps: map[string]*mapping.App{"annex": {Name: "annex", Quota: mapping.Quota{PerHour: 2, PerDay: 3}}}}
 	now := time.Now().UTC()
-	sequences := map[string]uint64{}
+	sequences, began := map[string]uint64{}, map[string]time.Time{}
 	store := func(app string, spends ...string) {
 		t.Helper()
 		s := bridge.NewState(app, "born")
-		s.Epoch, s.Commit = 1, 1
+		s.Epoch, s.Commit, s.Began = 1, 1, began[app]
 		s.Ledger.External("long-ago", now.Add(-48*time.Hour), "")
 		for i, id := range spends {
 			s.Ledger.External(id, now.Add(time.Duration(i-10)*time.Hour), "")
@@ -92,6 +92,13 @@ func TestTheStateOfARenamedAppTellsOfItsSendsUntilTheNewNameKnowsThem(t *testing
 	}
 	if all := find(); len(all) != 1 || len(all[0].sends) != 2 {
 		t.Errorf("found %+v once nobody runs it", all)
+	}
+
+	began["annex"], began["campus"] = now.Add(-2*time.Hour), now.Add(-time.Hour)
+	store("annex")
+	store("campus", "born-1")
+	if said := find()[0].outlook(); !strings.HasPrefix(said, "if campus goes on as annex, annex goes on from where it was left, and reads again what campus has sent since; tell it of the 1 send") {
+		t.Errorf("of an app that has its old name again it says %q", said)
 	}
 }
 
