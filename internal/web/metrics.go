@@ -79,7 +79,7 @@ func (s series) app(a *bridge.Status) {
 	for rule, n := range a.Failed {
 		s.counter("belfry_rule_failures_total", "Events on which an expression of the rule failed.", uint64(max(n, 0)), "app", a.App, "rule", rule)
 	}
-	s.gauge("belfry_caught_up", "1 when the streams were read to their ends since this replica began to; until then nothing is sent.", flag(a.CaughtUp), "app", a.App)
+	s.gauge("belfry_caught_up", "1 when the streams were read to their ends since this replica began to, or gave nothing for 30 s; until then nothing is sent.", flag(a.CaughtUp), "app", a.App)
 	s.gauge("belfry_items_waiting", "Items that are not yet at their end.", float64(a.Waiting), "app", a.App)
 	s.gauge("belfry_in_doubt", "Broadcasts of which nobody knows whether they were sent.", float64(len(a.InDoubt)), "app", a.App)
 	s.gauge("belfry_sending", "1 while a broadcast is under way.", flag(a.Sending != nil), "app", a.App)
