@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 )
 
@@ -29,6 +32,7 @@ type RuleExplanation struct {
 	Failed   string          `json:"failed,omitempty"`   // the part that failed: "when", "key", …
 	Dead     string          `json:"dead,omitempty"`     // the reason of the dead letter, if there is one
 	When     *Operand        `json:"when,omitempty"`     // the condition, taken apart
+	Part     *Operand        `json:"part,omitempty"`     // the expression that failed, if it is another
 	Audience string          `json:"audience,omitempty"` // with Template and Group: the digest it would join
 	Template string          `json:"template,omitempty"`
 	Group    string          `json:"group,omitempty"`
@@ -98,6 +102,9 @@ func (r *compiledRule) explain(e *evaluation, undecodable error, exprs *expressi
 		return x
 	case err != nil:
 		x.Why, x.Failed = err.Error(), part
+		if failed := map[string]*expression{"key": r.key, "group_by": r.group, "users": r.users, "with": r.with}[part]; failed != nil {
+			x.Part = exprs.takeApart(failed, e)
+		}
 		if r.dead {
 			x.Dead = DeadExpression
 		}
@@ -170,7 +177,8 @@ func explains(function string) bool {
 	switch function {
 	case operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.Conditional,
 		operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals,
-		operators.Greater, operators.GreaterEquals, operators.In:
+		operators.Greater, operators.GreaterEquals, operators.In,
+		operators.Add, operators.Subtract, operators.Multiply, operators.Divide:
 		return true
 	}
 	return false
@@ -192,6 +200,12 @@ func (x *expressions) show(text string, e *evaluation) (value, problem string) {
 const maxShown = 200 // bytes of a value in an explanation
 
 func showValue(v ref.Val) string {
+	switch v := v.(type) { // not text, which it cannot be compared with
+	case types.Timestamp:
+		return "timestamp(" + strconv.Quote(v.UTC().Format(time.RFC3339Nano)) + ")"
+	case types.Duration:
+		return "duration(" + strconv.Quote(v.Duration.String()) + ")"
+	}
 	b, err := appendJSON(nil, v)
 	if err != nil {
 		return valueWord(v)

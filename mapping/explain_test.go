@@ -67,3 +67,20 @@ func TestAnExplanationOfWhatCannotBeRead(t *testing.T) {
 		t.Errorf("rules on another subject: %+v", x.Rules)
 	}
 }
+
+// "2026-11-02" beside "2026-11-03" looks as if they could be compared.
+func TestAnExplanationTellsTimesFromText(t *testing.T) {
+	app := school{rule: `when: event.data.course > event.time - duration("2h")`}.compile(t)
+	w := app.Explain(lessonMessage()).Rules[0].When
+	if len(w.Parts) != 2 || w.Parts[0].Value != `"Maths"` || !strings.HasPrefix(w.Parts[1].Value, `timestamp("`) || w.Error != "a value has the wrong type" {
+		t.Errorf("when = %+v", w)
+	}
+}
+
+func TestAnExplanationTakesTheKeyThatFailedApart(t *testing.T) {
+	app := school{rule: `key: event.data.lesson_id + "-" + event.data.course`}.compile(t)
+	r := app.Explain(lessonMessage()).Rules[0]
+	if r.Failed != "key" || r.Part == nil || len(r.Part.Parts) != 2 || r.Part.Parts[1].Value != `"Maths"` {
+		t.Errorf("rule = %+v", r)
+	}
+}

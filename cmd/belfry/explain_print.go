@@ -51,6 +51,7 @@ func printRule(w io.Writer, r mapping.RuleExplanation, file string) {
 	if r.Dead != "" {
 		fmt.Fprintf(w, "    goes to  the dead letters: %s\n", r.Dead)
 	}
+	printOperand(w, r.Part, "      ")
 	printOperand(w, r.When, "    ")
 	if !r.Matched {
 		return
