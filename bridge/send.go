@@ -165,8 +165,7 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 	}
 	k := old.key()
 	for i, ok := s.find(k); ok && len(old.Users) > 0; i, ok = s.find(k) {
-		d := s.Digests[i]
-		if _, rest := d.splitUsers(old.Users); len(rest) == 0 && (!old.Closed || reachAll(old.Users, d.Users)) {
+		if s.mayTake(s.Digests[i], old) {
 			break
 		}
 		k.part++ // nobody's id is lost: it becomes a part of its own

@@ -64,6 +64,25 @@ func reachAll(users, of []string) bool {
 	return !slices.ContainsFunc(of, func(u string) bool { return !slices.Contains(users, u) })
 }
 
+// mayTake reports whether a digest that comes back finds room in one that waits,
+// and nobody then reads in it what he has read, or reads in another part as well.
+func (s *State) mayTake(d, old *Digest) bool {
+	if _, rest := d.splitUsers(old.Users); len(rest) > 0 || old.Closed && !reachAll(old.Users, d.Users) {
+		return false
+	}
+	k := d.key()
+	return !slices.ContainsFunc(s.Digests, func(o *Digest) bool {
+		k.part = o.Part
+		return o != d && o.key() == k && (o.tellsOf(d) && o.sharesOthers(old, d) || o.tellsOf(old) && o.sharesOthers(d, old))
+	})
+}
+
+// sharesOthers reports whether some user of a has a place here and none in b.
+func (d *Digest) sharesOthers(a, b *Digest) bool {
+	have, not := d.userSet(), b.userSet()
+	return slices.ContainsFunc(a.Users, func(u string) bool { return have[u] && !not[u] })
+}
+
 // closeSiblings keeps whoever may have read an event with the part that leaves
 // from getting a place in another part where it waits, and reading it again.
 func (s *State) closeSiblings(leaving *Digest) {
