@@ -24,5 +24,12 @@ func TestACallWhoseAnswerWasLostWithItsOwnerStaysCharged(t *testing.T) {
 		if charged := len(s.Ledger.Spends) == 1; charged != counts {
 			t.Errorf("count_rejected %v: charged %v", counts, charged)
 		}
+		want := 0
+		if counts {
+			want = 1
+		}
+		if r := s.Outbox[len(s.Outbox)-1].Result; r.State != ResultNotSent || r.Quota[0].Used != want {
+			t.Errorf("count_rejected %v: the result %s says %+v, want what is used after it", counts, r.State, r.Quota)
+		}
 	}
 }

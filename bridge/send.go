@@ -331,8 +331,8 @@ func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now t
 		s.reportBroadcast(app, b, ResultSent, by, now)
 		return nil
 	}
-	s.reportBroadcast(app, b, ResultNotSent, by, now)
 	s.giveBack(app, b)
+	s.reportBroadcast(app, b, ResultNotSent, by, now)
 	s.restore(app, b.Digest)
 	return nil
 }

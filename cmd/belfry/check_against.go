@@ -178,7 +178,11 @@ func impactsOf(was, rules *mapping.RuleSet, apps map[string]live, now time.Time)
 		if was != nil {
 			old = was.Apps[name]
 		}
-		out = append(out, reloaded(old, rules.Apps[name], l, now))
+		i := reloaded(old, rules.Apps[name], l, now)
+		if old != nil {
+			i.Changes = append(i.Changes, sourceChanges(was.Sources, rules.Sources, l.state())...)
+		}
+		out = append(out, i)
 	}
 	for _, name := range sortedKeys(apps) {
 		if rules.Apps[name] == nil {

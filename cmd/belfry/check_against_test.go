@@ -201,6 +201,23 @@ func TestAnOrphanThatTheRulesNameAgainReturns(t *testing.T) {
 	}
 }
 
+func TestStreamsThatAreReadAnewOrNoLongerAreTold(t *testing.T) {
+	school, annex := mapping.Source{Stream: "SCHOOL"}, mapping.Source{Stream: "ANNEX", Start: mapping.Start{Mode: mapping.StartAll}}
+	state := &bridge.State{Sources: map[string]bridge.Checkpoint{"SCHOOL": {Sequence: 7}}}
+	for want, x := range map[string]struct{ old, will []mapping.Source }{
+		"": {[]mapping.Source{school}, []mapping.Source{school}},
+		"stream SCHOOL: no longer read; where reading was is kept for when it is named again; stream ANNEX: read, too, from where its start says: all that it has": {
+			[]mapping.Source{school}, []mapping.Source{annex}},
+		"stream SCHOOL: read, too, from where reading was":                                 {[]mapping.Source{annex}, []mapping.Source{annex, school}},
+		"stream ANNEX: read, too, from where its start says: all that it has":              {nil, []mapping.Source{school, annex}},
+		"sources: none; the server is asked which stream stores each subject of the rules": {[]mapping.Source{school}, nil},
+	} {
+		if got := strings.Join(sourceChanges(x.old, x.will, state), "; "); got != want {
+			t.Errorf("from %v to %v:\n%q, want\n%q", x.old, x.will, got, want)
+		}
+	}
+}
+
 func TestChangesOfRulesAreNamedAsTheRulesWriteThem(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 90 * time.Second: "1m30s", 45 * time.Minute: "45m", time.Hour: "1h", 25 * time.Hour: "25h", 48 * time.Hour: "48h",

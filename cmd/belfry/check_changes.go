@@ -79,6 +79,53 @@ func ruleChanges(old, app *mapping.App, s *bridge.State) []string {
 	return out
 }
 
+// sourceChanges lists the streams that an app would read, or would not any more.
+func sourceChanges(old, will []mapping.Source, s *bridge.State) (out []string) {
+	names := func(list []mapping.Source, stream string) bool {
+		return slices.ContainsFunc(list, func(src mapping.Source) bool { return src.Stream == stream })
+	}
+	read := map[string]bool{} // so far; without sources the streams that it has a checkpoint of
+	for _, src := range old {
+		read[src.Stream] = true
+	}
+	if s != nil && len(old) == 0 && len(will) > 0 {
+		for stream := range s.Sources {
+			read[stream] = true
+		}
+	}
+	if len(old) > 0 && len(will) == 0 {
+		return []string{"sources: none; the server is asked which stream stores each subject of the rules"}
+	}
+	for _, stream := range sortedKeys(read) {
+		if !names(will, stream) {
+			out = append(out, fmt.Sprintf("stream %s: no longer read; where reading was is kept for when it is named again", stream))
+		}
+	}
+	for _, src := range will {
+		if read[src.Stream] {
+			continue
+		}
+		from := "where its start says: " + startOf(src.Start)
+		if s != nil {
+			if _, known := s.Sources[src.Stream]; known {
+				from = "where reading was"
+			}
+		}
+		out = append(out, fmt.Sprintf("stream %s: read, too, from %s", src.Stream, from))
+	}
+	return out
+}
+
+func startOf(s mapping.Start) string {
+	switch s.Mode {
+	case mapping.StartAll:
+		return "all that it has"
+	case mapping.StartAtTime:
+		return "what was stored since " + s.Time.UTC().Format(time.RFC3339)
+	}
+	return "what is stored from then on"
+}
+
 func ruleNames(a *mapping.App) map[string]*mapping.Rule {
 	out := map[string]*mapping.Rule{}
 	for _, r := range a.Rules {

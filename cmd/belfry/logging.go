@@ -49,7 +49,11 @@ func (o *logOptions) logger(w io.Writer, env func(string) (string, bool)) (*slog
 }
 
 // legible replaces what is not UTF-8, or once was not: tint ends an attribute there.
+// What it quotes in an attribute it would write as it is in a message.
 func legible(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.MessageKey {
+		a.Value = slog.StringValue(printable(a.Value.String()))
+	}
 	text := ""
 	switch v := a.Value.Any().(type) {
 	case string:

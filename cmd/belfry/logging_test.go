@@ -41,6 +41,21 @@ func TestTextThatIsNotUTF8DoesNotEndALineOfTheLog(t *testing.T) {
 	}
 }
 
+// A trouble may name a group, which whoever publishes events chooses.
+func TestNoTextForgesALineOfTheLog(t *testing.T) {
+	var out bytes.Buffer
+	log, err := (&logOptions{format: "text", level: "info"}).logger(&out, func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{log: log}
+	group := "G\x1b[2J\n16:50:31.856 INF all is well \u202e\xff"
+	d.logCondition(stream.Condition{Name: "digest.unsendable", About: group, Message: "students / t / " + group + " cannot be sent"}, true)
+	if got := out.String(); strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\x1b\u202e") || !strings.Contains(got, `students / t / G\u001b[2J\n16:50`) {
+		t.Errorf("it says %q", got)
+	}
+}
+
 func TestAnAnswerThatCannotBeWrittenIsAFailure(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error

@@ -53,7 +53,7 @@ func TestTheStreamsOfTheOperatorsPageAreAsTheyMustBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := connect(t, startNATS(t).URL(), "a", func(cfg *Config) { cfg.Provision = false })
-	commands := regexp.MustCompile("(?m)^nats stream add (BELFRY\\w*) (.*) --defaults$").FindAllStringSubmatch(string(page), -1)
+	commands := regexp.MustCompile(`(?m)^nats stream add (BELFRY\w*) (.*) --defaults$`).FindAllStringSubmatch(string(page), -1)
 	for _, command := range commands {
 		c.addStream(t, command[1], func(s *jetstream.StreamConfig) {
 			s.Subjects, s.AllowDirect = nil, true // the tool's default
