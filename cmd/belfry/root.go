@@ -118,7 +118,9 @@ func execute(ctx context.Context, args []string, io stdio) int {
 	case errors.As(err, &told):
 		return int(told)
 	}
-	fmt.Fprintln(io.err, "belfry:", strings.ReplaceAll(inWords(err).Error(), ": "+bridge.ErrPermanent.Error(), "")) // whoever types retries anyway
+	for line := range strings.Lines("belfry: " + strings.ReplaceAll(inWords(err).Error(), ": "+bridge.ErrPermanent.Error(), "")) { // whoever types retries anyway
+		fmt.Fprintln(io.err, printable(strings.TrimSuffix(line, "\n"))) // a refusal may quote who gave an order before
+	}
 	if !started || errors.As(err, &wrong) {
 		explainUsage(io.err, verb)
 		return exitUsage
