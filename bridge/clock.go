@@ -18,6 +18,7 @@ func (t *tenure) noteClock(now time.Time) {
 	}
 	t.clock = now
 	t.stepped(step, now)
+	t.state.Ledger.See(now) // an idle app commits nothing, and a clock may be set back
 	seen := t.state.Ledger.Seen
 	behind := seen.Sub(now) > quotaGuard
 	if behind == t.clockBehind {

@@ -50,6 +50,27 @@ func TestADayEndsByTheProvidersClock(t *testing.T) {
 	}
 }
 
+// An app that has been idle has stored no later reading than that of its last commit.
+func TestAClockThatIsSetBackIsNoticedAlsoByAnIdleApp(t *testing.T) {
+	state, told := NewState("campus", "born"), ""
+	te := &tenure{Bridge: &Bridge{name: "campus", log: slog.New(slog.DiscardHandler), cfg: Config{Note: func(name string, err error) {
+		if err != nil {
+			told = name
+		}
+	}}}, state: state}
+	now := planStart
+	state.Ledger.See(now.Add(-12 * time.Hour)) // the last commit
+	te.noteClock(now)
+	now = now.Add(-8 * time.Hour)
+	te.noteClock(now)
+	if told != "clock.behind" {
+		t.Errorf("the trouble is %q", told)
+	}
+	if state.Ledger.Charge("born-1", now); !state.Ledger.Spends[0].Unsure {
+		t.Errorf("a send is dated %s, eight hours before it was made", state.Ledger.Spends[0].At)
+	}
+}
+
 // What wakes the loop must give it something to do: else it spins until the plan is due.
 func TestAPlanThatIsNotYetDueDoesNotWakeTheLoop(t *testing.T) {
 	now := time.Now()

@@ -73,7 +73,7 @@ func (l *Ledger) add(s Spend) {
 		if s.At.Before(l.Seen) {
 			s.At, s.Unsure = l.Seen, true
 		}
-		l.see(s.At)
+		l.See(s.At)
 	}
 	l.Spends = append(l.Spends, s)
 	l.sort()
@@ -118,7 +118,7 @@ func (l *Ledger) Postpone(id string, at, now time.Time) {
 	if now.Before(l.Seen) {
 		s.At, s.Unsure = latest(s.At, l.Seen), true
 	}
-	l.see(now)
+	l.See(now)
 	l.sort()
 }
 
@@ -175,7 +175,7 @@ func (l *Ledger) Slip(by time.Duration, now time.Time) {
 // ahead for a moment must not empty the ledger.
 func (l *Ledger) Prune(now time.Time, limits Limits) {
 	l.date(now)
-	l.see(now)
+	l.See(now)
 	most, reach := 0, KeepAtLeast
 	for _, w := range limits.Windows {
 		most = max(most, w.Max)
@@ -221,7 +221,8 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-func (l *Ledger) see(now time.Time) {
+// See notes a reading of the clock: what is sent while it shows less than that is unsure.
+func (l *Ledger) See(now time.Time) {
 	if now.After(l.Seen) {
 		l.Seen = wall(now)
 	}
