@@ -48,7 +48,9 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 		{region, region + "\n    quota: {timezone: Local}", `unknown time zone "Local"`},
 		{region, region + "\n    quota: {policy: slots, slots: ['9:000']}", "9:000"},
 		{"on: school.>", "on: [school.>, school.>]", `the subject "school.>" twice`},
-		{"template: changes", "template: changes\n    expires_after: 15m", "cannot gather for 15m what expires after 15m"},
+		{"template: changes", "template: changes\n    expires_after: 15m", "cannot gather for 15m what expires after 15m: nothing would ever be sent; let it live longer (expires_after)"},
+		{"template: changes", "template: changes\n    gather: {at_most: 7h}", "rules.yaml:25:23: cannot gather for 7h"},
+		{"audience: students\n", "audience: students\n    with: {token: nats.tokens[1]}\n", "in it needs quotes"},
 	} {
 		src := strings.Replace(school{}.source(), c.old, c.new, 1)
 		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})

@@ -151,11 +151,15 @@ func (c *compiler) with(r *compiledRule) {
 func (c *compiler) windows(r *compiledRule) {
 	d := r.doc
 	at := d.ExpiresAfter.at
-	if !d.ExpiresAfter.set {
+	switch {
+	case d.ExpiresAfter.set:
+	case d.Gather.AtMost.set:
+		at = d.Gather.AtMost.at
+	default:
 		at = d.Name.at
 	}
 	if r.Gather.AtMost >= r.ExpiresAfter {
-		c.errorf(at, "cannot gather for %s what expires after %s: nothing would ever be sent", short(r.Gather.AtMost), short(r.ExpiresAfter))
+		c.hintf(at, "let it live longer (expires_after), or gather for less (at_most)", "cannot gather for %s what expires after %s: nothing would ever be sent", short(r.Gather.AtMost), short(r.ExpiresAfter))
 	}
 	c.idle(d.Gather, r.Gather.AtMost)
 }

@@ -176,7 +176,7 @@ func syntaxHint(line, msg string) string {
 	case strings.Contains(msg, "reserved character"):
 		return "put the value into quotes"
 	case strings.Contains(msg, "must be specified"), strings.Contains(msg, "not found"):
-		return "a closing bracket or brace is missing"
+		return "a closing bracket or brace is missing, or a value with [ ] or { } in it needs quotes"
 	}
 	return ""
 }
