@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -139,9 +140,15 @@ func (c *compiler) shadowed(rules []*compiledRule) {
 	}
 }
 
+// foreignBraces are those of other languages' templates.
+var foreignBraces = regexp.MustCompile(`\$\{|\{%|(?:^|[^{])\{ *(?:event|data|nats)\.`)
+
 // verbatim finds an expression where a template stands: it would be sent as it is.
 func (c *compiler) verbatim(r *compiledRule) {
 	item := strings.TrimSpace(r.doc.Item.text)
+	if at := foreignBraces.FindStringIndex(r.doc.Item.text); at != nil {
+		c.warnf(r.doc.Item.place(at[0]), `an item is a template: write "{{ .data.room }}"`, "the item of %q says this as it is to everybody", r.Name)
+	}
 	for _, of := range []string{"event.", "nats."} {
 		if strings.HasPrefix(item, of) && !strings.ContainsAny(item, " {") {
 			c.warnf(r.doc.Item.at, `an item is a template: write "{{ .`+strings.TrimPrefix(item, "event.")+` }}"`, "the item of %q says %q to everybody", r.Name, item)
