@@ -31,7 +31,7 @@ const (
 const otherRules = "(others)"
 
 func itemSize(it *mapping.Item) int {
-	return 240 + len(it.Key) + len(it.Text) + len(it.Data) + len(it.Rule) + len(it.EventID) + len(it.Type)
+	return 240 + len(it.Key) + len(it.Text) + len(it.Data) + len(it.Rule) + len(it.EventID) + len(it.Type) + 2*len(it.Outdated)
 }
 
 // size is about what the digest takes in the encoded state before compression.

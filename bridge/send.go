@@ -150,6 +150,9 @@ func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, now 
 
 // restore puts a digest back, under the items that have come since.
 func (s *State) restore(app *mapping.App, old *Digest) {
+	for _, d := range s.Digests {
+		old.outdate(d)
+	}
 	old.Items = slices.DeleteFunc(old.Items, func(it mapping.Item) bool { return s.leftOut(old, &it) })
 	for _, g := range old.gone() {
 		if it := old.Last; it != nil && hashKey(it.Key) == g.Key {
@@ -163,6 +166,16 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 	if old.Count() == 0 {
 		return
 	}
+	if len(old.Users) == 0 {
+		s.putBack(app, old)
+		return
+	}
+	for _, d := range s.split(old) {
+		s.putBack(app, d)
+	}
+}
+
+func (s *State) putBack(app *mapping.App, old *Digest) {
 	k := old.key()
 	for i, ok := s.find(k); ok && len(old.Users) > 0; i, ok = s.find(k) {
 		if s.mayTake(s.Digests[i], old) {

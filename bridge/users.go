@@ -92,6 +92,7 @@ func (s *State) closeSiblings(leaving *Digest) {
 	k := leaving.key()
 	others := slices.Clone(s.Digests)
 	for b := range s.underWay() { // it may come back
+		b.Digest.outdate(leaving)
 		others = append(others, b.Digest)
 	}
 	for _, d := range others {

@@ -28,6 +28,8 @@ type Item struct {
 	Cancelled bool `json:"cancelled,omitempty"`
 	// Replaced by newer news with its key meanwhile: neither.
 	Replaced bool `json:"replaced,omitempty"`
+	// Outdated for some of its broadcast's users, a bit each, who have newer news with its key.
+	Outdated []byte `json:"outdated,omitempty"`
 }
 
 // Gather is a coalescing window: how long a digest waits for more items.
