@@ -131,7 +131,8 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 		if ok {
 			d = s.Digests[i]
 		}
-		fits, rest := d.splitUsers(users)
+		n := min(len(users), d.room()) // none of them has a place here, or it shares a user with what is joined
+		fits, rest := users[:n], users[n:]
 		mine, waits := waiting[k.part]
 		fits = append(mine, fits...)
 		if !waits && (len(fits) == 0 || joined.shares(d)) {

@@ -6,31 +6,15 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// splitUsers says which of the users have a place beside those that the
-// digest has already. A nil digest has none yet.
-func (d *Digest) splitUsers(users []string) (fits, rest []string) {
-	n := 0
-	var have map[string]bool
-	if d != nil {
-		n, have = len(d.Users), d.userSet()
-		if d.Closed {
-			n = maxUsers
-		}
+// room is how many more users the digest takes. A nil one has none yet.
+func (d *Digest) room() int {
+	switch {
+	case d == nil:
+		return maxUsers
+	case d.Closed:
+		return 0
 	}
-	fresh := map[string]bool{}
-	for _, u := range users {
-		known := have[u] || fresh[u]
-		if !known && n >= maxUsers {
-			rest = append(rest, u)
-			continue
-		}
-		if !known {
-			n++
-			fresh[u] = true
-		}
-		fits = append(fits, u)
-	}
-	return fits, rest
+	return max(0, maxUsers-len(d.Users))
 }
 
 // addUsers adds those that the digest does not have yet.
@@ -67,7 +51,13 @@ func reachAll(users, of []string) bool {
 // mayTake reports whether a digest that comes back finds room in one that waits,
 // and nobody then reads in it what he has read, or reads in another part as well.
 func (s *State) mayTake(d, old *Digest) bool {
-	if _, rest := d.splitUsers(old.Users); len(rest) > 0 || old.Closed && !reachAll(old.Users, d.Users) {
+	have, fresh := d.userSet(), 0
+	for _, u := range old.Users {
+		if !have[u] {
+			fresh++
+		}
+	}
+	if fresh > d.room() || old.Closed && !reachAll(old.Users, d.Users) {
 		return false
 	}
 	k := d.key()
