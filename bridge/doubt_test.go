@@ -67,7 +67,7 @@ func (w *world) notSent(id string) {
 func (w *world) pauseFor(why string) {
 	w.t.Helper()
 	w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
-		s.Paused = &bridge.Pause{Since: now, Why: why}
+		s.Paused = &bridge.Pause{Since: now, Why: why, Ordered: true}
 		return nil
 	})
 }

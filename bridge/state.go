@@ -124,6 +124,8 @@ type Pause struct {
 	Since time.Time `json:"since"`
 	Code  int       `json:"code,omitempty"` // the provider's, 0 if an operator paused, or Belfry itself after a loss
 	Why   string    `json:"why"`
+
+	Ordered bool `json:"ordered,omitempty"` // by an operator, and for no other reason since
 }
 
 // Backoff stops all sending of the app until a time.

@@ -160,6 +160,17 @@ func TestFilesThatAreNestedTooDeeply(t *testing.T) {
 	}
 }
 
+// It would be cut with every send.
+func TestAFixedAlertThatIsTooLongIsRefused(t *testing.T) {
+	for n, refused := range map[int]bool{mapping.MaxSetting: false, mapping.MaxSetting + 1: true} {
+		src := strings.Replace(school{}.source(), "{alert: news}", "{alert: "+strings.Repeat("n", n)+"}", 1)
+		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if got := strings.Contains(problems.Text(), fmt.Sprintf("cannot use an alert of %d bytes: the limit is 4000", n)); got != refused || problems.HasErrors() != refused {
+			t.Errorf("%d bytes: %.100s", n, problems.Text())
+		}
+	}
+}
+
 // Where urgent items wait too, being urgent is no remedy.
 func TestTheRemedyForQuietHoursHelps(t *testing.T) {
 	for quietFor, urgent := range map[string]bool{"not-urgent": true, "all": false} {

@@ -48,6 +48,9 @@ func (c *compiler) notification(d *notificationDoc, t *compiledTemplate) {
 		if strings.TrimSpace(d.Alert.text) == "" {
 			c.errorf(d.Alert.at, "cannot use an empty alert")
 		}
+		if n := len(d.Alert.text); !strings.Contains(d.Alert.text, "{{") && n > MaxSetting {
+			c.errorf(d.Alert.place(MaxSetting), "cannot use an alert of %d bytes: the limit is %d", n, MaxSetting)
+		}
 	}
 	if d.ForceShow.set {
 		t.forceShow = &d.ForceShow.B

@@ -91,7 +91,7 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 		if p := s.Paused; p != nil { // why it is, is worth more than a second reason
 			return Answer{}, fmt.Errorf("cannot pause: it is paused already, since %s: %s", p.Since.Format(time.RFC3339), p.Why)
 		}
-		s.Paused = &bridge.Pause{Since: now, Why: "by " + o.By + ": " + o.Why}
+		s.Paused = &bridge.Pause{Since: now, Why: "by " + o.By + ": " + o.Why, Ordered: true}
 		return Answer{Text: "paused; nothing is sent until it is resumed" + underWay(s)}, nil
 	case Resume:
 		return resume(s, now)

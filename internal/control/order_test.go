@@ -93,7 +93,7 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 	if _, err := mute.carryOut(s, app, now.Add(30*time.Minute)); err == nil {
 		t.Errorf("one mute too many, later: %v", err)
 	}
-	if s.Paused.Why != "by ops: holidays" {
+	if s.Paused.Why != "by ops: holidays" || !s.Paused.Ordered {
 		t.Errorf("the reason of the pause is now %q", s.Paused.Why)
 	}
 	late := now.Add(2 * time.Hour)

@@ -84,6 +84,7 @@ func (s series) app(a *bridge.Status) {
 	s.gauge("belfry_in_doubt", "Broadcasts of which nobody knows whether they were sent.", float64(len(a.InDoubt)), "app", a.App)
 	s.gauge("belfry_sending", "1 while a broadcast is under way.", flag(a.Sending != nil), "app", a.App)
 	s.gauge("belfry_paused", "1 while the app is paused by the provider's answer or an operator, or stopped by too many broadcasts in doubt.", flag(a.Paused != nil || a.TooManyInDoubt()), "app", a.App)
+	s.gauge("belfry_paused_by_operator", "1 while the app is paused by an operator, and for no other reason.", flag(a.Paused != nil && a.Paused.Ordered && !a.TooManyInDoubt()), "app", a.App)
 	backoff := a.Backoff != nil && a.Backoff.Times > 0 && a.At.Before(a.Backoff.Until.Add(triedWithin))
 	s.gauge("belfry_throttled", "1 from when the provider says that the quota is used up until it takes a broadcast, or none was tried for ten minutes.", flag(backoff && a.Backoff.Throttled), "app", a.App)
 	s.gauge("belfry_unreachable", "1 from when a broadcast could not leave until one does, or none was tried for ten minutes.", flag(backoff && !a.Backoff.Throttled), "app", a.App)

@@ -2,8 +2,10 @@ package web
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +66,29 @@ func TestThePageShowsABackOffWhileItLastsAndTheMetricsUntilTheNextTryIsOver(t *t
 		metric := "belfry_unreachable{app=\"campus\"} " + map[bool]string{true: "1", false: "0"}[after > -10*time.Minute]
 		if m := ask(Handler(func() bridge.Overview { return o }), "/metrics").Body.String(); !strings.Contains(m, metric) || !strings.Contains(m, `belfry_throttled{app="campus"} 0`) {
 			t.Errorf("%s from now: the metrics lack %s, or say that it is throttled", after, metric)
+		}
+	}
+}
+
+// A pause on purpose is nothing to wake anybody for.
+func TestMetricsTellAPauseOnPurposeFromTheOthers(t *testing.T) {
+	o := sample()
+	a := &o.Apps[0]
+	doubts := a.InDoubt
+	for i, tt := range []struct {
+		paused          *bridge.Pause
+		doubts          int
+		any, byOperator int
+	}{
+		{nil, 1, 0, 0}, {&bridge.Pause{Why: "by Ann: exams", Ordered: true}, 1, 1, 1}, {&bridge.Pause{Code: 1001}, 1, 1, 0},
+		{&bridge.Pause{Ordered: true}, bridge.MaxInDoubt, 1, 0}, {nil, bridge.MaxInDoubt, 1, 0},
+	} {
+		a.Paused, a.InDoubt = tt.paused, slices.Repeat(doubts[:1], tt.doubts)
+		m := ask(Handler(func() bridge.Overview { return o }), "/metrics").Body.String()
+		for name, want := range map[string]int{"belfry_paused": tt.any, "belfry_paused_by_operator": tt.byOperator} {
+			if line := fmt.Sprintf("%s{app=\"campus\"} %d\n", name, want); !strings.Contains(m, line) {
+				t.Errorf("case %d: the metrics lack %s", i, line)
+			}
 		}
 	}
 }
