@@ -14,7 +14,7 @@ const clockNoise = 500 * time.Millisecond
 func (t *tenure) noteClock(now time.Time) {
 	step := time.Duration(0)
 	if !t.clock.IsZero() { // also of an earlier tenure: a step may have cost it its lease
-		step = now.Round(0).Sub(t.clock.Round(0)) - now.Sub(t.clock) // the wall clock's, beyond the monotonic one's
+		step = clockStep(t.clock, now)
 	}
 	t.clock = now
 	t.stepped(step, now)
@@ -32,6 +32,12 @@ func (t *tenure) noteClock(now time.Time) {
 	t.cfg.Note("clock.behind", fmt.Errorf("the clock shows %s, but has shown %s: what is sent until then counts until then; "+
 		"if the clock is right now: belfry quota trust-clock --app %s --why …",
 		now.UTC().Format(time.RFC3339), seen.UTC().Format(time.RFC3339), t.name))
+}
+
+// clockStep is by how much a clock was set between two readings: the wall clock's
+// difference, beyond the monotonic one's.
+func clockStep(from, to time.Time) time.Duration {
+	return to.Round(0).Sub(from.Round(0)) - to.Sub(from)
 }
 
 // stepped is for a clock that was set by so much since it was last read.

@@ -39,7 +39,9 @@ func (b *Bridge) Do(ctx context.Context, do func(*State, *mapping.App, time.Time
 }
 
 func (t *tenure) obey(ctx context.Context, o order) error {
-	if err := o.do(t.state, t.rules.App, time.Now()); err != nil {
+	now := time.Now()
+	t.noteClock(now) // a step of before the order is not one after it
+	if err := o.do(t.state, t.rules.App, now); err != nil {
 		o.done <- err
 		return nil //nolint:nilerr // the refusal is the operator's to read; the tenure goes on
 	}
@@ -47,7 +49,7 @@ func (t *tenure) obey(ctx context.Context, o order) error {
 	t.touch()
 	err := t.commit(ctx)
 	if err == nil { // who gave it may look at once
-		now := time.Now()
+		now = time.Now()
 		t.expire(now)
 		t.plan, t.lastStatus = Decide(t.situation(now)), time.Time{}
 		t.showStatus(now)

@@ -56,7 +56,7 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	s.Sending, b.Outcome = nil, &o
 	s.Ledger.Postpone(b.ID, countedBy(b, o.Kind, now), now)
 	s.Host = cmp.Or(o.Host, s.Host)
-	if o.SkewKnown {
+	if o.SkewKnown && clockStep(b.Started, now).Abs() <= clockNoise { // else two clocks of ours were compared with it
 		s.Ledger.Skew = o.Skew
 	}
 	if o.Kind != NotSent && o.Kind != Throttled {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -47,6 +48,46 @@ func TestADayEndsByTheProvidersClock(t *testing.T) {
 		if got := LimitsFor(app.Quota).Left(&s.Ledger, shown.Add(after)); got != left {
 			t.Errorf("%d left after %s, want %d", got, after, left)
 		}
+	}
+}
+
+// misread is what a clock showed at an instant that it was off by so much.
+func misread(at time.Time, by time.Duration) time.Time {
+	type layout struct { // of a time.Time: the monotonic reading is in ext
+		wall uint64
+		ext  int64
+		loc  *time.Location
+	}
+	shown := at.Add(by)
+	(*layout)(unsafe.Pointer(&shown)).ext = (*layout)(unsafe.Pointer(&at)).ext //nolint:gosec // nothing else makes such a time
+	return shown
+}
+
+// Its answer's date lies between what the two clocks showed, which proves nothing.
+func TestAClockThatIsSetDuringASendIsNotForgottenWithItsAnswer(t *testing.T) {
+	s, now := NewState("town", "b0rn"), time.Now()
+	s.Sending = &Broadcast{ID: "b1", State: Sending, Started: misread(now, -8*time.Hour), Deadline: now, Digest: &Digest{Audience: "east", Template: "news"}}
+	s.slip(8*time.Hour, now)
+	s.Settle(planApp(mapping.PolicyASAP), Outcome{Kind: Accepted, HTTPStatus: 200, At: now, SkewKnown: true}, now)
+	if s.Ledger.Skew != -8*time.Hour {
+		t.Errorf("the provider's clock is taken to be %s ahead of ours", s.Ledger.Skew)
+	}
+}
+
+// "date -s …; belfry quota trust-clock": the loop has not looked at the clock in between.
+func TestAnOrderComesAfterTheStepOfTheClockBeforeIt(t *testing.T) {
+	te := &tenure{Bridge: &Bridge{name: "campus", log: slog.New(slog.DiscardHandler), cfg: Config{Note: func(string, error) {}}}, state: NewState("campus", "born"), rules: &Rules{}}
+	te.clock = misread(time.Now(), 8*time.Hour)
+	te.state.Ledger.See(te.clock)
+	trust := order{done: make(chan error, 1), do: func(s *State, _ *mapping.App, now time.Time) error {
+		s.TrustClock(now)
+		return errors.New("so that nothing is stored")
+	}}
+	if err := te.obey(t.Context(), trust); err != nil {
+		t.Fatal(err)
+	}
+	if te.noteClock(time.Now()); te.state.Ledger.Skew != 0 {
+		t.Errorf("the clock is right, and the provider's is taken to be %s ahead of it", te.state.Ledger.Skew)
 	}
 }
 
