@@ -78,6 +78,8 @@ func TestRetryAfterIsReadAsSecondsOrAsADateOfTheProvidersClock(t *testing.T) {
 		{"a date, when the provider's clock is an hour ahead", "Date: Sun, 01 Mar 2026 13:00:00 GMT\r\nRetry-After: Sun, 01 Mar 2026 13:10:00 GMT", 10 * time.Minute},
 		{"a date without the provider's time", "Retry-After: Sun, 01 Mar 2026 12:05:00 GMT", 5 * time.Minute},
 		{"far beyond a day", "Retry-After: 99999999", 25 * time.Hour},
+		{"far beyond any number", "Retry-After: 99999999999999999999", 25 * time.Hour},
+		{"a large negative number", "Retry-After: -9000000000000000001", 0},
 		{"the past", "Retry-After: Sun, 01 Mar 2020 12:05:00 GMT", 0},
 		{"a negative number", "Retry-After: -5", 0},
 		{"nonsense", "Retry-After: soon", 0},

@@ -1,6 +1,7 @@
 package nexconn
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -114,8 +115,8 @@ func (r *report) refuse(why string) bridge.Outcome {
 // date, which is read by the provider's own clock where that is known.
 func retryAfter(t try) time.Time {
 	var wait time.Duration
-	if n, err := strconv.ParseInt(strings.TrimSpace(t.answer.retryAfter), 10, 32); err == nil {
-		wait = time.Duration(n) * time.Second
+	if n, err := strconv.ParseInt(strings.TrimSpace(t.answer.retryAfter), 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(max(0, n), int64(maxRetryAfter/time.Second))) * time.Second
 	} else if d, err := http.ParseTime(t.answer.retryAfter); err == nil {
 		now := t.answer.date
 		if now.IsZero() {
