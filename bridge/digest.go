@@ -39,6 +39,8 @@ type Digest struct {
 	Missing  bool           `json:"missing,omitempty"`  // text or data was left out for want of room
 	Trace    string         `json:"trace,omitempty"`    // traceparent of the first event that had one
 	Warned   bool           `json:"warned,omitempty"`   // will_miss was reported
+	Wanted   string         `json:"wanted,omitempty"`   // by an operator, with the next send that is left: who, and why
+	WantedAt time.Time      `json:"wanted_at,omitzero"` // since when; its window ends with that
 
 	foreseen   time.Time       // the Latest at which will_miss was last looked into
 	users      map[string]bool // of Users, made when it is needed
@@ -51,6 +53,9 @@ func (d *Digest) Ready() time.Time {
 	at := earlier(d.IdleBy, d.ReadyBy)
 	if d.Full {
 		at = earlier(at, later(d.Filled, d.Opened))
+	}
+	if d.Wanted != "" {
+		at = earlier(at, later(d.WantedAt, d.Opened))
 	}
 	return at
 }

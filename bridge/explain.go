@@ -76,6 +76,9 @@ func (t *table) sentence(r *row) string {
 			stands += " But first " + t.First + "."
 		}
 	}
+	if r.d.Wanted != "" && t.send != r {
+		stands += " It is wanted at once " + r.d.Wanted + "."
+	}
 	return stands + " " + t.ends(r)
 }
 

@@ -62,6 +62,9 @@ func (d *Digest) inherit(old *Digest) {
 	d.Missing = d.Missing || old.Missing
 	d.Warned = d.Warned || old.Warned
 	d.Trace = cmp.Or(old.Trace, d.Trace)
+	if d.Wanted == "" { // what comes back has not gone yet
+		d.Wanted, d.WantedAt = old.Wanted, old.WantedAt
+	}
 	for _, rule := range slices.Sorted(maps.Keys(old.Rules)) {
 		d.countRule(rule, old.Rules[rule])
 	}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/forecast"
@@ -143,13 +144,20 @@ func (t *table) choose() {
 		return
 	}
 	t.rank()
-	switch t.App.Quota.Policy {
+	wanted := slices.IndexFunc(t.order, func(r *row) bool { return r.d.Wanted == "" })
+	if wanted < 0 {
+		wanted = len(t.order)
+	}
+	for _, r := range t.order[:wanted] { // whatever it is worth, and also with a send that is kept back
+		t.withNextSend(r, mapping.Urgent, "it is wanted at once "+r.d.Wanted)
+	}
+	switch rest := t.order[wanted:]; t.App.Quota.Policy {
 	case mapping.PolicySlots:
-		t.bySlots()
+		t.bySlots(rest)
 	case mapping.PolicyASAP, PolicyFIFO:
-		t.asSoonAsPossible(t.order)
+		t.asSoonAsPossible(rest)
 	default:
-		t.byPrice()
+		t.byPrice(rest)
 	}
 }
 

@@ -9,11 +9,20 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// rank orders the rows that may go: priority, then the earlier expiry, then
+// rank orders the rows that may go: what an operator wants, then priority, then the earlier expiry, then
 // the longer wait, then the key. Under FIFO only the wait counts.
 func (t *table) rank() {
 	fifo := t.App.Quota.Policy == PolicyFIFO
+	unwanted := func(r *row) int {
+		if r.d.Wanted == "" {
+			return 1
+		}
+		return 0
+	}
 	slices.SortStableFunc(t.order, func(a, b *row) int {
+		if c := cmp.Compare(unwanted(a), unwanted(b)); c != 0 {
+			return c
+		}
 		if !fifo {
 			if c := cmp.Or(cmp.Compare(b.top, a.top), a.first.Compare(b.first)); c != 0 {
 				return c
@@ -26,16 +35,21 @@ func (t *table) rank() {
 // asSoonAsPossible starts the first of the rows for which a send is left.
 func (t *table) asSoonAsPossible(rows []*row) {
 	for _, r := range rows {
-		at := t.sendLeft(r.top)
-		switch {
-		case at.IsZero() || at.After(t.Now):
-			r.state, r.until = StateWaitingQuota, at
-			t.wakeAt(at)
-		case t.Busy || t.send != nil:
-			r.state = StateReady
-		default:
-			t.start(r, "its window has closed and a send is left")
-		}
+		t.withNextSend(r, r.top, "its window has closed and a send is left")
+	}
+}
+
+// withNextSend starts a row if a send is left for a priority and nothing goes yet.
+func (t *table) withNextSend(r *row, p mapping.Priority, reason string) {
+	at := t.sendLeft(p)
+	switch {
+	case at.IsZero() || at.After(t.Now):
+		r.state, r.until = StateWaitingQuota, at
+		t.wakeAt(at)
+	case t.Busy || t.send != nil:
+		r.state = StateReady
+	default:
+		t.start(r, reason)
 	}
 }
 
@@ -78,10 +92,10 @@ func (t *table) reserved(p mapping.Priority, day []quota.Release) int {
 const slotOpen = 10 * time.Minute
 
 // bySlots lets urgent digests pass and the others go only at their slots.
-func (t *table) bySlots() {
+func (t *table) bySlots(rows []*row) {
 	open, next := t.slot()
 	var may []*row
-	for _, r := range t.order {
+	for _, r := range rows {
 		if open || (r.top == mapping.Urgent && t.App.Quota.UrgentAtOnce) {
 			may = append(may, r)
 			continue

@@ -35,9 +35,9 @@ type hold struct {
 
 // byPrice starts an urgent digest at once, else the digest that is most worth
 // its price, if one is.
-func (t *table) byPrice() {
+func (t *table) byPrice(rows []*row) {
 	var priced []*row
-	for _, r := range t.order {
+	for _, r := range rows {
 		if r.top == mapping.Urgent && t.App.Quota.UrgentAtOnce {
 			t.urgent(r)
 			continue

@@ -49,6 +49,7 @@ type planArrival struct {
 	lives              time.Duration
 	n                  int
 	maxItems           int
+	wanted             bool // its digest, by an operator
 }
 
 func anyArrivals(t *rapid.T) []planArrival {
@@ -63,6 +64,7 @@ func anyArrivals(t *rapid.T) []planArrival {
 			priority: mapping.Priority(rapid.IntRange(0, 3).Draw(t, "priority")),
 			lives:    time.Duration(rapid.IntRange(20, 400).Draw(t, "lives")) * time.Minute,
 			maxItems: maxItems,
+			wanted:   rapid.IntRange(0, 9).Draw(t, "wanted") == 9,
 		})
 	}
 	slices.SortStableFunc(out, func(a, b planArrival) int { return a.at.Compare(b.at) })
@@ -140,6 +142,9 @@ func (w *town) arrive(a planArrival) {
 	w.state.FoldDecision(w.app, &mapping.Message{Time: a.at}, mapping.Decision{Matches: []mapping.Match{{
 		Rule: "r", Audience: a.audience, Template: a.template, Item: item, Gather: gather,
 	}}})
+	if i, ok := w.state.find(digestKey{audience: a.audience, template: a.template}); ok && a.wanted {
+		w.state.Want(w.state.Digests[i], "by Ann: why not", a.at)
+	}
 }
 
 func (w *town) plan(now time.Time) (wake time.Time) {

@@ -36,7 +36,7 @@ func itemSize(it *mapping.Item) int {
 
 // size is about what the digest takes in the encoded state before compression.
 func (d *Digest) size() int {
-	n := 480 + len(d.Audience) + len(d.Template) + len(d.Group) + 11*len(d.Keys.hashes) + 40*(len(d.Rules)+len(d.Gone))
+	n := 480 + len(d.Audience) + len(d.Template) + len(d.Group) + len(d.Wanted) + 11*len(d.Keys.hashes) + 40*(len(d.Rules)+len(d.Gone))
 	for i := range d.Items {
 		n += itemSize(&d.Items[i])
 	}

@@ -218,6 +218,12 @@ func (s *State) change(d *Digest, f func()) {
 	}
 }
 
+// Want lets a digest go with the next send that is left, whatever it is worth.
+// Quiet hours, mutes and pauses still hold it.
+func (s *State) Want(d *Digest, who string, now time.Time) {
+	s.change(d, func() { d.Wanted, d.WantedAt = who, now })
+}
+
 // Mute adds a mute, and gives it its id.
 func (s *State) Mute(m Mute) Mute {
 	m.ID = s.newID()

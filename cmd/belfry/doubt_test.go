@@ -116,6 +116,12 @@ func TestOperatorsPauseMuteAndRecordSpends(t *testing.T) {
 		s := overviewOf(t, page)
 		return len(s.Digests) == 1 && s.Digests[0].State == bridge.StatePaused
 	})
+	if said := give("send", overviewOf(t, page).Digests[0].Digest, "--why", "parents call"); !strings.Contains(said, "; the app is paused") {
+		t.Errorf("the order to send it is answered by %q", said)
+	}
+	if code, _, errs := cli(t, "send", "nothing-7", "--why", "parents call", "--nats", natsURL); code != exitFailed || !strings.Contains(errs, `cannot send "nothing-7": no such digest waits`) {
+		t.Errorf("to send what is not there: exit %d, %s", code, errs)
+	}
 	muted := give("mute", "--audience", "students", "--for", "1h", "--why", "concert")
 	give("resume")
 	eventually(t, "the digest waits for the mute to end", func() bool {
@@ -134,7 +140,7 @@ func TestOperatorsPauseMuteAndRecordSpends(t *testing.T) {
 	give("unmute", id)
 	eventually(t, "the digest waits for the quota that others have used", func() bool {
 		s := overviewOf(t, page)
-		return s.Left == 0 && s.Quota[0].Used == 2 && len(s.Digests) == 1 && s.Digests[0].State == bridge.StateNext
+		return s.Left == 0 && s.Quota[0].Used == 2 && len(s.Digests) == 1 && s.Digests[0].State == bridge.StateNext && strings.Contains(s.Digests[0].Why, "It is wanted at once by ")
 	})
 	if n := len(provider.Broadcasts()); n != 0 {
 		t.Errorf("%d broadcasts left through pause, mute and an empty quota", n)

@@ -92,6 +92,38 @@ func newResume(std stdio) *cobra.Command {
 	})
 }
 
+func newSend(std stdio) *cobra.Command {
+	var app, why string
+	cmd := &cobra.Command{
+		Use: "send DIGEST --why TEXT", Short: "Let a digest go with the next send that is left",
+		Long: `Lets a digest go before all others, with the next send that is left: its window ends, and neither prices, slots
+nor a reserve hold it. Quiet hours, mutes, a pause and the quota still do. What joins it until then goes with it.
+belfry digests lists the digests, with their ids first.`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where the digest tells")
+	cmd.Flags().StringVar(&why, "why", "", "reason, for the log and for who looks at the digest")
+	_ = cmd.MarkFlagRequired("why")
+	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		return control.Order{Verb: control.Send, Digest: args[0], Why: why}, appOfDigest(args[0], app), nil
+	})
+}
+
+// appOfDigest finds the app whose digest it is, unless it is named.
+func appOfDigest(id, app string) func([]bridge.Overview) (string, error) {
+	return func(all []bridge.Overview) (string, error) {
+		if app != "" {
+			return oneApp(app)(all)
+		}
+		for _, s := range owned(all) {
+			if slices.ContainsFunc(s.Digests, func(d bridge.DigestStatus) bool { return d.Digest == id }) {
+				return s.App, nil
+			}
+		}
+		return "", fmt.Errorf("cannot send %q: no such digest waits (see belfry digests), or there was no room to tell: then name its --app", id)
+	}
+}
+
 func newMute(std stdio) *cobra.Command {
 	var app, audience, template, why string
 	var for_ time.Duration

@@ -165,7 +165,7 @@ Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`
 	root.SetErr(io.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newRun(io), newDemo(io), newSandbox(io), newReconcile(io), newDeadLetter(io), newStatus(io), newDigests(io), newResolve(io),
-		newPause(io), newResume(io), newMute(io), newUnmute(io), newQuota(io), newBench(io), newSimulate(io), newTune(io),
+		newPause(io), newResume(io), newSend(io), newMute(io), newUnmute(io), newQuota(io), newBench(io), newSimulate(io), newTune(io),
 		newCheck(io), newExplain(io), newTest(io), newSchema(io))
 	for _, c := range root.Commands() {
 		refuseUnknown(c)

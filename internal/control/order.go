@@ -24,6 +24,7 @@ const (
 	Resume  Verb = "resume"  // also after the provider blocked the app, and before a back-off is over
 	Mute    Verb = "mute"    // keep some digests from being sent for a while
 	Unmute  Verb = "unmute"
+	Send    Verb = "send"        // let a digest go with the next send that is left
 	Trust   Verb = "trust_clock" // the owner's clock is right now, after it was ahead
 	Spend   Verb = "spend"       // record a send that somebody else made under the same quota
 	Unspend Verb = "unspend"     // take such a record back
@@ -33,7 +34,7 @@ const (
 type Order struct {
 	Verb      Verb      `json:"verb"`
 	By        string    `json:"by"`                  // who asks, for the log and the result
-	Why       string    `json:"why,omitempty"`       // of pause, mute, spend and trust_clock
+	Why       string    `json:"why,omitempty"`       // of pause, mute, send, spend and trust_clock
 	Broadcast string    `json:"broadcast,omitempty"` // of resolve
 	Sent      bool      `json:"sent,omitempty"`      // of resolve: it was sent
 	Audience  string    `json:"audience,omitempty"`  // of mute; empty: all
@@ -41,6 +42,7 @@ type Order struct {
 	Until     time.Time `json:"until,omitzero"`      // of mute
 	Seconds   float64   `json:"seconds,omitempty"`   // of mute: how long, by the owner's clock, in place of until
 	Mute      string    `json:"mute,omitempty"`      // of unmute: its id
+	Digest    string    `json:"digest,omitempty"`    // of send: its id
 	At        time.Time `json:"at,omitzero"`         // of spend
 	Now       bool      `json:"now,omitempty"`       // of spend: at this moment, by the owner's clock, in place of at
 	ID        string    `json:"id,omitempty"`        // of spend: the same id again is not counted twice; of unspend
@@ -55,7 +57,7 @@ type Answer struct {
 // What the state keeps of orders is bounded like all else that it keeps.
 const (
 	maxWhy   = 1000 // bytes
-	maxName  = 200  // bytes of by and id
+	maxName  = 200  // bytes of by and id, and of why a digest is wanted
 	maxMutes = 100
 )
 
@@ -66,6 +68,9 @@ func (o Order) wellFormed() error {
 		name, value string
 		most        int
 	}{{"why", o.Why, maxWhy}, {"by", o.By, maxName}, {"id", o.ID, maxName}} {
+		if o.Verb == Send {
+			f.most = maxName // 128 digests may have one
+		}
 		if len(f.value) > f.most {
 			return fmt.Errorf("cannot %s: %q has %d bytes, and may have %d: shorten it", o.Verb, f.name, len(f.value), f.most)
 		}
@@ -73,7 +78,7 @@ func (o Order) wellFormed() error {
 	switch {
 	case strings.TrimSpace(o.By) == "":
 		return fmt.Errorf(`cannot %s: give "by", the name of who asks`, o.Verb)
-	case slices.Contains([]Verb{PauseIt, Mute, Spend, Trust}, o.Verb) && strings.TrimSpace(o.Why) == "":
+	case slices.Contains([]Verb{PauseIt, Mute, Send, Spend, Trust}, o.Verb) && strings.TrimSpace(o.Why) == "":
 		return fmt.Errorf(`cannot %s: give "why", for those who come upon it later`, o.Verb)
 	}
 	return nil
@@ -115,6 +120,8 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 			return Answer{}, fmt.Errorf("cannot unmute %q: no such mute, or it has run out", o.Mute)
 		}
 		return Answer{Text: "unmuted"}, nil
+	case Send:
+		return o.send(s, app, now)
 	case Trust:
 		s.TrustClock(now)
 		return Answer{Text: fmt.Sprintf("the owner's clock, %s, is trusted: nothing counts until a later time than it says", now.UTC().Format(time.RFC3339))}, nil
@@ -124,6 +131,30 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 		return o.unspend(s)
 	}
 	return Answer{}, fmt.Errorf("cannot carry out %q: no such verb", o.Verb)
+}
+
+// send lets a digest go, as far as the quota and those who may not be disturbed allow.
+func (o Order) send(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
+	i := slices.IndexFunc(s.Digests, func(d *bridge.Digest) bool { return d.ID == o.Digest })
+	if i < 0 {
+		return Answer{}, fmt.Errorf("cannot send %q: no such digest waits (belfry digests); it may have gone, or have expired", o.Digest)
+	}
+	d := s.Digests[i]
+	if orphaned := d.Orphaned(app); orphaned != "" {
+		return Answer{}, fmt.Errorf("cannot send %q: %s", o.Digest, orphaned)
+	}
+	if d.Wanted != "" {
+		return Answer{}, fmt.Errorf("cannot send %q: it is wanted at once already, %s", o.Digest, d.Wanted)
+	}
+	s.Want(d, "by "+o.By+": "+o.Why, now)
+	held := ""
+	if until, muted := s.MutedUntil(d, now); muted {
+		held += "; it is muted until " + until.Format(time.RFC3339) + " (belfry unmute)"
+	}
+	if s.Paused != nil {
+		held += "; the app is paused (belfry resume)"
+	}
+	return Answer{Text: fmt.Sprintf("%s goes with the next send that is left, outside of quiet hours%s", bridge.DigestName(d.Audience, d.Template, d.Group), held)}, nil
 }
 
 // resume ends a pause, or else a back-off: its cause may be mended long before

@@ -48,15 +48,22 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 		{"a mute for so long", Order{Verb: Mute, Seconds: 3900}, "until 2026-11-02T16:05:00Z: everything", 3},
 		{"a mute of all", Order{Verb: Mute, Until: now.Add(time.Hour)}, "until 2026-11-02T16:00:00Z: everything", 3},
 		{"the end of a mute that is none", Order{Verb: Unmute, Mute: "x"}, "no such mute", 3},
+		{"a send of what waits", Order{Verb: Send, Digest: "d1", By: "ops", Why: "parents call"}, "students / lessons goes with the next send that is left, outside of quiet hours; it is muted until 2026-11-02T16:05:00Z (belfry unmute)", 3},
+		{"the same again", Order{Verb: Send, Digest: "d1"}, "wanted at once already, by ops: parents call", 3},
+		{"a send of what has gone", Order{Verb: Send, Digest: "d0"}, `cannot send "d0": no such digest waits`, 3},
+		{"a send of an orphan", Order{Verb: Send, Digest: "d2"}, `the rules no longer have the audience "staff"`, 3},
+		{"a long reason to send", Order{Verb: Send, Digest: "d1", Why: strings.Repeat("x", 201)}, `"why" has 201 bytes, and may have 200`, 3},
 		{"a clock that is right", Order{Verb: Trust, By: "ops", Why: "NTP"}, "2026-11-02T15:00:00Z, is trusted", 3},
 		{"a pause", Order{Verb: PauseIt, By: "ops", Why: "holidays"}, "paused; nothing is sent", 3},
 		{"its end", Order{Verb: Resume}, "resumed", 3},
 		{"the end of no pause", Order{Verb: Resume}, "neither paused nor backing off", 3},
 		{"a pause again", Order{Verb: PauseIt, By: "ops", Why: "holidays"}, "paused; nothing is sent", 3},
+		{"a send while it is paused", Order{Verb: Send, Digest: "d3"}, "(belfry unmute); the app is paused (belfry resume)", 3},
 		{"a second pause", Order{Verb: PauseIt, By: "root", Why: "me too"}, "by ops: holidays", 3},
 	}
 	s := bridge.NewState("campus", "b0rn")
 	s.Ledger.Charge("own-1", now.AddDate(0, -1, 0))
+	s.Digests = []*bridge.Digest{{ID: "d2", Audience: "staff", Template: "lessons", Events: 1}, {ID: "d1", Audience: "students", Template: "lessons", Events: 1}, {ID: "d3", Audience: "students", Template: "lessons", Group: "7C", Events: 1}}
 	for _, tt := range tests {
 		tt.order.By, tt.order.Why = cmp.Or(tt.order.By, "ops"), cmp.Or(tt.order.Why, "a try")
 		answer, err := tt.order.carryOut(s, app, now)
