@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,11 +24,11 @@ func (c *compiler) lint() {
 		app := c.set.Apps[a.Name.text]
 		c.shadowed(app.matcher.rules)
 		c.unread(app.matcher.rules)
+		c.unrendered(app)
 		for _, r := range app.matcher.rules {
 			if len(r.Cancels) == 0 {
 				c.patience(r, &a.Value)
 				c.silent(r)
-				c.unrendered(app, r)
 				c.verbatim(r)
 				c.crowded(r)
 			}
@@ -310,30 +311,54 @@ func (c *compiler) silent(r *compiledRule) {
 	if r.item != nil || t == nil || t.alert == nil {
 		return
 	}
-	if alert, err := t.alert.run(digestDot(r.alone()), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
+	if alert, err := t.alert.run(digestDot(r.alone("text")), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
 		c.warnf(r.doc.Name.at, "give the rule an item, or the alert of the template something else to say",
 			"the rule %q has no item, so that the alert of %q is empty: the title stands in for it, and without one nothing is sent", r.Name, r.Template)
 	}
 }
 
-// unrendered finds what keeps a digest of one item of a rule from being rendered:
-// it would wait until it expires. Of data nothing is known.
-func (c *compiler) unrendered(app *App, r *compiledRule) {
-	if t := c.templates[r.Template]; t == nil || t.readsData || len(r.doc.Examples) > 0 {
-		return
+// unrendered finds what keeps a digest of one item from being rendered: it would
+// wait until it expires. Each template is tried once for each audience, with and
+// without text, and told of once.
+func (c *compiler) unrendered(app *App) {
+	type digest struct {
+		audience, template string
+		item               bool
 	}
-	if _, err := app.Render(r.alone()); err != nil {
+	tried, told := map[digest]bool{}, map[string]bool{}
+	for _, r := range app.matcher.rules {
+		d, t := digest{r.Audience, r.Template, r.item != nil}, c.templates[r.Template]
+		if len(r.Cancels) > 0 || t == nil || t.readsData || len(r.doc.Examples) > 0 || tried[d] || told[r.Template] {
+			continue
+		}
+		tried[d] = true
+		err := r.fails(app)
+		if err == nil || errors.Is(err, errNoAlert) && r.item == nil && t.alert != nil { // silent tells of it
+			continue
+		}
+		told[r.Template] = true
 		c.warnf(r.doc.Name.at, "it would wait, unsent, until it expires", "with one item of the rule %q: %v", r.Name, err)
 	}
 }
 
-// alone is a digest with one item of the rule, and no data.
-func (r *compiledRule) alone() View {
-	it := Item{Key: "key", Rule: r.Name, Type: "type", Time: exampleTime()}
-	if r.item != nil {
-		it.Text = strings.Repeat("text ", 20)
+// fails reports what keeps a digest with one item of the rule from being rendered,
+// whatever its texts say: they may be times, or numbers, or JSON.
+func (r *compiledRule) fails(app *App) (err error) {
+	for _, said := range []string{"2026-01-01T12:00:00." + strings.Repeat("0", 80) + "Z", strings.Repeat("1", 100)} {
+		if _, err = app.Render(r.alone(said)); err == nil {
+			return nil
+		}
 	}
-	view := View{ID: "example", App: r.audience.App, Audience: r.Audience, Template: r.Template, Group: "group", Count: 1, Items: []Item{it}, First: it, Last: it, Now: exampleTime()}
+	return err
+}
+
+// alone is a digest with one item of the rule, and no data.
+func (r *compiledRule) alone(said string) View {
+	it := Item{Key: said, Rule: r.Name, Type: said, Time: exampleTime(), Priority: r.Priority}
+	if r.item != nil {
+		it.Text = said
+	}
+	view := View{ID: "example", App: r.audience.App, Audience: r.Audience, Template: r.Template, Group: said, Count: 1, Items: []Item{it}, First: it, Last: it, Now: exampleTime()}
 	if r.users != nil {
 		view.Users = []string{"user"}
 	}

@@ -238,6 +238,7 @@ func (c *templateChecker) fields(of shape, names []string, at parse.Pos) shape {
 		}
 		known := fieldsOf(of)
 		if known == nil {
+			c.data = c.data || of == anyShape && slices.Contains(names, "Data") // it may be an item
 			return anyShape
 		}
 		next, ok := known[name]

@@ -54,18 +54,31 @@ func TestFieldsThatARuleDoesNotGive(t *testing.T) {
 
 // What keeps a digest from being rendered is known before it waits in vain.
 func TestDigestsThatCannotBeRenderedAreWarnedAbout(t *testing.T) {
+	more := "  - {name: two, on: a.b, audience: students, template: changes, item: text}\n" // one mistake is told of once
 	for alert, want := range map[string]string{
-		`{{ .Audience.Name }}`:                "with one item of the rule",
-		`{{ (index .Items 1).Text }}`:         "with one item of the rule",
-		`{{ if gt .Count "1" }}more{{ end }}`: "with one item of the rule",
-		`{{ .Last.Data.any.Name }}`:           "",
-		`{{ if gt .Count 1 }}{{ (index .Items 1).Text }}{{ end }}{{ slice .Last.Text 0 12 }}`: "",
+		`{{ .Audience.Name }}`:                                                                 "with one item of the rule",
+		`{{ (index .Items 1).Text }}`:                                                          "with one item of the rule",
+		`{{ if gt .Count "1" }}more{{ end }}`:                                                  "with one item of the rule",
+		`{{ .Last.Data.any.Name }}`:                                                            "",
+		`{{ (index .Items 0).Data.room }}`:                                                     "",
+		`{{ with index .Items 0 }}{{ .Data.room }}{{ end }}`:                                   "",
+		`{{ $i := .First }}{{ range .Items }}{{ $i = . }}{{ end }}{{ $i.Data.room }}`:          "",
+		`{{ date "15:04" .Group }}{{ slice .Last.Key 0 36 }}{{ date "15:04" .Last.Text }}news`: "",
+		`{{ if gt .Count 1 }}{{ (index .Items 1).Text }}{{ end }}{{ slice .Last.Text 0 12 }}`:  "",
 	} {
-		src := strings.Replace(school{rule: "item: '{{ .id }}'"}.source(), "{alert: news}", "{alert: '"+alert+"'}", 1)
+		src := strings.Replace(school{rule: "item: '{{ .id }}'", more: more}.source(), "{alert: news}", "{alert: '"+alert+"'}", 1)
 		set, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
-		if text := problems.Text(); set == nil || !strings.Contains(text, want) || want == "" && text != "" {
+		if text := problems.Text(); set == nil || !strings.Contains(text, want) || want == "" && text != "" || strings.Count(text, "warning") > 1 {
 			t.Errorf("%s: want %q, got %q", alert, want, text)
 		}
+	}
+}
+
+// Items without text and an alert of nothing but text are told of once.
+func TestAnAlertWithoutTextIsToldOnce(t *testing.T) {
+	src := strings.Replace(school{}.source(), "{alert: news}", "{alert: '{{ .Last.Text }}'}", 1)
+	if _, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()}); len(problems) != 1 {
+		t.Errorf("want one warning, got %s", problems.Text())
 	}
 }
 
