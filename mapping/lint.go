@@ -142,12 +142,13 @@ func (c *compiler) shadowed(rules []*compiledRule) {
 }
 
 // foreignBraces are those of other languages' templates.
-var foreignBraces = regexp.MustCompile(`\$\{|\{%|(?:^|[^{])\{ *(?:event|data|nats)\.`)
+var foreignBraces = regexp.MustCompile(`\$\{|\{%|\{ *(?:event|data|nats)\.`)
 
 // verbatim finds an expression where a template stands: it would be sent as it is.
 func (c *compiler) verbatim(r *compiledRule) {
 	item := strings.TrimSpace(r.doc.Item.text)
-	if at := foreignBraces.FindStringIndex(r.doc.Item.text); at != nil {
+	outside := templateAction.ReplaceAllStringFunc(r.doc.Item.text, func(action string) string { return strings.Repeat(" ", len(action)) })
+	if at := foreignBraces.FindStringIndex(outside); at != nil {
 		c.warnf(r.doc.Item.place(at[0]), `an item is a template: write "{{ .data.room }}"`, "the item of %q says this as it is to everybody", r.Name)
 	}
 	for _, of := range []string{"event.", "nats."} {

@@ -364,14 +364,16 @@ func TestSlotsWithinQuietHoursAreWarnedOf(t *testing.T) {
 
 func TestAnExpressionInPlaceOfATemplateIsWarnedOf(t *testing.T) {
 	for item, want := range map[string]string{
-		"event.data.course":                   `the item of "one" says "event.data.course" to everybody; an item is a template: write "{{ .data.course }}"`,
-		"nats.subject":                        `write "{{ .nats.subject }}"`,
-		`'{{ .event.data }}'`:                 "the event is the dot itself here",
-		"event. A concert":                    "",
-		`'for ${event.data.name}'`:            `says this as it is to everybody; an item is a template: write "{{ .data.room }}"`,
-		`'for {event.data.name}'`:             "says this as it is",
-		`'{% if x %}'`:                        "says this as it is",
-		`'costs {{ .data.price }}$, {event}'`: "",
+		"event.data.course":                    `the item of "one" says "event.data.course" to everybody; an item is a template: write "{{ .data.course }}"`,
+		"nats.subject":                         `write "{{ .nats.subject }}"`,
+		`'{{ .event.data }}'`:                  "the event is the dot itself here",
+		"event. A concert":                     "",
+		`'for ${event.data.name}'`:             `says this as it is to everybody; an item is a template: write "{{ .data.room }}"`,
+		`'for {event.data.name}'`:              "says this as it is",
+		`'{% if x %}'`:                         "says this as it is",
+		`'costs {{ .data.price }}$, {event}'`:  "",
+		`'costs ${{ .data.price }}'`:           "",
+		`'{{ printf "${%s}{%%" .data.name }}'`: "",
 	} {
 		_, problems := mapping.Compile("rules.yaml", []byte(school{rule: "item: " + item}.source()), mapping.Options{LookupEnv: campusEnv()})
 		if problems.HasErrors() || !strings.Contains(problems.Text(), want) || want == "" && strings.Contains(problems.Text(), "everybody") {

@@ -164,7 +164,7 @@ func parseFault(src string, err error) fault {
 	return f
 }
 
-var templateAction = regexp.MustCompile(`\{\{.*?\}\}`)
+var templateAction = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
 
 // foreignSign finds a sign of another language, for which templates have a word.
 func foreignSign(line string) (at int, hint string) {
