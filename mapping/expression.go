@@ -223,6 +223,5 @@ var (
 	overload   = regexp.MustCompile(`^found no matching overload for '([^']+)' applied to '([^']*)'`)
 	oneEquals  = regexp.MustCompile(`[^=!<>]=[^=]`)
 	dashedName = regexp.MustCompile(`[A-Za-z_]\w*(-[A-Za-z_]\w*)+`)
-	zoneOffset = regexp.MustCompile(`^[+-]?\d\d:\d\d$`) // which CEL takes, too
 	wordAnd    = regexp.MustCompile(`(?i)\s(and|or)\s|(^|\s)not\s`)
 )

@@ -6,10 +6,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 )
 
 // unlikelyNames finds extension attributes that look like misspelt fields.
@@ -138,7 +139,7 @@ func unknownZones(src string, a *ast.AST) (faults []fault) {
 			return
 		}
 		zone, _ := arg.AsLiteral().Value().(string)
-		if _, err := time.LoadLocation(zone); err == nil || zoneOffset.MatchString(zone) {
+		if zone != "Local" && !types.IsError(types.Timestamp{}.Receive(e.AsCall().FunctionName(), "", []ref.Val{arg.AsLiteral()})) {
 			return
 		}
 		at := a.SourceInfo().GetStartLocation(arg.ID())
