@@ -144,15 +144,22 @@ func TestTagsWithoutATagAreToldOfBesideOtherMistakesAndOnce(t *testing.T) {
 // The parser needs memory for the square of what is open: a short file could take gigabytes.
 func TestFilesThatAreNestedTooDeeply(t *testing.T) {
 	for src, want := range map[string]string{
-		"a: " + strings.Repeat("[", 100_000):       ":1:1004: cannot read a file nested this deeply",
-		"a: " + strings.Repeat("[a: ", 100_000):    ":1:4004: cannot read a file nested this deeply",
-		"a: " + strings.Repeat("{a: [\n ", 20_000): ":501:2: cannot read a file nested this deeply",
+		"a: " + strings.Repeat("[", 100_000):       ":1:5004: cannot read a file nested this deeply",
+		"a: " + strings.Repeat("[a: ", 100_000):    ":1:20004: cannot read a file nested this deeply",
+		"a: " + strings.Repeat("{a: [\n ", 20_000): ":2501:2: cannot read a file nested this deeply",
 		"a:\n  " + strings.Repeat("- ", 100_000):   ":2:1: cannot read a file nested this deeply",
 	} {
 		set, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{})
 		if set != nil || len(problems) != 1 || !strings.Contains(problems.Text(), want) {
 			t.Errorf("%.20s: want %q, got %.200q", src, want, problems.Text())
 		}
+	}
+	var open strings.Builder // in text and in comments: nobody closes these
+	for i := range 2000 {
+		fmt.Fprintf(&open, "  - {name: r%d, on: a.r%d, audience: students, template: changes, when: 'event.data.title.startsWith(\"[\")'} # [0..9)\n", i, i)
+	}
+	if _, problems := mapping.Compile("rules.yaml", []byte(school{more: open.String()}.source()), mapping.Options{LookupEnv: campusEnv()}); problems.HasErrors() {
+		t.Errorf("brackets of text are refused: %.300s", problems.Text())
 	}
 	many := school{app: "quota: {slots: [\"09:00\"]}", rule: "item: '" + strings.Repeat("[]{}]", 20_000)[:60_000] + "'"}
 	if _, problems := mapping.Compile("rules.yaml", []byte(many.source()), mapping.Options{LookupEnv: campusEnv()}); problems.HasErrors() {

@@ -45,7 +45,7 @@ const (
 	maxFileBytes = 16 << 20
 	maxNodes     = 1_000_000
 	maxDepth     = 64
-	maxOpen      = 1000 // brackets, also those in text
+	maxOpen      = 5000 // brackets, also those in text and comments: with more the parser would need gigabytes
 )
 
 // parseTree reads a YAML file with exactly one document.
@@ -58,7 +58,7 @@ func parseTree(src *source, data []byte, r *report) *node {
 		return nil
 	}
 	if at, deep := tooDeep(src); deep {
-		r.errorf(at, "cannot read a file nested this deeply")
+		r.hintf(at, "close brackets that are open, also those in text and in comments", "cannot read a file nested this deeply")
 		return nil
 	}
 	f, err := parseYAML(data)
