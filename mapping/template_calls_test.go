@@ -65,3 +65,15 @@ func TestTemplatesOfOtherLanguagesAreExplained(t *testing.T) {
 		}
 	}
 }
+
+// What an item calls .data, a digest has of each of its items.
+func TestAFieldOfTheEventInADigestIsToldWithWhereItIs(t *testing.T) {
+	for src, hint := range map[string]string{
+		`{{ data.room }}`: "write .Last.Data.room", `{{ event.data.room }}`: "write .Last.Data.room",
+		`{{ .data.room }}`: "did you mean .Last.Data?", `{{ .Text }}`: "did you mean .Last.Text?", `{{ .Cuont }}`: "did you mean .Count?",
+	} {
+		if _, faults := parseTemplate(scalar{text: src}, digestShape); len(faults) != 1 || !strings.HasPrefix(faults[0].hint, hint) {
+			t.Errorf("%s: want %q, got %v", src, hint, faults)
+		}
+	}
+}

@@ -212,19 +212,23 @@ func (c *templateChecker) arg(n parse.Node, dot shape) shape {
 		return c.pipe(n, dot)
 	case *parse.IdentifierNode:
 		if !slices.Contains(functionNames(), n.Ident) {
-			c.faultf(n.Pos, cmp.Or(foreignWords()[n.Ident], suggest(n.Ident, functionNames()), "templates know "+strings.Join(functionNames(), ", ")), "unknown function %q", n.Ident)
+			c.faultf(n.Pos, cmp.Or(foreignWords(c.vars["$"])[n.Ident], suggest(n.Ident, functionNames()), "templates know "+strings.Join(functionNames(), ", ")), "unknown function %q", n.Ident)
 		}
 	}
 	return anyShape
 }
 
 // foreignWords are the remedies for what other languages call so.
-func foreignWords() map[string]string {
+func foreignWords(of shape) map[string]string {
+	data := "write .data.room"
+	if of == digestShape {
+		data = "write .Last.Data.room, or .Data.room between range .Items and end"
+	}
 	sum := "a template does not calculate: an expression of with does, and .More is how many are not among .Items"
 	return map[string]string{
 		"elif": "write {{ else if … }}", "elseif": "write {{ else if … }}", "elsif": "write {{ else if … }}",
 		"now": "write .Now under message and notification, .time in an item", "add": sum, "sub": sum,
-		"event": "write .data.room", "data": "write .data.room",
+		"event": data, "data": data,
 	}
 }
 
@@ -259,6 +263,13 @@ func (c *templateChecker) fields(of shape, names []string, at parse.Pos) shape {
 }
 
 func suggestField(of shape, name string, known map[string]shape) string {
+	if of == digestShape {
+		for field := range fieldsOf(itemShape) {
+			if strings.EqualFold(field, name) {
+				return fmt.Sprintf("did you mean .Last.%s?", field)
+			}
+		}
+	}
 	names := make([]string, 0, len(known))
 	for k := range known {
 		names = append(names, "."+k)
