@@ -49,7 +49,7 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 			return nil, err
 		}
 		b.kept = Record{Data: data, Token: s.token(), Sequence: c.sequence}
-		if err := b.compareClocks(ctx, c, s, time.Now()); err != nil {
+		if err := b.compareClocks(ctx, c, s, now, time.Now()); err != nil {
 			return nil, err
 		}
 		if interrupted != nil {
@@ -86,10 +86,11 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 }
 
 // compareClocks tells whether our clock shows another time than the last owner's,
-// by which the ledger was kept: the store's clock stood beside both. committed is
-// when the claim had landed. If the process dies before the next commit, the claim
+// by which the ledger was kept: the store's clock stood beside both. The claim landed
+// between sealed and committed: sends count by the later, and nothing is said of what
+// is only the time that it took. If the process dies before the next commit, the claim
 // still has what the last owner's clock showed, and the next one compares it.
-func (b *Bridge) compareClocks(ctx context.Context, c *committer, s *State, committed time.Time) error {
+func (b *Bridge) compareClocks(ctx context.Context, c *committer, s *State, sealed, committed time.Time) error {
 	if s.Taken.IsZero() || s.Sealed.IsZero() {
 		s.Taken = time.Time{}
 		return nil
@@ -100,9 +101,11 @@ func (b *Bridge) compareClocks(ctx context.Context, c *committer, s *State, comm
 	}
 	step := committed.Round(0).Sub(r.Time) - s.Sealed.Sub(s.Taken)
 	if step.Abs() > quotaGuard {
+		s.slip(step, committed)
+	}
+	if step < -quotaGuard || step-committed.Sub(sealed) > quotaGuard {
 		b.log.Warn("this machine's clock, or that of NATS, shows another time than when the app was owned last: sends count by both",
 			"by", step.Round(time.Millisecond).String(), "nats", r.Time.UTC(), "here", committed.UTC())
-		s.slip(step, committed)
 	}
 	s.Taken, b.clock = time.Time{}, committed // a step before this one has been seen to
 	return nil

@@ -1,8 +1,12 @@
 package bridge_test
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/bridge/bridgetest"
 )
 
 // The second owner's clock is 59 minutes ahead of the first one's: between them, the
@@ -59,5 +63,39 @@ func TestAClaimAloneDoesNotForgetThatClocksDiffer(t *testing.T) {
 		if hour := w.bridge.Status().Quota[0]; hour.Used != 2 {
 			t.Errorf("%+v, want two used", hour)
 		}
+	})
+}
+
+// NATS was not there for a while: the clocks are as they were.
+func TestAClaimWhoseAnswerComesLateTellsOfNoClock(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.end()
+		const told = "this machine's clock, or that of NATS, shows another time than when the app was owned last: sends count by both"
+		for want, skew := range []time.Duration{0, -time.Hour} {
+			w.store.Skew, w.log = skew, strings.Builder{}
+			lost, until := false, time.Now().Add(12*time.Second)
+			w.store.Fault = func(int) bridgetest.Fault {
+				if lost {
+					return bridgetest.None
+				}
+				lost = true
+				return bridgetest.Written
+			}
+			w.store.ReadErr = func() error {
+				if lost && time.Now().Before(until) {
+					return bridgetest.ErrInjected
+				}
+				return nil
+			}
+			w.start()
+			w.pass(time.Minute)
+			if lines := w.logged(told); w.bridge.Status().Role != bridge.RoleOwner || len(lines) != want {
+				t.Errorf("%s apart: told %d times, want %d: %s", skew, len(lines), want, lines)
+			}
+			w.end()
+		}
+		w.start()
 	})
 }
