@@ -9,6 +9,11 @@ import (
 	"github.com/belfry-bridge/belfry/bridge/bridgetest"
 )
 
+const (
+	clocksDiffer = "this machine's clock, or that of NATS, shows another time than when the app was owned last: sends count by both"
+	quotaGuard   = 5 * time.Second
+)
+
 // The second owner's clock is 59 minutes ahead of the first one's: between them, the
 // store's clock shows a minute.
 func TestAnOwnerWhoseClockIsAheadMakesNoSendOlder(t *testing.T) {
@@ -44,6 +49,7 @@ func TestAClaimAloneDoesNotForgetThatClocksDiffer(t *testing.T) {
 			w.cancelled(id)
 			w.pass(3 * time.Minute)
 		}
+		before := w.bridge.Status().Quota[0].Frees
 		w.end()
 		w.pass(time.Hour)
 		w.store.Skew = -59 * time.Minute
@@ -58,10 +64,10 @@ func TestAClaimAloneDoesNotForgetThatClocksDiffer(t *testing.T) {
 		if err := <-w.done; err != nil || puts == 0 {
 			t.Fatalf("%d puts, %v", puts, err)
 		}
-		t.Logf("%d puts", puts)
 		w.start()
-		if hour := w.bridge.Status().Quota[0]; hour.Used != 2 {
-			t.Errorf("%+v, want two used", hour)
+		hour := w.bridge.Status().Quota[0]
+		if late := hour.Frees.Sub(before); hour.Used != 2 || late < 59*time.Minute || late > 59*time.Minute+quotaGuard {
+			t.Errorf("%+v, want two used, and the first back 59 minutes later than %s", hour, before)
 		}
 	})
 }
@@ -72,7 +78,6 @@ func TestAClaimWhoseAnswerComesLateTellsOfNoClock(t *testing.T) {
 		w.cancelled("maths")
 		w.pass(3 * time.Minute)
 		w.end()
-		const told = "this machine's clock, or that of NATS, shows another time than when the app was owned last: sends count by both"
 		for want, skew := range []time.Duration{0, -time.Hour} {
 			w.store.Skew, w.log = skew, strings.Builder{}
 			lost, until := false, time.Now().Add(12*time.Second)
@@ -91,11 +96,69 @@ func TestAClaimWhoseAnswerComesLateTellsOfNoClock(t *testing.T) {
 			}
 			w.start()
 			w.pass(time.Minute)
-			if lines := w.logged(told); w.bridge.Status().Role != bridge.RoleOwner || len(lines) != want {
+			if lines := w.logged(clocksDiffer); w.bridge.Status().Role != bridge.RoleOwner || len(lines) != want {
 				t.Errorf("%s apart: told %d times, want %d: %s", skew, len(lines), want, lines)
 			}
 			w.end()
 		}
 		w.start()
 	})
+}
+
+// What is stored was stored at another time than what is remembered.
+func TestMemoryIsComparedWithNoClock(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.pass(time.Second)
+		before := w.store.Record()
+		w.pass(time.Hour)
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.store.Rewind(before)
+		w.lease.Vanish("replica-1")
+		w.lease.Revoke()
+		w.pass(10 * time.Second)
+		if s := w.bridge.Status(); s.Counts.Sent != 1 || len(w.logged(clocksDiffer)) > 0 {
+			t.Errorf("%d sends are known; %s", s.Counts.Sent, w.logged(clocksDiffer))
+		}
+	})
+}
+
+// Its first owner of this build finds nothing to compare, and leaves something.
+func TestAStateOfAnOlderBuildGetsItsClock(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.end()
+		old := w.store.Record()
+		old.Data = withoutClock(t, old.Data)
+		w.store.Rewind(old)
+		for _, want := range []int{0, 1} {
+			w.start()
+			w.cancelled("music")
+			w.pass(3 * time.Minute)
+			if lines := w.logged(clocksDiffer); len(lines) != want {
+				t.Errorf("told %d times, want %d: %s", len(lines), want, lines)
+			}
+			w.end()
+			w.store.Skew = -59 * time.Minute
+		}
+		w.start()
+	})
+}
+
+func withoutClock(t *testing.T, data []byte) []byte {
+	t.Helper()
+	s, err := bridge.Decode("campus", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Sealed = time.Time{}
+	codec, err := bridge.NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err = codec.Encode(s); err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

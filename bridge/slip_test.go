@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -71,6 +72,43 @@ func TestAClockThatIsSetDuringASendIsNotForgottenWithItsAnswer(t *testing.T) {
 	s.Settle(planApp(mapping.PolicyASAP), Outcome{Kind: Accepted, HTTPStatus: 200, At: now, SkewKnown: true}, now)
 	if s.Ledger.Skew != -8*time.Hour {
 		t.Errorf("the provider's clock is taken to be %s ahead of ours", s.Ledger.Skew)
+	}
+}
+
+// An answer without a date, or none, tells of no clock.
+func TestWithoutADateTheProvidersClockStaysAsItIsKnown(t *testing.T) {
+	s, now := NewState("town", "b0rn"), time.Now()
+	s.Sending = &Broadcast{ID: "b1", State: Sending, Started: now, Deadline: now, Digest: &Digest{Audience: "east", Template: "news"}}
+	s.Ledger.Skew = -8 * time.Hour
+	s.Settle(planApp(mapping.PolicyASAP), Outcome{Kind: Doubtful, At: now}, now)
+	if s.Ledger.Skew != -8*time.Hour {
+		t.Errorf("the provider's clock is taken to be %s ahead of ours", s.Ledger.Skew)
+	}
+}
+
+// stored is a Store that has one record.
+type stored Record
+
+func (s stored) Get(context.Context) (Record, error) { return Record(s), nil }
+func (s stored) Put(context.Context, []byte, string, uint64) (uint64, error) {
+	return 0, errors.New("nothing is to be stored")
+}
+
+// Its clock was set while another replica owned the app.
+func TestAStepBetweenTenuresIsSeenOnce(t *testing.T) {
+	for _, step := range []time.Duration{8 * time.Hour, -8 * time.Hour} {
+		now := time.Now()
+		s := NewState("campus", "born")
+		s.Sealed, s.Taken = now.Add(-time.Hour), now.Add(-time.Hour)
+		b := &Bridge{name: "campus", log: slog.New(slog.DiscardHandler), cfg: Config{Note: func(string, error) {}}, clock: misread(now, -step)}
+		c := &committer{store: stored{Token: s.token(), Time: now.Add(-step)}, trouble: func(error) {}}
+		if err := b.compareClocks(t.Context(), c, s, now, now); err != nil {
+			t.Fatal(err)
+		}
+		te := &tenure{Bridge: b, state: s}
+		if te.noteClock(time.Now()); (s.Ledger.Skew + step).Abs() > time.Second {
+			t.Errorf("the provider's clock is taken to be %s ahead of ours, want %s", s.Ledger.Skew, -step)
+		}
 	}
 }
 
