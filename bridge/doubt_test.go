@@ -242,7 +242,7 @@ func TestTrustInAClockHoldsForTheSendUnderWay(t *testing.T) {
 	if got := s.Held[0].Arrived(); got.After(now.Add(time.Minute)) {
 		t.Errorf("it may be on its way until %s", got)
 	}
-	if frees := bridge.LimitsFor(app.Quota).Frees(s.Ledger.Spends[0].At); frees.After(now.AddDate(0, 0, 2)) {
+	if frees := bridge.LimitsFor(app.Quota).Frees(&s.Ledger, s.Ledger.Spends[0].At); frees.After(now.AddDate(0, 0, 2)) {
 		t.Errorf("it counts until %s", frees)
 	}
 }

@@ -143,6 +143,11 @@ func TestAHeldDigestNamesTheMomentThatItWaitsFor(t *testing.T) {
 	if e.Figures["worth_later"] < 80 || e.Figures["price"] < 50 || e.Figures["sends_left_today"] != 1 {
 		t.Errorf("figures %v", e.Figures)
 	}
+	led.Skew = -2 * time.Hour // nothing comes back before the provider's midnight
+	p = Decide(Situation{Now: now, App: app, Digests: []*Digest{d}, Ledger: led, Forecast: &f})
+	if e := p.Explanations[0]; !strings.Contains(e.Why, "1 send is left until tomorrow 02:00") {
+		t.Error(e.Why)
+	}
 }
 
 func TestADigestIsExpectedToMissWhenNoSendComesBackInTime(t *testing.T) {

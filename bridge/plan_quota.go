@@ -30,5 +30,5 @@ func LimitsFor(q mapping.Quota) quota.Limits {
 // belongs to the next one.
 func (t *table) dayEnds(at time.Time) time.Time {
 	day := quota.Limits{Windows: t.limits.Windows[len(t.limits.Windows)-1:]}
-	return day.Frees(at)
+	return day.Frees(t.Ledger, at)
 }

@@ -154,7 +154,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 		Host: st.Host, Skew: t.skew,
 	}
 	for _, sp := range st.Ledger.Spends {
-		if sp.Origin == quota.External && limits.Frees(sp.At).After(now) {
+		if sp.Origin == quota.External && limits.Frees(&st.Ledger, sp.At).After(now) {
 			s.External = append(s.External, sp)
 		}
 	}

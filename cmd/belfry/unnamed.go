@@ -133,7 +133,7 @@ func unnamedOf(app string, s *bridge.State, rs *mapping.RuleSet, told map[string
 	for _, spend := range s.Ledger.Spends {
 		var until time.Time
 		for _, name := range u.names {
-			if t := bridge.LimitsFor(rs.Apps[name].Quota).Frees(spend.At); t.After(until) {
+			if t := bridge.LimitsFor(rs.Apps[name].Quota).Frees(&s.Ledger, spend.At); t.After(until) {
 				until = t
 			}
 		}

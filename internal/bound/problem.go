@@ -281,7 +281,7 @@ func (p *Problem) runs(w quota.Window, part time.Duration, n int, touched bool) 
 	limits := quota.Limits{Windows: []quota.Window{w}}
 	last := p.From.Add(time.Duration(n) * part)
 	for begin := p.From; begin.Before(last); {
-		end := limits.Frees(begin)
+		end := limits.Frees(&quota.Ledger{}, begin)
 		from, to := p.index(begin.Add(part-1), part), p.index(end, part)
 		if touched {
 			from, to = p.index(begin, part), p.index(end.Add(part-1), part)

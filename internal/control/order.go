@@ -208,7 +208,7 @@ func (o Order) spend(s *bridge.State, app *mapping.App, now time.Time) (Answer, 
 	} else {
 		s.Ledger.External(o.ID, o.At, why)
 	}
-	if !bridge.LimitsFor(app.Quota).Frees(o.At).After(now) {
+	if !bridge.LimitsFor(app.Quota).Frees(&s.Ledger, o.At).After(now) {
 		return Answer{Text: "recorded; it is too long ago to count against the quota"}, nil
 	}
 	return Answer{Text: fmt.Sprintf("recorded; it counts against the quota from %s on, as %s", o.At.UTC().Format(time.RFC3339), o.ID)}, nil

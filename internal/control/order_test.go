@@ -126,3 +126,16 @@ func TestABackOffCanBeEnded(t *testing.T) {
 		t.Error("a back-off that is over is ended")
 	}
 }
+
+// The provider's day is not over where our clock is ahead of it.
+func TestASendOfOthersIsSaidToCountForAsLongAsItDoes(t *testing.T) {
+	app := &mapping.App{Name: "campus", Quota: mapping.Quota{PerHour: 2, PerDay: 3, Location: time.UTC}}
+	for skew, want := range map[time.Duration]string{0: "too long ago", -16 * time.Hour: "it counts"} {
+		s := bridge.NewState("campus", "b0rn")
+		s.Ledger.Skew = skew
+		o := Order{Verb: Spend, By: "ops", Why: "a try", At: now.Add(-16 * time.Hour)} // eleven in the evening
+		if answer, err := o.carryOut(s, app, now); err != nil || !strings.Contains(answer.Text, want) {
+			t.Errorf("the provider's clock %s ahead: %v, %v; want %q", skew, answer, err, want)
+		}
+	}
+}

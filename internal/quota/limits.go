@@ -67,10 +67,10 @@ func (l Limits) Usage(led *Ledger, now time.Time) []Usage {
 }
 
 // Frees returns when a send made at t stops counting in every window.
-func (l Limits) Frees(t time.Time) time.Time {
+func (l Limits) Frees(led *Ledger, t time.Time) time.Time {
 	last := t
 	for _, w := range l.Windows {
-		last = latest(w.frees(t, l.Guard), last)
+		last = latest(l.leaves(w, led, t), last)
 	}
 	return last
 }
@@ -80,7 +80,7 @@ func (l Limits) Frees(t time.Time) time.Time {
 func (l Limits) Counting(w Window, led *Ledger, now time.Time) []Release {
 	var out []Release
 	for _, s := range led.Spends {
-		if t := l.leaves(w, led, s, now); t.After(now) {
+		if t := l.leaves(w, led, led.dated(s, now)); t.After(now) {
 			out = append(out, Release{At: t, Class: s.Class})
 		}
 	}
@@ -88,9 +88,8 @@ func (l Limits) Counting(w Window, led *Ledger, now time.Time) []Release {
 	return out
 }
 
-// leaves is where a spend leaves a window by our clock and by the provider's.
-func (l Limits) leaves(w Window, led *Ledger, s Spend, now time.Time) time.Time {
-	t := led.dated(s, now)
+// leaves is where a spend made at t leaves a window by our clock and by the provider's.
+func (l Limits) leaves(w Window, led *Ledger, t time.Time) time.Time {
 	return latest(w.frees(t, l.Guard), w.frees(t.Add(led.Skew), l.Guard).Add(-led.Skew))
 }
 
@@ -106,7 +105,7 @@ func (l Limits) Released(led *Ledger, now time.Time) time.Time {
 	var last time.Time
 	for _, w := range l.Windows {
 		for _, s := range led.Spends {
-			if t := l.leaves(w, led, s, now); t.After(last) && !t.After(now) {
+			if t := l.leaves(w, led, led.dated(s, now)); t.After(last) && !t.After(now) {
 				last = t
 			}
 		}
