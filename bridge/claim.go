@@ -48,15 +48,13 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 		if err != nil {
 			return nil, err
 		}
+		committed := time.Now()
 		b.kept = Record{Data: data, Token: s.token(), Sequence: c.sequence}
-		if err := b.compareClocks(ctx, c, s, now, time.Now()); err != nil {
-			return nil, err
-		}
 		if interrupted != nil {
 			b.log.Warn("found a broadcast whose sending was interrupted; whether it was sent is not known",
 				"broadcast", interrupted.ID, "started", interrupted.Started, "remedy", "belfry resolve "+interrupted.ID+" --sent, or --not-sent")
 		}
-		return s, nil
+		return s, b.compareClocks(ctx, c, s, now, committed)
 	}
 }
 

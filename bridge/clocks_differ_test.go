@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -161,4 +162,32 @@ func withoutClock(t *testing.T, data []byte) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// It dies while it compares the clocks: the next one finds the broadcast in doubt already.
+func TestAnInterruptedSendIsToldOfByWhoeverFoundIt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		stuck := make(chan struct{})
+		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
+			<-stuck
+			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+		}
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		first, second := w.done, w.lease
+		w.stop()
+		w.lease = &bridgetest.Lease{}
+		w.store.OnPut = func([]byte) { w.store.ReadErr = func() error { return bridgetest.ErrInjected } }
+		w.start()
+		w.pass(time.Second)
+		w.store.OnPut, w.store.ReadErr = nil, nil
+		w.lease.Revoke()
+		w.pass(time.Minute)
+		if lines := w.logged("found a broadcast whose sending was interrupted; whether it was sent is not known"); len(lines) != 1 {
+			t.Errorf("told %d times", len(lines))
+		}
+		w.lease = second
+		close(stuck)
+		<-first
+	})
 }
