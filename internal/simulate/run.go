@@ -25,8 +25,8 @@ type Config struct {
 	SkipBound bool           // the bound takes as long as the rest
 	Keep      int            // events listed in the report; 0: 10,000
 
-	change func(*mapping.Match) // what a trial does to every match
-	quota  *mapping.Quota       // what a trial changes about the quota
+	window float64        // a trial's factor on every gathering window; 0: as they are
+	quota  *mapping.Quota // what a trial changes about the quota
 }
 
 const (
@@ -54,9 +54,7 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 			}
 			t.decided(m, d) // by the operator's own windows, whatever a trial changes
 			for i := range d.Matches {
-				if c.change != nil {
-					c.change(&d.Matches[i])
-				}
+				c.widen(&d.Matches[i])
 			}
 		},
 		Sent: func(b *bridge.Broadcast, _ []byte) { t.delivered(b) },
@@ -138,7 +136,26 @@ func (c *Config) override(app *mapping.App) *mapping.App {
 	if c.Policy != "" {
 		changed.Quota.Policy = c.Policy
 	}
+	if c.window != 0 { // the planner foresees by the rules' windows
+		changed.Rules = nil
+		for _, r := range app.Rules {
+			rule := *r
+			rule.Gather = scaled(r.Gather, c.window)
+			changed.Rules = append(changed.Rules, &rule)
+		}
+	}
 	return &changed
+}
+
+// widen changes the window of a match as override does the rule's.
+func (c *Config) widen(m *mapping.Match) {
+	if c.window == 0 {
+		return
+	}
+	m.Gather = scaled(m.Gather, c.window)
+	if len(m.Cancels) == 0 {
+		m.Item.ReadyBy = m.Item.Arrived.Add(m.Gather.AtMost)
+	}
 }
 
 func (t *tally) lastExpiry() time.Time {

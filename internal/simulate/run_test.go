@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/quota"
@@ -291,6 +293,40 @@ func TestTuningPutsTheRulesAsTheyAreFirst(t *testing.T) {
 	var b bytes.Buffer
 	if err := WriteTrials(&b, trials); err != nil || !strings.Contains(b.String(), "policy: asap") {
 		t.Errorf("got %q, %v", b.String(), err)
+	}
+}
+
+// What is suggested must be what comes of it.
+func TestATrialOfWindowsSendsWhenRulesWithSuchWindowsDo(t *testing.T) {
+	months(t)
+	for _, name := range []string{"school bursts", "two rushes"} {
+		w := named(t, name)
+		rules := town(t, w, "timezone: UTC")
+		trials, err := Tune(context.Background(), Config{Rules: rules}, Tuning{Windows: []float64{0.25}},
+			func() History { return w.Messages(1, monday, 5) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		quarter := regexp.MustCompile(`(idle|at_most): ([0-9hms]+)`).ReplaceAllFunc(w.Rules("timezone: UTC"), func(b []byte) []byte {
+			key, value, _ := strings.Cut(string(b), ": ")
+			d, err := time.ParseDuration(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return []byte(key + ": " + (d / 4).String())
+		})
+		applied, problems := mapping.Compile(w.Name, quarter, mapping.Options{})
+		if applied == nil {
+			t.Fatal(problems)
+		}
+		r, err := Run(context.Background(), Config{Rules: applied, SkipBound: true}, w.Messages(1, monday, 5))
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := cmpopts.IgnoreFields(ByPriority{}, "Late") // that is judged by the windows
+		if diff := cmp.Diff(r.Priorities, trials[1].Priorities, late); diff != "" || trials[1].Broadcasts != len(r.Broadcasts) {
+			t.Errorf("%s: %d broadcasts in the trial, %d when applied; %s", name, trials[1].Broadcasts, len(r.Broadcasts), diff)
+		}
 	}
 }
 

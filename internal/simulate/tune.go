@@ -72,20 +72,19 @@ func Tune(ctx context.Context, c Config, t Tuning, history func() History) ([]Tr
 // try runs one variation. A changed window changes when digests go, not what
 // an item is worth at that time.
 func try(ctx context.Context, c Config, v variation, history History) (Trial, float64, error) {
-	if v.window != 1 {
-		c.change = func(m *mapping.Match) {
-			m.Gather.Idle = time.Duration(float64(m.Gather.Idle) * v.window)
-			m.Gather.AtMost = time.Duration(float64(m.Gather.AtMost) * v.window)
-			if len(m.Cancels) == 0 {
-				m.Item.ReadyBy = m.Item.Arrived.Add(m.Gather.AtMost)
-			}
-		}
-	}
+	c.window = v.window
 	r, err := Run(ctx, c, history)
 	if err != nil {
 		return Trial{}, 0, fmt.Errorf("cannot try %s: %w", v.name, err)
 	}
 	return Trial{Name: v.name, Earned: r.Earned, Broadcasts: len(r.counted()), Priorities: r.Priorities}, r.Bound, nil
+}
+
+// scaled is a gathering window that is so many times as long.
+func scaled(g mapping.Gather, factor float64) mapping.Gather {
+	g.Idle = time.Duration(float64(g.Idle) * factor)
+	g.AtMost = time.Duration(float64(g.AtMost) * factor)
+	return g
 }
 
 func (t *Tuning) variations(app *mapping.App) []variation {
