@@ -216,7 +216,9 @@ func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Messag
 		s.change(d, func() {
 			for _, it := range d.cancel(match.Item.Key, match.Cancels) {
 				s.Counts.Cancelled++
-				s.Forecast.Forget(it.Arrived.In(ForecastZone(app)), ForecastKey(d.Audience, d.Template), int(it.Priority))
+				if m.Time.Before(it.ReadyBy) { // what could have been sent is worth a send next time
+					s.Forecast.Forget(it.Arrived.In(ForecastZone(app)), ForecastKey(d.Audience, d.Template), int(it.Priority))
+				}
 				s.drop(dropCancelled, d, 1, []string{it.EventID})
 			}
 		})

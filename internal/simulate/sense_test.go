@@ -152,6 +152,32 @@ func TestItemsThatAreCancelledAreNotWaitedFor(t *testing.T) {
 	}
 }
 
+// The end of an auction calls its reminders off: were they forgotten with that,
+// days on which none was sent would teach that none is needed.
+func TestASendIsKeptForWhatIsCalledOffWhenItsTimeIsOver(t *testing.T) {
+	t.Parallel()
+	ending, bid := kind{"bidders", "ending", "high", "5m", "1h", ""}, kind{"bidders", "bids", "normal", "15m", "3h", ""}
+	var d diary
+	for h := 8; h < 21; h++ {
+		d.daily(21, time.Duration(h)*hour, bid, 4)
+	}
+	for day := range 21 {
+		end := monday.AddDate(0, 0, day).Add(22*hour + 20*time.Minute)
+		for i := range 12 {
+			id := fmt.Sprint(day, " ", i)
+			d.add(end.Add(-time.Duration(21+3*i)*time.Minute), ending.subject(), id)
+			d.add(end, "not."+ending.subject(), id)
+		}
+	}
+	r := lived(t, smallTown(t, "per_hour: 2, per_day: 3, policy: price, timezone: UTC", ending, bid), d, 7)
+	for _, p := range r.Priorities {
+		if p.Priority == mapping.High && 10*p.Delivered < 9*p.Items {
+			t.Errorf("%d of %d reminders are delivered", p.Delivered, p.Items)
+		}
+	}
+	wantScore(t, r, 0.8)
+}
+
 func TestAReserveThatNobodyNeedsIsLikeASmallerQuota(t *testing.T) {
 	months(t)
 	t.Parallel()
