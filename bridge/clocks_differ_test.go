@@ -188,6 +188,8 @@ func TestAnInterruptedSendIsToldOfByWhoeverFoundIt(t *testing.T) {
 		}
 		w.lease = second
 		close(stuck)
-		<-first
+		if err := <-first; err != nil {
+			t.Errorf("the first owner ended with %v", err)
+		}
 	})
 }

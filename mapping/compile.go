@@ -39,6 +39,7 @@ type compiler struct {
 	exprs     *expressions
 	templates map[string]*compiledTemplate
 	audiences map[string]*compiledAudience
+	tellers   map[string][]*compiledRule // by template: the rules that make items for it
 	set       *RuleSet
 	keys      map[string]string // App Key -> the app that has it
 	reads     []dataRead        // of the template that is being compiled
@@ -53,6 +54,7 @@ type compiledAudience struct {
 func (c *compiler) compile() *RuleSet {
 	c.set = &RuleSet{File: c.src.file, Apps: map[string]*App{}}
 	c.templates, c.audiences, c.keys = map[string]*compiledTemplate{}, map[string]*compiledAudience{}, map[string]string{}
+	c.tellers = map[string][]*compiledRule{}
 	var err error
 	if c.exprs, err = newExpressions(); err != nil {
 		c.errorf(pos{1, 1}, "%v", err)
@@ -74,6 +76,7 @@ func (c *compiler) compile() *RuleSet {
 		c.templates[e.Name.text] = c.templateDoc(e.Name.text, &e.Value)
 	}
 	c.rules()
+	c.missing()
 	c.lint()
 	return c.set
 }

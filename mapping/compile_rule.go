@@ -105,7 +105,7 @@ func (c *compiler) telling(r *compiledRule) {
 	}
 	c.windows(r)
 	c.alerts(r, td)
-	c.missing(r, c.templates[r.Template])
+	c.tellers[r.Template] = append(c.tellers[r.Template], r)
 	if r.group == nil {
 		r.group = c.templates[r.Template].groupBy
 	}

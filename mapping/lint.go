@@ -20,10 +20,10 @@ func (c *compiler) lint() {
 		return
 	}
 	c.unused()
+	c.unread()
 	for _, a := range c.doc.Apps {
 		app := c.set.Apps[a.Name.text]
 		c.shadowed(app.matcher.rules)
-		c.unread(app.matcher.rules)
 		c.unrendered(app)
 		for _, r := range app.matcher.rules {
 			if len(r.Cancels) == 0 {

@@ -3,6 +3,7 @@ package mapping
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"text/template/parse"
 
@@ -34,8 +35,8 @@ func (c *templateChecker) lookup(function string, operands []parse.Node, shapes 
 
 // gives lists what a rule puts into .Data, if the file says it.
 func (r *compiledRule) gives() (names []string, known bool) {
-	if r.with == nil {
-		return r.withKeys, len(r.withKeys) > 0
+	if r.with == nil { // of a key whose expression has a fault there is none
+		return r.withKeys, len(r.withKeys) > 0 && len(r.withKeys) == len(r.doc.With.names)
 	}
 	whole := r.with.ast.NativeRep().Expr()
 	if whole.Kind() != ast.MapKind {
@@ -51,32 +52,68 @@ func (r *compiledRule) gives() (names []string, known bool) {
 	return names, true
 }
 
-// missing finds fields that a template cannot do without and the rule does not give.
-func (c *compiler) missing(r *compiledRule, t *compiledTemplate) {
-	names, known := r.gives()
-	for _, read := range t.reads {
-		if known && read.must && !slices.Contains(names, read.name) {
-			c.hintf(read.at, cmp.Or(didYouMean(read.name, names), fmt.Sprintf("name it in the rule's with, or write get .Data %q", read.name)), "cannot render items of the rule %q: their .Data has no %q", r.Name, read.name)
+// given counts the rules of a template that give each field, and those of which all are known.
+func (c *compiler) given(template string) (fields map[string]int, known int) {
+	fields = map[string]int{}
+	for _, r := range c.tellers[template] {
+		names, ok := r.gives()
+		if !ok {
+			continue
+		}
+		known++
+		for _, name := range names {
+			fields[name]++
+		}
+	}
+	return fields, known
+}
+
+// missing finds fields that a template cannot do without and some rule does not give.
+func (c *compiler) missing() {
+	for _, template := range slices.Sorted(maps.Keys(c.tellers)) {
+		fields, known := c.given(template)
+		var always []string
+		for name, n := range fields {
+			if n == known {
+				always = append(always, name)
+			}
+		}
+		slices.Sort(always)
+		for _, read := range c.templates[template].reads {
+			lack := known - fields[read.name]
+			if !read.must || lack <= 0 {
+				continue
+			}
+			whose := fmt.Sprintf("the rule %q", c.lacking(template, read.name))
+			if lack > 1 {
+				whose += fmt.Sprintf(", and of %d more", lack-1)
+			}
+			c.hintf(read.at, cmp.Or(didYouMean(read.name, always), fmt.Sprintf("name it in the rule's with, or write get .Data %q", read.name)), "cannot render items of %s: their .Data has no %q", whose, read.name)
 		}
 	}
 }
 
-// unread warns of fields that a template looks for and no rule gives.
-func (c *compiler) unread(rules []*compiledRule) {
-	given, unknown := map[string][]string{}, map[string]bool{}
-	for _, r := range rules {
-		names, known := r.gives()
-		given[r.Template] = append(given[r.Template], names...)
-		unknown[r.Template] = unknown[r.Template] || !known && len(r.Cancels) == 0
+// lacking is the first rule of a template that does not give a field.
+func (c *compiler) lacking(template, field string) string {
+	for _, r := range c.tellers[template] {
+		if names, known := r.gives(); known && !slices.Contains(names, field) {
+			return r.Name
+		}
 	}
-	for name, names := range given {
-		t := c.templates[name]
-		if t == nil || unknown[name] {
+	return ""
+}
+
+// unread warns of fields that a template looks for and no rule gives.
+func (c *compiler) unread() {
+	for _, template := range slices.Sorted(maps.Keys(c.tellers)) {
+		fields, known := c.given(template)
+		if known < len(c.tellers[template]) {
 			continue
 		}
-		for _, read := range t.reads {
-			if !slices.Contains(names, read.name) {
-				c.warnf(read.at, cmp.Or(didYouMean(read.name, names), "name it in a rule's with"), "no rule gives the template %q a field %q in .Data", name, read.name)
+		names := slices.Sorted(maps.Keys(fields))
+		for _, read := range c.templates[template].reads {
+			if fields[read.name] == 0 {
+				c.warnf(read.at, cmp.Or(didYouMean(read.name, names), "name it in a rule's with"), "no rule gives the template %q a field %q in .Data", template, read.name)
 			}
 		}
 	}

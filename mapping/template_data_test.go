@@ -101,3 +101,27 @@ func TestFieldsThatOnlySomeItemsHave(t *testing.T) {
 		}
 	}
 }
+
+// One mistake is told of once, and what another app's rules give is given.
+func TestFieldsOfTemplatesThatManyRulesShare(t *testing.T) {
+	const (
+		room  = "with: {room: event.data.room}"
+		other = "  - {name: two, on: a.b, audience: staff, template: changes, with: {gate: event.data.gate, room: event.data.room}}\n"
+	)
+	for _, tt := range []struct{ alert, with, want string }{
+		{`{{ if eq .Last.Rule "two" }}{{ .Last.Data.gate }}{{ end }} news`, room, ""},
+		{`{{ .Last.Data.rom }}`, room, `items of the rule "one", and of 1 more: their .Data has no "rom"; did you mean "room"?`},
+		{`{{ .Last.Data.gat }}`, room, `items of the rule "one", and of 1 more: their .Data has no "gat"; name it`},
+		{`{{ .Last.Data.gate }}`, room, `items of the rule "one": their .Data has no "gate"; name it`},
+		{`{{ .Last.Data.gate }}`, `with: {room: event.data.room, gate: "event.data."}`, "cannot read this as an expression"},
+	} {
+		src := strings.NewReplacer("{alert: news}", "{alert: '"+tt.alert+"'}", "audiences:\n", `  other: {app_key: k, app_secret: "${CAMPUS_APP_SECRET}", region: saudi-arabia, sender: s, packages: [p]}
+audiences:
+  staff: {app: other, package: p}
+`).Replace(school{rule: tt.with, more: other}.source())
+		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if got := problems.Text(); !strings.Contains(got, tt.want) || len(problems) > 1 || len(problems) == 1 && tt.want == "" {
+			t.Errorf("%s: want %q, got %q", tt.alert, tt.want, got)
+		}
+	}
+}
