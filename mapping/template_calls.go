@@ -102,9 +102,9 @@ func fits(o parse.Node, place byte) bool {
 	return true
 }
 
-// Of a layout, what is written as Go wants it, and what of the rest gives wrong digits.
+// Of a layout, what is written as Go wants it or stands for a zone as text (GMT+8), and what of the rest gives wrong digits.
 var (
-	layoutParts = regexp.MustCompile(`2006|[-Z]07(?::?00)*|002|0[1-6]|15|[.,](?:0+|9+)(?:Z07:00|\b)`)
+	layoutParts = regexp.MustCompile(`2006|[-Z]07(?::?00)*|002|0[1-6]|15|\+[0-9]{1,2}\b|[.,](?:0+|9+)(?:[-Z]07(?::?00)*|[^0-9]|$)`)
 	strayDigits = regexp.MustCompile(`[0-9]{2}|[06-9]|§[0-9]|[0-9]§`)
 )
 
