@@ -112,6 +112,17 @@ func TestAStepBetweenTenuresIsSeenOnce(t *testing.T) {
 	}
 }
 
+func TestAStepBackIsNotedAndShortensNoBackOff(t *testing.T) {
+	te := &tenure{Bridge: &Bridge{name: "campus", log: slog.New(slog.DiscardHandler), cfg: Config{Note: func(string, error) {}}}, state: NewState("campus", "born")}
+	now := time.Now()
+	until := now.Round(0).Add(9 * time.Hour)
+	te.clock, te.state.Backoff = misread(now, 8*time.Hour), &Backoff{Until: until}
+	te.noteClock(now)
+	if te.state.Ledger.Skew != 8*time.Hour || !te.state.Backoff.Until.Equal(until) || !te.dirty {
+		t.Errorf("the provider's clock is %s ahead of ours; the back-off ends at %s, want %s; stored: %t", te.state.Ledger.Skew, te.state.Backoff.Until, until, te.dirty)
+	}
+}
+
 // "date -s …; belfry quota trust-clock": the loop has not looked at the clock in between.
 func TestAnOrderComesAfterTheStepOfTheClockBeforeIt(t *testing.T) {
 	te := &tenure{Bridge: &Bridge{name: "campus", log: slog.New(slog.DiscardHandler), cfg: Config{Note: func(string, error) {}}}, state: NewState("campus", "born"), rules: &Rules{}}
