@@ -31,19 +31,27 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "\nearned %.1f%s\n\n", r.Earned, r.judged())
 	err := r.writePriorities(w)
-	if r.Counts.Items == 0 {
-		fmt.Fprintln(w, nothingMatched)
-	}
-	for _, rule := range slices.Sorted(maps.Keys(r.Failed)) {
-		fmt.Fprintf(w, "rule %s failed on %s, which counts as no match (belfry explain says why)\n", rule, count(r.Failed[rule], "event"))
-	}
-	if n := r.Counts.Dead; n > 0 {
-		fmt.Fprintf(w, "%s would go to the dead letters\n", count(int(n), "event"))
-	}
-	for _, f := range r.Failures {
-		fmt.Fprintf(w, "not sent: %s\n", f)
+	for _, note := range r.Notes() {
+		fmt.Fprintln(w, note)
 	}
 	return err
+}
+
+// Notes say what went wrong: figures alone do not show that a rule never matches.
+func (r *Report) Notes() (notes []string) {
+	if r.Counts.Items == 0 {
+		notes = append(notes, nothingMatched)
+	}
+	for _, rule := range slices.Sorted(maps.Keys(r.Failed)) {
+		notes = append(notes, fmt.Sprintf("rule %s failed on %s, which counts as no match (belfry explain says why)", rule, count(r.Failed[rule], "event")))
+	}
+	if n := r.Counts.Dead; n > 0 {
+		notes = append(notes, count(int(n), "event")+" would go to the dead letters")
+	}
+	for _, f := range r.Failures {
+		notes = append(notes, "not sent: "+f)
+	}
+	return notes
 }
 
 func (r *Report) judged() string {
@@ -121,7 +129,13 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		fmt.Fprintf(t, "%s median delay\t%s\t%s\t\n", p[0].Priority, p[0].delay(p[0].Median), p[1].delay(p[1].Median))
 		fmt.Fprintf(t, "%s worst delay\t%s\t%s\t\n", p[0].Priority, p[0].delay(p[0].Worst), p[1].delay(p[1].Worst))
 	}
-	return t.Flush()
+	err := t.Flush()
+	for i := range c.Runs {
+		for _, note := range c.Runs[i].Notes() {
+			fmt.Fprintf(w, "%s: %s\n", c.Names[i], note)
+		}
+	}
+	return err
 }
 
 // bothPriorities pairs the priorities that either run has.

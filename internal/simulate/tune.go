@@ -31,6 +31,7 @@ type Trial struct {
 	Score      float64      `json:"score"`
 	Broadcasts int          `json:"broadcasts"`
 	Priorities []ByPriority `json:"priorities"`
+	Notes      []string     `json:"notes,omitempty"` // what went wrong; see Report.Notes
 }
 
 // variation is one thing to try.
@@ -77,7 +78,7 @@ func try(ctx context.Context, c Config, v variation, history History) (Trial, fl
 	if err != nil {
 		return Trial{}, 0, fmt.Errorf("cannot try %s: %w", v.name, err)
 	}
-	return Trial{Name: v.name, Earned: r.Earned, Broadcasts: len(r.counted()), Priorities: r.Priorities}, r.Bound, nil
+	return Trial{Name: v.name, Earned: r.Earned, Broadcasts: len(r.counted()), Priorities: r.Priorities, Notes: r.Notes()}, r.Bound, nil
 }
 
 // scaled is a gathering window that is so many times as long.
@@ -164,8 +165,8 @@ func WriteTrials(w io.Writer, trials []Trial) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(trials, func(r Trial) bool { return len(r.Priorities) > 0 }) {
-		fmt.Fprintln(w, nothingMatched)
+	for _, note := range trials[0].Notes { // the rules fail alike in every trial
+		fmt.Fprintln(w, note)
 	}
 	return nil
 }

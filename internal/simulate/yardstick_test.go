@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -82,13 +83,29 @@ func TestTheReportSaysWhyAnEventDidNotBecomeAnItem(t *testing.T) {
 	t.Parallel()
 	d := diary{{Subject: "town.news", Stream: "TOWN", Time: monday.Add(9 * hour), Data: []byte(`{}`)}}
 	r := lived(t, sharedTown(t, "group_by: event.data.id,"), d, 0)
-	var text strings.Builder
-	if err := r.WriteText(&text); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"no event became an item: none matched a rule", "rule news failed on 1 event, which counts as no match"} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("it lacks %q:\n%s", want, text.String())
+	for name, write := range map[string]func(io.Writer) error{
+		"the report": r.WriteText,
+		"its page":   r.WriteHTML,
+		"a comparison": func(w io.Writer) error {
+			c := Compare("now", r, "then", r)
+			return c.WriteText(w)
+		},
+		"tuning": func(w io.Writer) error {
+			trials, err := Tune(t.Context(), Config{Rules: sharedTown(t, "group_by: event.data.id,")}, Tuning{}, d.history)
+			if err != nil {
+				return err
+			}
+			return WriteTrials(w, trials)
+		},
+	} {
+		var text strings.Builder
+		if err := write(&text); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"no event became an item: none matched a rule", "rule news failed on 1 event, which counts as no match"} {
+			if !strings.Contains(text.String(), want) {
+				t.Errorf("%s lacks %q:\n%s", name, want, text.String())
+			}
 		}
 	}
 }
@@ -101,5 +118,9 @@ func TestADelayIsShownWhereSomethingWasDelivered(t *testing.T) {
 	var text strings.Builder
 	if err := r.WriteText(&text); err != nil || !strings.HasSuffix(strings.TrimSpace(text.String()), " -") {
 		t.Errorf("%v, it says\n%s", err, text.String())
+	}
+	var page strings.Builder
+	if err := r.WriteHTML(&page); err != nil || !strings.Contains(page.String(), "<td>-</td><td>-</td></tr>") {
+		t.Errorf("%v, the page says that nothing took 0s", err)
 	}
 }
