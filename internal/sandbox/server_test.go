@@ -68,8 +68,10 @@ func TestThePageIsSafeAndSaysThatItIsASimulator(t *testing.T) {
 	w := newWorld(t, sandbox.Config{})
 	w.send(t, strings.Replace(goodBody, `"Timetable"`, `"<script>alert(1)</script>"`, 1))
 	w.send(t, strings.Replace(goodBody, `"isToAll":false`, `"isToAll":true`, 1))
+	w.now = w.now.Add(2 * time.Hour)
+	w.send(t, strings.Replace(goodBody, `"packageName":"com.example.student"`, `"userId":["anna"]`, 1))
 	got := do(t, w.Handler(), httptest.NewRequest(http.MethodGet, "/", nil))
-	for _, want := range []string{"SIMULATOR", "not Nexconn", "2 simulated broadcasts", "&lt;script&gt;", "com.example.student", "to everyone"} {
+	for _, want := range []string{"SIMULATOR", "not Nexconn", "3 simulated broadcasts", "&lt;script&gt;", "com.example.student", "to everyone", "<span>1 user</span>"} {
 		if !strings.Contains(got.text, want) {
 			t.Errorf("the page does not say %q", want)
 		}
