@@ -104,7 +104,7 @@ func (e *envelope) openPlain() error {
 		return errNotJSON
 	}
 	if elements, ok := arrayElements(e.msg.Data); ok && len(elements) > 0 {
-		if first, ok := objectMembers(elements[0], nil); ok {
+		if first, ok := objectMembers(elements[0].value, nil); ok {
 			if _, ce := lookup(first, "specversion"); ce {
 				return errBatch
 			}

@@ -84,7 +84,7 @@ func decodeForTemplate(raw []byte) any {
 		elements, _ := arrayElements(raw)
 		list := make([]any, len(elements))
 		for i, e := range elements {
-			list[i] = decodeForTemplate(e)
+			list[i] = decodeForTemplate(e.value)
 		}
 		return list
 	case '"':

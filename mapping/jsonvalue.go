@@ -29,7 +29,7 @@ func celValue(raw []byte) ref.Val {
 		elements, _ := arrayElements(raw)
 		list := make([]ref.Val, len(elements))
 		for i, e := range elements {
-			list[i] = celValue(e)
+			list[i] = celValue(e.value)
 		}
 		return types.NewRefValList(types.DefaultTypeAdapter, list)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -12,9 +13,9 @@ import (
 // the raw values of its members, which are decoded only when a rule asks. It
 // accepts exactly what encoding/json accepts, except for very deep nesting.
 
-// member is one name and value of an object.
+// member is one name and value of an object, or an element of an array.
 type member struct {
-	key   []byte // between the quotes, escapes included
+	key   []byte // between the quotes, escapes included; nil of an element
 	value []byte // without surrounding space
 }
 
@@ -23,68 +24,18 @@ type member struct {
 const maxJSONDepth = 128
 
 // objectMembers cuts an object. It reports false for anything that is not one valid object.
-func objectMembers(data []byte, into []member) ([]member, bool) {
+func objectMembers(data []byte, into []member) ([]member, bool) { return cutParts(data, '{', into) }
+
+// arrayElements cuts an array, whose elements have no key.
+func arrayElements(data []byte) ([]member, bool) { return cutParts(data, '[', nil) }
+
+func cutParts(data []byte, open byte, into []member) ([]member, bool) {
 	i := skipSpace(data, 0)
-	if i >= len(data) || data[i] != '{' {
+	if i >= len(data) || data[i] != open {
 		return into, false
 	}
-	i = skipSpace(data, i+1)
-	if i < len(data) && data[i] == '}' {
-		return into, skipSpace(data, i+1) == len(data)
-	}
-	for {
-		m, end, ok := oneMember(data, i, 1)
-		if !ok {
-			return into, false
-		}
-		into = append(into, m)
-		if end >= len(data) || data[end] != ',' {
-			return into, end < len(data) && data[end] == '}' && skipSpace(data, end+1) == len(data)
-		}
-		i = skipSpace(data, end+1)
-	}
-}
-
-// oneMember cuts `"key": value` at i; end is where the next sign stands.
-func oneMember(data []byte, i, depth int) (m member, end int, ok bool) {
-	keyEnd := skipString(data, i)
-	if keyEnd < 0 {
-		return m, 0, false
-	}
-	colon := skipSpace(data, keyEnd)
-	if colon >= len(data) || data[colon] != ':' {
-		return m, 0, false
-	}
-	from := skipSpace(data, colon+1)
-	to := skipValue(data, from, depth)
-	if to < 0 {
-		return m, 0, false
-	}
-	return member{data[i+1 : keyEnd-1], data[from:to]}, skipSpace(data, to), true
-}
-
-// arrayElements cuts an array.
-func arrayElements(data []byte) (elements [][]byte, ok bool) {
-	i := skipSpace(data, 0)
-	if i >= len(data) || data[i] != '[' {
-		return nil, false
-	}
-	i = skipSpace(data, i+1)
-	if i < len(data) && data[i] == ']' {
-		return nil, skipSpace(data, i+1) == len(data)
-	}
-	for {
-		to := skipValue(data, i, 1)
-		if to < 0 {
-			return nil, false
-		}
-		elements = append(elements, data[i:to])
-		next := skipSpace(data, to)
-		if next >= len(data) || data[next] != ',' {
-			return elements, next < len(data) && data[next] == ']' && skipSpace(data, next+1) == len(data)
-		}
-		i = skipSpace(data, next+1)
-	}
+	end := skipParts(data, i, 1, &into)
+	return into, end >= 0 && skipSpace(data, end) == len(data)
 }
 
 // validJSON is json.Valid.
@@ -95,9 +46,9 @@ func validJSON(data []byte) bool {
 
 // lookup finds a member by name. Of equal names the last one counts, as in encoding/json.
 func lookup(members []member, name string) ([]byte, bool) {
-	for i := len(members) - 1; i >= 0; i-- {
-		if keyIs(members[i].key, name) {
-			return members[i].value, true
+	for _, m := range slices.Backward(members) {
+		if keyIs(m.key, name) {
+			return m.value, true
 		}
 	}
 	return nil, false
@@ -143,10 +94,8 @@ func skipValue(data []byte, i, depth int) int {
 	switch c := data[i]; {
 	case c == '"':
 		return skipString(data, i)
-	case c == '{':
-		return skipObject(data, i, depth+1)
-	case c == '[':
-		return skipArray(data, i, depth+1)
+	case c == '{' || c == '[':
+		return skipParts(data, i, depth+1, nil)
 	case c == '-' || '0' <= c && c <= '9':
 		return skipNumber(data, i)
 	}
@@ -158,51 +107,47 @@ func skipValue(data []byte, i, depth int) int {
 	return -1
 }
 
-func skipObject(data []byte, i, depth int) int {
+// skipParts goes through the object or array at i, and puts its members or elements
+// into a list, if there is one.
+func skipParts(data []byte, i, depth int, into *[]member) int {
 	if depth > maxJSONDepth {
 		return -1
 	}
+	isObject, last := data[i] == '{', data[i]+2 // the bracket that closes it
 	i = skipSpace(data, i+1)
-	if i < len(data) && data[i] == '}' {
+	if i < len(data) && data[i] == last {
 		return i + 1
 	}
 	for {
-		_, end, ok := oneMember(data, i, depth)
-		switch {
-		case !ok || end >= len(data):
-			return -1
-		case data[end] == '}':
-			return end + 1
-		case data[end] != ',':
-			return -1
+		var m member
+		if isObject {
+			keyEnd := skipString(data, i)
+			if keyEnd < 0 {
+				return -1
+			}
+			m.key = data[i+1 : keyEnd-1]
+			if i = skipSpace(data, keyEnd); i >= len(data) || data[i] != ':' {
+				return -1
+			}
+			i = skipSpace(data, i+1)
 		}
-		i = skipSpace(data, end+1)
-	}
-}
-
-func skipArray(data []byte, i, depth int) int {
-	if depth > maxJSONDepth {
-		return -1
-	}
-	i = skipSpace(data, i+1)
-	if i < len(data) && data[i] == ']' {
-		return i + 1
-	}
-	for {
 		end := skipValue(data, i, depth)
 		if end < 0 {
 			return -1
 		}
-		end = skipSpace(data, end)
-		switch {
-		case end >= len(data):
+		if into != nil {
+			m.value = data[i:end]
+			*into = append(*into, m)
+		}
+		switch i = skipSpace(data, end); {
+		case i >= len(data):
 			return -1
-		case data[end] == ']':
-			return end + 1
-		case data[end] != ',':
+		case data[i] == last:
+			return i + 1
+		case data[i] != ',':
 			return -1
 		}
-		i = skipSpace(data, end+1)
+		i = skipSpace(data, i+1)
 	}
 }
 
