@@ -75,18 +75,11 @@ func (a *App) Explain(m *Message) Explanation {
 
 func (r *compiledRule) explain(e *evaluation, undecodable error, exprs *expressions) RuleExplanation {
 	x := RuleExplanation{Rule: r.Name, Line: r.Line, Audience: r.Audience, Template: r.Template, Cancels: r.Cancels}
-	switch {
-	case errors.Is(undecodable, errBatch):
-		x.Why, x.Dead = undecodable.Error(), DeadBatch
-		return x
-	case undecodable != nil && r.needs:
-		x.Why, x.Dead = undecodable.Error(), DeadUndecodable
-		return x
-	}
-	if r.when != nil {
+	m, part, dead, err := r.judge(e, undecodable)
+	x.Failed, x.Dead = part, dead
+	if r.when != nil && (dead == "" || part != "") {
 		x.When = exprs.takeApart(r.when, e)
 	}
-	m, part, err := r.match(e)
 	switch {
 	case errors.Is(err, errNoMatch):
 		x.Why = "the condition is false"
@@ -94,19 +87,11 @@ func (r *compiledRule) explain(e *evaluation, undecodable error, exprs *expressi
 			x.Why = fmt.Sprintf("the condition is false: %s", f)
 		}
 		return x
-	case errors.Is(err, errOversized):
-		x.Why, x.Failed, x.Dead = err.Error(), part, DeadOversized
-		return x
-	case err != nil && r.needs && e.env.garbled():
-		x.Why, x.Failed, x.Dead = e.env.dataErr.Error(), part, DeadUndecodable
-		return x
 	case err != nil:
-		x.Why, x.Failed = err.Error(), part
-		if failed := map[string]*expression{"key": r.key, "group_by": r.group, "users": r.users, "with": r.with}[part]; failed != nil {
+		x.Why = err.Error()
+		failed := map[string]*expression{"key": r.key, "group_by": r.group, "users": r.users, "with": r.with}[part]
+		if failed != nil && (dead == "" || dead == DeadExpression) {
 			x.Part = exprs.takeApart(failed, e)
-		}
-		if r.dead {
-			x.Dead = DeadExpression
 		}
 		return x
 	}

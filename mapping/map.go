@@ -81,17 +81,8 @@ func (a *App) Map(m *Message) Decision {
 	}
 	var d Decision
 	undecodable := e.open(m)
-	if errors.Is(undecodable, errBatch) {
-		d.Dead = []DeadLetter{{Reason: DeadBatch, Err: undecodable}}
-		return e.named(d)
-	}
 	for _, i := range e.rules {
-		r := a.matcher.rules[i]
-		if undecodable != nil && r.needs {
-			d.undecodable(undecodable)
-			continue
-		}
-		r.decide(e, &d)
+		a.matcher.rules[i].decide(e, undecodable, &d)
 	}
 	return e.named(d)
 }
@@ -113,29 +104,45 @@ func (e *evaluation) named(d Decision) Decision {
 	return d
 }
 
-// undecodable says so once, whatever the number of rules that ask.
-func (d *Decision) undecodable(err error) {
-	if !slices.ContainsFunc(d.Dead, func(l DeadLetter) bool { return l.Reason == DeadUndecodable }) {
-		d.Dead = append(d.Dead, DeadLetter{Reason: DeadUndecodable, Err: err})
+func (r *compiledRule) decide(e *evaluation, undecodable error, d *Decision) {
+	m, part, dead, err := r.judge(e, undecodable)
+	switch {
+	case err == nil:
+		d.Matches = append(d.Matches, m)
+	case dead == DeadBatch || dead == DeadUndecodable: // of the event: once, whatever the number of rules that ask
+		if !slices.ContainsFunc(d.Dead, func(l DeadLetter) bool { return l.Reason == dead }) {
+			d.Dead = append(d.Dead, DeadLetter{Reason: dead, Err: err})
+		}
+	case dead == DeadOversized:
+		d.Dead = append(d.Dead, DeadLetter{dead, r.Name, err})
+	case !errors.Is(err, errNoMatch):
+		d.Failures = append(d.Failures, Failure{r.Name, part, err})
+		if dead != "" {
+			d.Dead = append(d.Dead, DeadLetter{dead, r.Name, fmt.Errorf("%s: %w", part, err)})
+		}
 	}
 }
 
-func (r *compiledRule) decide(e *evaluation, d *Decision) {
-	m, part, err := r.match(e)
+// judge says whether an event matches the rule, or why not: which part failed, if
+// one did, and the reason of the dead letter, if there is to be one.
+func (r *compiledRule) judge(e *evaluation, undecodable error) (m Match, part, dead string, err error) {
 	switch {
-	case errors.Is(err, errNoMatch):
-	case errors.Is(err, errOversized):
-		d.Dead = append(d.Dead, DeadLetter{DeadOversized, r.Name, err})
-	case err != nil && r.needs && e.env.garbled():
-		d.undecodable(e.env.dataErr)
-	case err != nil:
-		d.Failures = append(d.Failures, Failure{r.Name, part, err})
-		if r.dead {
-			d.Dead = append(d.Dead, DeadLetter{DeadExpression, r.Name, fmt.Errorf("%s: %w", part, err)})
-		}
-	default:
-		d.Matches = append(d.Matches, m)
+	case errors.Is(undecodable, errBatch):
+		return m, "", DeadBatch, undecodable
+	case undecodable != nil && r.needs:
+		return m, "", DeadUndecodable, undecodable
 	}
+	m, part, err = r.match(e)
+	switch {
+	case err == nil || errors.Is(err, errNoMatch):
+	case errors.Is(err, errOversized):
+		dead = DeadOversized
+	case r.needs && e.env.garbled():
+		dead, err = DeadUndecodable, e.env.dataErr
+	case r.dead:
+		dead = DeadExpression
+	}
+	return m, part, dead, err
 }
 
 var (
