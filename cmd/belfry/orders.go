@@ -18,9 +18,6 @@ import (
 func order(std stdio, cmd *cobra.Command, build func(args []string) (control.Order, func([]bridge.Overview) (string, error), error)) *cobra.Command {
 	var a asking
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if why := cmd.Flags().Lookup("why"); why != nil && strings.TrimSpace(why.Value.String()) == "" {
-			return usageError{errors.New("cannot leave --why empty: it is for those who come upon it later")}
-		}
 		o, choose, err := build(args)
 		if err != nil {
 			return err
@@ -37,6 +34,25 @@ func order(std stdio, cmd *cobra.Command, build func(args []string) (control.Ord
 	}
 	a.flags(cmd)
 	return cmd
+}
+
+// orderApp is order for one app, named or the only one. whyUsage is what --why
+// asks for, empty where no reason is wanted.
+func orderApp(std stdio, cmd *cobra.Command, whyUsage string, build func(args []string) (control.Order, error)) *cobra.Command {
+	var app, why string
+	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
+	if whyUsage != "" {
+		cmd.Flags().StringVar(&why, "why", "", whyUsage)
+		_ = cmd.MarkFlagRequired("why")
+	}
+	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
+		if whyUsage != "" && strings.TrimSpace(why) == "" {
+			return control.Order{}, nil, usageError{errors.New("cannot leave --why empty: it is for those who come upon it later")}
+		}
+		o, err := build(args)
+		o.Why = why
+		return o, oneApp(app), err
+	})
 }
 
 func newResolve(std stdio) *cobra.Command {
@@ -73,23 +89,15 @@ func appInDoubt(id string) func([]bridge.Overview) (string, error) {
 }
 
 func newPause(std stdio) *cobra.Command {
-	var app, why string
 	cmd := &cobra.Command{Use: "pause --why TEXT", Short: "Send nothing until resumed; events go on being gathered", Args: cobra.NoArgs}
-	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
-	cmd.Flags().StringVar(&why, "why", "", "reason, for those who find it paused")
-	_ = cmd.MarkFlagRequired("why")
-	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
-		return control.Order{Verb: control.PauseIt, Why: why}, oneApp(app), nil
+	return orderApp(std, cmd, "reason, for those who find it paused", func([]string) (control.Order, error) {
+		return control.Order{Verb: control.PauseIt}, nil
 	})
 }
 
 func newResume(std stdio) *cobra.Command {
-	var app string
 	cmd := &cobra.Command{Use: "resume", Short: "Send again, after a pause, after the provider blocked the app, or before a back-off is over", Args: cobra.NoArgs}
-	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
-	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
-		return control.Order{Verb: control.Resume}, oneApp(app), nil
-	})
+	return orderApp(std, cmd, "", func([]string) (control.Order, error) { return control.Order{Verb: control.Resume}, nil })
 }
 
 func newSend(std stdio) *cobra.Command {
@@ -125,7 +133,7 @@ func appOfDigest(id, app string) func([]bridge.Overview) (string, error) {
 }
 
 func newMute(std stdio) *cobra.Command {
-	var app, audience, template, why string
+	var audience, template string
 	var for_ time.Duration
 	cmd := &cobra.Command{
 		Use: "mute --for DURATION --why TEXT", Short: "Keep some digests from being sent for a while",
@@ -133,27 +141,22 @@ func newMute(std stdio) *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&app, "app", "", "app; may be left out where there is only one")
 	f.StringVar(&audience, "audience", "", "only digests for this audience")
 	f.StringVar(&template, "template", "", "only digests of this template")
 	f.Var((*spanFlag)(&for_), "for", "how long, such as 90m or 2d")
-	f.StringVar(&why, "why", "", "reason, for those who find it muted")
 	_ = cmd.MarkFlagRequired("for")
-	_ = cmd.MarkFlagRequired("why")
-	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
+	return orderApp(std, cmd, "reason, for those who find it muted", func([]string) (control.Order, error) {
 		if for_ <= 0 {
-			return control.Order{}, nil, usageError{errors.New("cannot mute: --for must be longer than nothing")}
+			return control.Order{}, usageError{errors.New("cannot mute: --for must be longer than nothing")}
 		}
-		return control.Order{Verb: control.Mute, Audience: audience, Template: template, Why: why, Seconds: for_.Seconds()}, oneApp(app), nil
+		return control.Order{Verb: control.Mute, Audience: audience, Template: template, Seconds: for_.Seconds()}, nil
 	})
 }
 
 func newUnmute(std stdio) *cobra.Command {
-	var app string
 	cmd := &cobra.Command{Use: "unmute ID", Short: "End a mute", Args: cobra.ExactArgs(1)}
-	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
-	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
-		return control.Order{Verb: control.Unmute, Mute: args[0]}, oneApp(app), nil
+	return orderApp(std, cmd, "", func(args []string) (control.Order, error) {
+		return control.Order{Verb: control.Unmute, Mute: args[0]}, nil
 	})
 }
 
@@ -164,16 +167,13 @@ func newQuota(std stdio) *cobra.Command {
 }
 
 func newTakeBack(std stdio) *cobra.Command {
-	var app string
 	cmd := &cobra.Command{Use: "take-back ID", Short: "Take back a send that was recorded by mistake", Args: cobra.ExactArgs(1)}
-	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
-	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
-		return control.Order{Verb: control.Unspend, ID: args[0]}, oneApp(app), nil
+	return orderApp(std, cmd, "", func(args []string) (control.Order, error) {
+		return control.Order{Verb: control.Unspend, ID: args[0]}, nil
 	})
 }
 
 func newTrustClock(std stdio) *cobra.Command {
-	var app, why string
 	cmd := &cobra.Command{
 		Use: "trust-clock --why TEXT", Short: "Say that the owner's clock is right, after it was ahead",
 		Long: `Sends that were made while the clock was behind what it had shown before count until it has caught up, and
@@ -183,34 +183,28 @@ Look at the clock of the machine that owns the app first: if it is behind now, m
 provider allows.`,
 		Args: cobra.NoArgs,
 	}
-	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
-	cmd.Flags().StringVar(&why, "why", "", "who has looked at the clock, and what was wrong")
-	_ = cmd.MarkFlagRequired("why")
-	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
-		return control.Order{Verb: control.Trust, Why: why}, oneApp(app), nil
+	return orderApp(std, cmd, "who has looked at the clock, and what was wrong", func([]string) (control.Order, error) {
+		return control.Order{Verb: control.Trust}, nil
 	})
 }
 
 func newSpend(std stdio) *cobra.Command {
-	var app, at, why, id string
+	var at, id string
 	cmd := &cobra.Command{
 		Use: "spend --at TIME --why TEXT", Short: "Record a send that somebody else made; it counts against the quota",
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&app, "app", "", "app; may be left out where there is only one")
 	f.StringVar(&at, "at", "now", "when it was sent: RFC 3339, or now")
-	f.StringVar(&why, "why", "", "who sent it and why")
 	f.StringVar(&id, "id", "", "the same id again is not counted twice; a fresh one by default")
-	_ = cmd.MarkFlagRequired("why")
-	return order(std, cmd, func([]string) (control.Order, func([]bridge.Overview) (string, error), error) {
-		o := control.Order{Verb: control.Spend, Now: at == "now", Why: why, ID: cmp.Or(id, "external-"+randomName(8))}
+	return orderApp(std, cmd, "who sent it and why", func([]string) (control.Order, error) {
+		o := control.Order{Verb: control.Spend, Now: at == "now", ID: cmp.Or(id, "external-"+randomName(8))}
 		if !o.Now {
 			var err error
 			if o.At, err = time.Parse(time.RFC3339, at); err != nil {
-				return control.Order{}, nil, usageError{fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", at)}
+				return control.Order{}, usageError{fmt.Errorf("cannot use --at %q: want a time such as 2026-11-02T15:04:05+08:00", at)}
 			}
 		}
-		return o, oneApp(app), nil
+		return o, nil
 	})
 }
