@@ -12,15 +12,15 @@ import (
 // be true of it, whoever created it.
 type ownStream struct {
 	config jetstream.StreamConfig
-	rules  []streamRule
+	rules  func(got jetstream.StreamConfig) []streamRule
 }
 
 // streamRule is one thing that must be true of a stream's configuration.
 type streamRule struct {
 	field string // as the server's JSON and the nats tool call it
 	want  string // for people
-	got   func(jetstream.StreamConfig) any
-	holds func(jetstream.StreamConfig) bool
+	got   any
+	holds bool
 }
 
 func stateStream(cfg Config) ownStream {
@@ -38,22 +38,17 @@ func stateStream(cfg Config) ownStream {
 		AllowDirect:       false,
 		DenyPurge:         true,
 	}
-	return ownStream{config, append(commonRules(cfg, config), []streamRule{
-		{"max_msgs_per_subject", "1", func(c jetstream.StreamConfig) any { return c.MaxMsgsPerSubject },
-			func(c jetstream.StreamConfig) bool { return c.MaxMsgsPerSubject == 1 }},
-		{"discard", "old", func(c jetstream.StreamConfig) any { return c.Discard },
-			func(c jetstream.StreamConfig) bool { return c.Discard == jetstream.DiscardOld }},
-		{"max_msgs", "unlimited", func(c jetstream.StreamConfig) any { return c.MaxMsgs },
-			func(c jetstream.StreamConfig) bool { return c.MaxMsgs <= 0 }},
-		{"max_bytes", "unlimited, or at least 256 MiB", func(c jetstream.StreamConfig) any { return c.MaxBytes },
-			func(c jetstream.StreamConfig) bool { return c.MaxBytes <= 0 || c.MaxBytes >= minStateBytes }},
-		{"max_age", "unlimited", func(c jetstream.StreamConfig) any { return c.MaxAge },
-			func(c jetstream.StreamConfig) bool { return c.MaxAge == 0 }},
-		{"allow_direct", "false", func(c jetstream.StreamConfig) any { return c.AllowDirect },
-			func(c jetstream.StreamConfig) bool { return !c.AllowDirect }},
-		{"deny_purge", "true", func(c jetstream.StreamConfig) any { return c.DenyPurge },
-			func(c jetstream.StreamConfig) bool { return c.DenyPurge }},
-	}...)}
+	return ownStream{config, func(c jetstream.StreamConfig) []streamRule {
+		return append(commonRules(cfg, config, c), []streamRule{
+			{"max_msgs_per_subject", "1", c.MaxMsgsPerSubject, c.MaxMsgsPerSubject == 1},
+			{"discard", "old", c.Discard, c.Discard == jetstream.DiscardOld},
+			{"max_msgs", "unlimited", c.MaxMsgs, c.MaxMsgs <= 0},
+			{"max_bytes", "unlimited, or at least 256 MiB", c.MaxBytes, c.MaxBytes <= 0 || c.MaxBytes >= minStateBytes},
+			{"max_age", "unlimited", c.MaxAge, c.MaxAge == 0},
+			{"allow_direct", "false", c.AllowDirect, !c.AllowDirect},
+			{"deny_purge", "true", c.DenyPurge, c.DenyPurge},
+		}...)
+	}}
 }
 
 func resultStream(cfg Config) ownStream {
@@ -71,36 +66,24 @@ func resultStream(cfg Config) ownStream {
 		Duplicates:  duplicateWindow,
 		AllowDirect: true, // subscribers may read from any replica
 	}
-	return ownStream{config, append(commonRules(cfg, config), streamRule{
-		"duplicate_window", "at least " + minDuplicateWindow.String(),
-		func(c jetstream.StreamConfig) any { return c.Duplicates },
-		func(c jetstream.StreamConfig) bool { return c.Duplicates >= minDuplicateWindow },
-	})}
+	return ownStream{config, func(c jetstream.StreamConfig) []streamRule {
+		return append(commonRules(cfg, config, c),
+			streamRule{"duplicate_window", "at least " + minDuplicateWindow.String(), c.Duplicates, c.Duplicates >= minDuplicateWindow})
+	}}
 }
 
 // commonRules hold for both streams.
-func commonRules(cfg Config, config jetstream.StreamConfig) []streamRule {
+func commonRules(cfg Config, want, c jetstream.StreamConfig) []streamRule {
 	return []streamRule{
-		{"subjects", strings.Join(config.Subjects, ", "), func(c jetstream.StreamConfig) any { return strings.Join(c.Subjects, ", ") },
-			func(c jetstream.StreamConfig) bool { return sameSubjects(c.Subjects, config.Subjects) }},
-		{"retention", "limits", func(c jetstream.StreamConfig) any { return c.Retention },
-			func(c jetstream.StreamConfig) bool { return c.Retention == jetstream.LimitsPolicy }},
-		{"storage", "file", func(c jetstream.StreamConfig) any { return c.Storage },
-			func(c jetstream.StreamConfig) bool { return c.Storage == jetstream.FileStorage }},
-		{"num_replicas", fmt.Sprint(cfg.Replicas), func(c jetstream.StreamConfig) any { return c.Replicas },
-			func(c jetstream.StreamConfig) bool { return cfg.Replicas == 0 || c.Replicas == cfg.Replicas }},
-		{"max_msg_size", "unlimited, or at least 1 MiB", func(c jetstream.StreamConfig) any { return c.MaxMsgSize },
-			func(c jetstream.StreamConfig) bool { return c.MaxMsgSize <= 0 || c.MaxMsgSize >= leastPayload }},
-		{"no_ack", "false", func(c jetstream.StreamConfig) any { return c.NoAck },
-			func(c jetstream.StreamConfig) bool { return !c.NoAck }},
-		{"sealed", "false", func(c jetstream.StreamConfig) any { return c.Sealed },
-			func(c jetstream.StreamConfig) bool { return !c.Sealed }},
-		{"persist_mode", "default", func(c jetstream.StreamConfig) any { return c.PersistMode },
-			func(c jetstream.StreamConfig) bool { return c.PersistMode == jetstream.DefaultPersistMode }},
-		{"mirror, sources, subject_transform", "none", func(jetstream.StreamConfig) any { return "some" },
-			func(c jetstream.StreamConfig) bool {
-				return c.Mirror == nil && len(c.Sources) == 0 && c.SubjectTransform == nil
-			}},
+		{"subjects", strings.Join(want.Subjects, ", "), strings.Join(c.Subjects, ", "), sameSubjects(c.Subjects, want.Subjects)},
+		{"retention", "limits", c.Retention, c.Retention == jetstream.LimitsPolicy},
+		{"storage", "file", c.Storage, c.Storage == jetstream.FileStorage},
+		{"num_replicas", fmt.Sprint(cfg.Replicas), c.Replicas, cfg.Replicas == 0 || c.Replicas == cfg.Replicas},
+		{"max_msg_size", "unlimited, or at least 1 MiB", c.MaxMsgSize, c.MaxMsgSize <= 0 || c.MaxMsgSize >= leastPayload},
+		{"no_ack", "false", c.NoAck, !c.NoAck},
+		{"sealed", "false", c.Sealed, !c.Sealed},
+		{"persist_mode", "default", c.PersistMode, c.PersistMode == jetstream.DefaultPersistMode},
+		{"mirror, sources, subject_transform", "none", "some", c.Mirror == nil && len(c.Sources) == 0 && c.SubjectTransform == nil},
 	}
 }
 
@@ -109,9 +92,9 @@ func commonRules(cfg Config, config jetstream.StreamConfig) []streamRule {
 // a server ignores fields that it does not know, and says so nowhere else.
 func mismatch(want ownStream, got jetstream.StreamConfig) error {
 	var wrong []string
-	for _, rule := range want.rules {
-		if !rule.holds(got) {
-			wrong = append(wrong, fmt.Sprintf("%s is %v, want %s", rule.field, rule.got(got), rule.want))
+	for _, rule := range want.rules(got) {
+		if !rule.holds {
+			wrong = append(wrong, fmt.Sprintf("%s is %v, want %s", rule.field, rule.got, rule.want))
 		}
 	}
 	if len(wrong) == 0 {
