@@ -7,46 +7,40 @@ import (
 
 const maxTypeName = 32 // characters of a custom message type (provider-api.md, section 7)
 
-// messageFields lists the fields of the built-in types, the required ones first.
-func messageFields(messageType string) (required, optional []string, builtIn bool) {
-	switch messageType {
-	case "RC:TxtMsg":
-		return []string{"content"}, []string{"extra", "user", "mentionedInfo"}, true
-	case "RC:InfoNtf":
-		return []string{"message"}, []string{"extra", "user"}, true
-	case "RC:CmdMsg":
-		return []string{"name", "data"}, []string{"user"}, true
-	case "RC:ImgMsg":
-		return []string{"content", "imageUri"}, []string{"extra", "user"}, true
-	case "RC:ImgTextMsg":
-		return []string{"title", "content", "imageUri", "url"}, []string{"extra", "user"}, true
-	case "RC:FileMsg":
-		return []string{"name", "size", "type", "fileUrl"}, []string{"extra", "user"}, true
+// builtIn are the provider's message types.
+var builtIn = []builtInType{
+	{name: "RC:TxtMsg", required: []string{"content"}, optional: []string{"extra", "user", "mentionedInfo"}, needed: "content"},
+	{name: "RC:InfoNtf", required: []string{"message"}, optional: []string{"extra", "user"}, needed: "message"},
+	{name: "RC:CmdMsg", required: []string{"name", "data"}, optional: []string{"user"}, needed: "name"},
+	{name: "RC:ImgMsg", required: []string{"content", "imageUri"}, optional: []string{"extra", "user"}},
+	{name: "RC:ImgTextMsg", required: []string{"title", "content", "imageUri", "url"}, optional: []string{"extra", "user"}},
+	{name: "RC:FileMsg", required: []string{"name", "size", "type", "fileUrl"}, optional: []string{"extra", "user"}},
+}
+
+// builtInType is a type with its fields.
+type builtInType struct {
+	name               string
+	required, optional []string
+
+	// needed is the field that may not be empty, where that is documented
+	// (provider-api.md, section 7); others, such as a command's data, may be.
+	needed string
+}
+
+// builtInOf finds a type; nil where it is none of the provider's.
+func builtInOf(messageType string) *builtInType {
+	i := slices.IndexFunc(builtIn, func(t builtInType) bool { return t.name == messageType })
+	if i < 0 {
+		return nil
 	}
-	return nil, nil, false
+	return &builtIn[i]
 }
 
-func requiredFields(messageType string) ([]string, bool) {
-	required, _, ok := messageFields(messageType)
-	return required, ok
-}
-
-// neededText is the field that may not be empty, where that is documented
-// (provider-api.md, section 7); others, such as a command's data, may be.
-func neededText(messageType string) string {
-	switch messageType {
-	case "RC:TxtMsg":
-		return "content"
-	case "RC:InfoNtf":
-		return "message"
-	case "RC:CmdMsg":
-		return "name"
+func builtInTypes() (names []string) {
+	for _, t := range builtIn {
+		names = append(names, t.name)
 	}
-	return ""
-}
-
-func builtInTypes() []string {
-	return []string{"RC:TxtMsg", "RC:InfoNtf", "RC:CmdMsg", "RC:ImgMsg", "RC:ImgTextMsg", "RC:FileMsg"}
+	return names
 }
 
 // internalTypes belong to the provider's SDKs: recalls, receipts, typing.
@@ -59,7 +53,7 @@ func (c *compiler) messageType(t text) {
 		return
 	}
 	switch {
-	case slices.Contains(builtInTypes(), t.Value):
+	case builtInOf(t.Value) != nil:
 	case slices.Contains(internalTypes(), t.Value):
 		c.errorf(t.at, "cannot send %s: it belongs to the provider's SDK", t.Value)
 	case strings.HasPrefix(strings.ToUpper(t.Value), "RC:"):
@@ -75,8 +69,8 @@ func (c *compiler) messageType(t text) {
 
 // contentFields checks the fields of built-in types.
 func (c *compiler) contentFields(m messageDoc) {
-	required, optional, builtIn := messageFields(m.Type.Value)
-	if !builtIn || !m.Content.set {
+	t := builtInOf(m.Type.Value)
+	if t == nil || !m.Content.set {
 		return
 	}
 	n := m.Content.node
@@ -86,25 +80,25 @@ func (c *compiler) contentFields(m messageDoc) {
 				c.errorf(n.at, "cannot use this content: %v", err)
 			}
 			if strings.Contains(text, "{{") { // a JSON document of its own, checked when it is rendered
-				c.warnf(n.at, "write a map with "+oneOf(required)+": its texts are cut so that it stays JSON",
+				c.warnf(n.at, "write a map with "+oneOf(t.required)+": its texts are cut so that it stays JSON",
 					"content of %s that is written as one text is no JSON any more where it has to be cut, or where a text has a quote or a line break in it, and then its digest is not sent", m.Type.Value)
 			}
 			return
 		}
-		c.errorf(n.at, "cannot use %s as the content of %s: want a map with %s", n.kind, m.Type.Value, oneOf(required))
+		c.errorf(n.at, "cannot use %s as the content of %s: want a map with %s", n.kind, m.Type.Value, oneOf(t.required))
 		return
 	}
-	for _, f := range required {
+	for _, f := range t.required {
 		if !n.has(f) {
 			c.errorf(n.at, "cannot use content without %s: %s needs it", f, m.Type.Value)
 		}
 	}
 	for _, f := range n.fields {
-		if known := slices.Concat(required, optional); !slices.Contains(known, f.key.text) {
+		if known := slices.Concat(t.required, t.optional); !slices.Contains(known, f.key.text) {
 			c.hintf(f.key.at, suggest(f.key.text, known), "unknown field %q in the content of %s", f.key.text, m.Type.Value)
 		}
 		c.contentField(f)
-		if f.key.text == neededText(m.Type.Value) && f.value.kind == scalarNode && f.value.scalar.text == "" {
+		if f.key.text == t.needed && f.value.kind == scalarNode && f.value.scalar.text == "" {
 			c.errorf(f.value.at, "cannot use an empty %s: %s needs it", f.key.text, m.Type.Value)
 		}
 	}

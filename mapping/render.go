@@ -305,20 +305,20 @@ var errNotObject = errors.New("the content of a built-in message type must be a 
 
 // checkContent makes sure that a built-in type has what it needs.
 func checkContent(messageType, content string) error {
-	need, builtIn := requiredFields(messageType)
-	if !builtIn {
+	t := builtInOf(messageType)
+	if t == nil {
 		return nil
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(content), &fields); err != nil {
 		return errNotObject
 	}
-	for _, f := range need {
+	for _, f := range t.required {
 		value, ok := fields[f]
 		if !ok {
 			return fmt.Errorf("the content of %s has no %s", messageType, f)
 		}
-		if string(value) == `""` && f == neededText(messageType) {
+		if string(value) == `""` && f == t.needed {
 			return fmt.Errorf("content: %s of %s comes out empty: the provider refuses that", f, messageType)
 		}
 	}
