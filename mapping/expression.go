@@ -208,13 +208,7 @@ func offsetOf(src string, line, col int) int {
 		}
 		offset += i + 1
 	}
-	for i := range src[offset:] {
-		if col == 0 {
-			return offset + i
-		}
-		col--
-	}
-	return len(src)
+	return offset + cutAt(src[offset:], col)
 }
 
 var (

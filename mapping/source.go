@@ -67,7 +67,7 @@ func (s *source) shown(n int) string {
 		l = l[:at] + redacted
 	}
 	if col, ok := s.hidden[n]; ok {
-		from := len(l) - len(fromColumn(l, col))
+		from := cutAt(l, col-1)
 		value := from + len(keyAlone.FindString(l[from:]))
 		if value < len(l) && !fromEnvironment.MatchString(l[value:]) {
 			return l[:value] + "…"
@@ -257,11 +257,4 @@ func escapeWidth(rest string) (inFile, inText int) {
 	return n, max(1, utf8.RuneLen(code))
 }
 
-func fromColumn(line string, col int) string {
-	for i := range line {
-		if col--; col == 0 {
-			return line[i:]
-		}
-	}
-	return ""
-}
+func fromColumn(line string, col int) string { return line[cutAt(line, col-1):] }
