@@ -21,19 +21,19 @@ type verb struct {
 	letter  string
 }
 
-// verbsOf reads a format of printf. plain is the same format for operands in
-// the order of the verbs; want is how many operands it is for.
-func verbsOf(format string) (verbs []verb, plain string, want int, err error) {
-	next := 0
+// verbsOf reads a format of printf for so many operands. plain is the same format
+// for operands in the order of the verbs.
+func verbsOf(format string, operands int) (verbs []verb, plain string, err error) {
+	next, want := 0, 0
 	for _, m := range verbForm.FindAllStringSubmatch(format, -1) {
 		width, precision, operand, letter := m[2], m[3], m[4], m[5]
 		switch {
 		case letter == "%":
 			continue
 		case letter == "" || !strings.Contains("bcdeEfFgGoOqstUvxX", letter):
-			return nil, "", 0, fmt.Errorf("cannot print with %q: there is no %%%s; write %%%% for a percent sign", format, letter)
+			return nil, "", fmt.Errorf("cannot print with %q: there is no %%%s; write %%%% for a percent sign", format, letter)
 		case len(width) > 3 || len(precision) > 3:
-			return nil, "", 0, errors.New("cannot print with a width of more than 999")
+			return nil, "", errors.New("cannot print with a width of more than 999")
 		case operand != "":
 			next, _ = strconv.Atoi(operand)
 			next--
@@ -42,18 +42,18 @@ func verbsOf(format string) (verbs []verb, plain string, want int, err error) {
 		next++
 		want = max(want, next)
 	}
-	return verbs, verbForm.ReplaceAllString(format, "%$1$5"), want, nil
+	if want != operands {
+		return nil, "", fmt.Errorf("cannot print with %q: it is for %s, not %d", format, operandsInWords(want), operands)
+	}
+	return verbs, verbForm.ReplaceAllString(format, "%$1$5"), nil
 }
 
 // printf is Go's, except that numbers are numbers, whole or not, and that what
 // cannot be printed is an error in place of a text that says so.
 func (x *execution) printf(format string, operands ...any) (string, error) {
-	verbs, plain, want, err := verbsOf(format)
+	verbs, plain, err := verbsOf(format, len(operands))
 	if err != nil {
 		return "", err
-	}
-	if want != len(operands) {
-		return "", fmt.Errorf("cannot print with %q: it is for %s, not %d", format, operandsInWords(want), len(operands))
 	}
 	printed := make([]any, len(verbs))
 	for i, v := range verbs {

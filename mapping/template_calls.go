@@ -112,11 +112,8 @@ var (
 func (c *templateChecker) literal(function string, format *parse.StringNode, operands int) {
 	switch function {
 	case "printf":
-		_, _, want, err := verbsOf(format.Text)
-		if err != nil {
+		if _, _, err := verbsOf(format.Text, operands); err != nil {
 			c.faultf(format.Pos, "", "%s", err)
-		} else if want != operands {
-			c.faultf(format.Pos, "", "cannot print with %q: it is for %s, not %d", format.Text, operandsInWords(want), operands)
 		}
 	case "date":
 		one, other := time.Date(2001, 12, 24, 8, 9, 37, 1, time.UTC), time.Date(1999, 3, 17, 21, 51, 2, 230, time.FixedZone("X", 3600))
