@@ -163,8 +163,7 @@ func (d *decoder) structure(n *node, v reflect.Value, name string) {
 
 // needed reports keys that are missing, but not those that are only misspelt.
 func (d *decoder) needed(n *node, v reflect.Value, name string, here *mark) {
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
+	for f := range v.Type().Fields() {
 		if key := keyOf(f); f.Tag.Get("need") == "true" && !n.has(key) && !slices.Contains(here.meant, key) {
 			d.errorf(n.at, "cannot use %s without %s", name, key)
 		}
@@ -191,8 +190,8 @@ func keyOf(f reflect.StructField) string {
 
 func keysOf(t reflect.Type) []string {
 	var keys []string
-	for i := range t.NumField() {
-		if k := keyOf(t.Field(i)); k != "" {
+	for f := range t.Fields() {
+		if k := keyOf(f); k != "" {
 			keys = append(keys, k)
 		}
 	}

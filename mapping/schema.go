@@ -66,8 +66,7 @@ func withoutDoc(tag reflect.StructTag) reflect.StructTag {
 
 func structSchema(t reflect.Type) schema {
 	properties, required := schema{}, []string{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		key := keyOf(f)
 		if key == "" {
 			continue

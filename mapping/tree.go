@@ -141,8 +141,7 @@ func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 func reportSyntax(r *report, src *source, err error) {
 	at, msg := pos{1, 1}, err.Error()
-	var syntax yaml.Error
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[yaml.Error](err); ok {
 		msg = syntax.GetMessage()
 		if t := syntax.GetToken(); t != nil && t.Position != nil {
 			at = pos{t.Position.Line, t.Position.Column}

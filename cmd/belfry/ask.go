@@ -103,8 +103,7 @@ func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview)
 		case err == nil:
 			app, err = choose(all)
 		}
-		var wrong usageError // stays so, whoever comes to own what
-		if errors.As(err, &wrong) {
+		if _, wrong := errors.AsType[usageError](err); wrong { // and stays so, whoever comes to own what
 			return "", err
 		}
 		// Without an owner an app tells nothing: what is looked for may be in it.

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"maps"
 	"reflect"
 
 	"github.com/belfry-bridge/belfry/bridge"
@@ -33,9 +34,7 @@ func (s *schemas) document() object {
 		}
 		results[state.Type()] = ref("components/messages/" + state.Type())
 	}
-	for name, m := range s.otherMessages() {
-		messages[name] = m
-	}
+	maps.Copy(messages, s.otherMessages())
 	return object{
 		"asyncapi": "3.0.0",
 		"info": object{

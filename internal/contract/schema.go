@@ -67,7 +67,7 @@ func (s *schemas) structure(t reflect.Type) object {
 }
 
 func (s *schemas) fields(t reflect.Type, properties object, required *[]string) {
-	for f := range fieldsOf(t) {
+	for f := range t.Fields() {
 		tag := f.Tag.Get("json")
 		name, options, _ := strings.Cut(tag, ",")
 		if f.Anonymous && name == "" {
@@ -92,15 +92,5 @@ func (s *schemas) fields(t reflect.Type, properties object, required *[]string) 
 			*required = append(*required, name)
 		}
 		properties[name] = p
-	}
-}
-
-func fieldsOf(t reflect.Type) func(yield func(reflect.StructField) bool) {
-	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			if !yield(t.Field(i)) {
-				return
-			}
-		}
 	}
 }

@@ -87,8 +87,7 @@ func message(b []byte, stream string, n uint64) (mapping.Message, error) {
 	}
 	var l line
 	err := json.Unmarshal(b, &l)
-	var noTime *time.ParseError
-	if errors.As(err, &noTime) {
+	if noTime, ok := errors.AsType[*time.ParseError](err); ok {
 		err = fmt.Errorf("%s is not a time such as \"2026-11-02T15:04:05+08:00\", which \"at\" wants", noTime.Value)
 	}
 	if err != nil {

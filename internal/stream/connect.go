@@ -334,8 +334,7 @@ func canRead(file string) error {
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
 			return path.Err
 		}
 		return err

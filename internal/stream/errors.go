@@ -30,8 +30,7 @@ const (
 
 // apiCode returns the code with which JetStream refused a request; 0: it did not.
 func apiCode(err error) jetstream.ErrorCode {
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return api.ErrorCode
 	}
 	return 0

@@ -61,8 +61,7 @@ func (u *unanswered) note(now time.Time, err error, elsewhere bool) (leave bool)
 
 // answerOf returns the status with which JetStream answered a request, if it did.
 func answerOf(err error) (code int, answered bool) {
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return api.Code, true
 	}
 	return http.StatusOK, err == nil
