@@ -1,6 +1,7 @@
 package nexconn
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -49,32 +50,20 @@ const (
 )
 
 func (c *Config) setDefaults() {
-	if c.ConnectTimeout <= 0 {
-		c.ConnectTimeout = defaultConnectTimeout
-	}
-	if c.AnswerTimeout <= 0 {
-		c.AnswerTimeout = defaultAnswerTimeout
-	}
-	if c.MaxResponse <= 0 {
-		c.MaxResponse = defaultMaxResponse
-	}
-	if c.RetryPause <= 0 {
-		c.RetryPause = defaultRetryPause
-	}
+	c.ConnectTimeout = cmp.Or(max(0, c.ConnectTimeout), defaultConnectTimeout)
+	c.AnswerTimeout = cmp.Or(max(0, c.AnswerTimeout), defaultAnswerTimeout)
+	c.MaxResponse = cmp.Or(max(0, c.MaxResponse), defaultMaxResponse)
+	c.RetryPause = cmp.Or(max(0, c.RetryPause), defaultRetryPause)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	c.Dialer = cmp.Or(c.Dialer, &net.Dialer{})
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
 	if c.Nonce == nil {
 		c.Nonce = randomNonce
 	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
 	if c.Proxy == nil {
 		c.Proxy = http.ProxyFromEnvironment
-	}
-	if c.Dialer == nil {
-		c.Dialer = &net.Dialer{}
 	}
 }
 

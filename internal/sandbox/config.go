@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -115,20 +116,12 @@ func (c *Config) setDefaults() error {
 	default:
 		return fmt.Errorf("cannot read isToAll as %q: want isToAll, is_to_all or either", c.IsToAll)
 	}
-	if c.MaxContent <= 0 {
-		c.MaxContent = defaultMaxContent
-	}
-	if c.ClockTolerance <= 0 {
-		c.ClockTolerance = defaultClockTolerance
-	}
+	c.MaxContent = cmp.Or(max(0, c.MaxContent), defaultMaxContent)
+	c.ClockTolerance = cmp.Or(max(0, c.ClockTolerance), defaultClockTolerance)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	c.HTTP = cmp.Or(c.HTTP, &http.Client{Timeout: webhookTimeout})
 	if c.Clock == nil {
 		c.Clock = time.Now
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if c.HTTP == nil {
-		c.HTTP = &http.Client{Timeout: webhookTimeout}
 	}
 	c.Quota.setDefaults()
 	c.RecallQuota.setDefaults()
@@ -136,13 +129,6 @@ func (c *Config) setDefaults() error {
 }
 
 func (q *Quota) setDefaults() {
-	if q.PerHour == 0 {
-		q.PerHour = 2
-	}
-	if q.PerDay == 0 {
-		q.PerDay = 3
-	}
-	if q.DayZone == nil {
-		q.DayZone = time.FixedZone("UTC+8", 8*60*60)
-	}
+	q.PerHour, q.PerDay = cmp.Or(q.PerHour, 2), cmp.Or(q.PerDay, 3)
+	q.DayZone = cmp.Or(q.DayZone, time.FixedZone("UTC+8", 8*60*60))
 }

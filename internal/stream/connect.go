@@ -87,15 +87,9 @@ func Dial(o Options) (*nats.Conn, error) {
 }
 
 func (o Options) withDefaults() Options {
-	if o.URL == "" {
-		o.URL = nats.DefaultURL
-	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	if o.Conditions == nil {
-		o.Conditions = NewConditions(time.Now, nil)
-	}
+	o.URL = cmp.Or(o.URL, nats.DefaultURL)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	o.Conditions = cmp.Or(o.Conditions, NewConditions(time.Now, nil))
 	return o
 }
 

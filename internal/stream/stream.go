@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -64,21 +65,11 @@ func New(nc *nats.Conn, cfg Config) (*JetStream, error) {
 }
 
 func (c Config) withDefaults() Config {
-	if c.StateStream == "" {
-		c.StateStream = DefaultStateStream
-	}
-	if c.ResultStream == "" {
-		c.ResultStream = DefaultResultStream
-	}
-	if c.Name == "" {
-		c.Name = c.Replica
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
-	if c.Conditions == nil {
-		c.Conditions = NewConditions(time.Now, nil)
-	}
+	c.StateStream = cmp.Or(c.StateStream, DefaultStateStream)
+	c.ResultStream = cmp.Or(c.ResultStream, DefaultResultStream)
+	c.Name = cmp.Or(c.Name, c.Replica)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	c.Conditions = cmp.Or(c.Conditions, NewConditions(time.Now, nil))
 	return c
 }
 
