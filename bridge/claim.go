@@ -128,17 +128,7 @@ func (b *Bridge) latestNow(ctx context.Context) (LatestResult, error) {
 
 // latestResult is the same for as long as it takes.
 func (b *Bridge) latestResult(ctx context.Context, trouble func(error)) (LatestResult, error) {
-	pace := newPace()
-	for {
-		latest, err := b.latestNow(ctx)
-		trouble(err)
-		if err == nil {
-			return latest, nil
-		}
-		if wait(ctx, pace) != nil {
-			return LatestResult{}, fmt.Errorf("cannot look for earlier results: %w: %w", errUnreachable, err)
-		}
-	}
+	return insist(ctx, "look for earlier results", b.latestNow, trouble)
 }
 
 // compare pauses the app if its latest result is later than the state that was

@@ -143,15 +143,20 @@ func (c *committer) load(ctx context.Context) (Record, error) {
 
 // latest asks the leader for as long as it takes.
 func (c *committer) latest(ctx context.Context) (Record, error) {
+	return insist(ctx, "read the state", c.read, c.trouble)
+}
+
+// insist asks until there is an answer, or ctx ends. trouble is told of every try.
+func insist[T any](ctx context.Context, what string, ask func(context.Context) (T, error), trouble func(error)) (answer T, err error) {
 	pace := newPace()
 	for {
-		r, err := c.read(ctx)
-		c.trouble(err)
+		answer, err = ask(ctx)
+		trouble(err)
 		if err == nil {
-			return r, nil
+			return answer, nil
 		}
 		if wait(ctx, pace) != nil {
-			return Record{}, fmt.Errorf("cannot read the state: %w: %w", errUnreachable, err)
+			return answer, fmt.Errorf("cannot %s: %w: %w", what, errUnreachable, err)
 		}
 	}
 }

@@ -48,7 +48,11 @@ const maxSplit = 4
 func (s *State) split(d *Digest) (parts []*Digest) {
 	groups := d.sortUsers()
 	if len(groups) > maxSplit || d.restCount() > 0 {
-		groups = []readers{{users: slices.Concat(usersOf(groups)...)}}
+		var all readers
+		for _, g := range groups {
+			all.users = append(all.users, g.users...)
+		}
+		groups = []readers{all}
 	}
 	if len(groups) == 0 {
 		s.Counts.Replaced += uint64(d.Events)
@@ -68,13 +72,6 @@ func (s *State) split(d *Digest) (parts []*Digest) {
 
 // readers are users for whom the same items are outdated, by their keys.
 type readers struct{ users, outdated []string }
-
-func usersOf(groups []readers) (all [][]string) {
-	for _, g := range groups {
-		all = append(all, g.users)
-	}
-	return all
-}
 
 // sortUsers leaves out those for whom all is outdated.
 func (d *Digest) sortUsers() (groups []readers) {

@@ -80,12 +80,10 @@ func (s *State) closeSiblings(leaving *Digest) {
 		return
 	}
 	k := leaving.key()
-	others := slices.Clone(s.Digests)
 	for b := range s.underWay() { // it may come back
 		b.Digest.outdate(leaving)
-		others = append(others, b.Digest)
 	}
-	for _, d := range others {
+	for _, d := range s.all() {
 		if k.part = d.Part; d != leaving && d.key() == k && d.tellsOf(leaving) {
 			d.Closed = true
 		}
