@@ -159,14 +159,14 @@ func (c *compiler) windows(r *compiledRule) {
 		at = d.Name.at
 	}
 	if r.Gather.AtMost >= r.ExpiresAfter {
-		c.hintf(at, "let it live longer (expires_after), or gather for less (at_most)", "cannot gather for %s what expires after %s: nothing would ever be sent", short(r.Gather.AtMost), short(r.ExpiresAfter))
+		c.hintf(at, "let it live longer (expires_after), or gather for less (at_most)", "cannot gather for %s what expires after %s: nothing would ever be sent", FormatSpan(r.Gather.AtMost), FormatSpan(r.ExpiresAfter))
 	}
 	c.idle(d.Gather, r.Gather.AtMost)
 }
 
 func (c *compiler) idle(g gatherDoc, atMost time.Duration) {
 	if g.Idle.set && g.Idle.D >= atMost {
-		c.warnf(g.Idle.at, "", "idle %s has no effect beside at_most %s", short(g.Idle.D), short(atMost))
+		c.warnf(g.Idle.at, "", "idle %s has no effect beside at_most %s", FormatSpan(g.Idle.D), FormatSpan(atMost))
 	}
 }
 

@@ -85,7 +85,7 @@ func (c *compiler) patience(r *compiledRule, app *appDoc) {
 			if !q.ForAll {
 				hint += ", or make it urgent"
 			}
-			c.warnf(at, hint, "the quiet hours of %q last %s: what arrives at their beginning expires after %s, unsent", r.Audience, short(quiet), short(r.ExpiresAfter))
+			c.warnf(at, hint, "the quiet hours of %q last %s: what arrives at their beginning expires after %s, unsent", r.Audience, FormatSpan(quiet), FormatSpan(r.ExpiresAfter))
 		}
 	}
 	a := c.set.Apps[r.audience.App]
@@ -94,7 +94,7 @@ func (c *compiler) patience(r *compiledRule, app *appDoc) {
 			c.warnf(app.Quota.at, "name a slot outside of them", "all slots of %q lie in the quiet hours of %q: the rule %q never sends", r.audience.App, r.Audience, r.Name)
 		}
 		if gap := widestGap(a.Quota.Slots); r.ExpiresAfter < gap {
-			c.warnf(at, "let it live longer, or add a slot", "the slots of %q are up to %s apart: an item may expire after %s, before the next", r.audience.App, short(gap), short(r.ExpiresAfter))
+			c.warnf(at, "let it live longer, or add a slot", "the slots of %q are up to %s apart: an item may expire after %s, before the next", r.audience.App, FormatSpan(gap), FormatSpan(r.ExpiresAfter))
 		}
 	}
 	reserved := 0

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 	"unicode/utf8"
 )
 
@@ -269,16 +268,4 @@ func bounded(key string) string {
 	}
 	sum := sha256.Sum256([]byte(key))
 	return cutBytes(strings.ToValidUTF8(key, "\uFFFD"), maxKey-40) + hex.EncodeToString(sum[:16])
-}
-
-// short writes a length of time without its zero parts.
-func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
 }

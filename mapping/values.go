@@ -247,6 +247,18 @@ func ParseSpan(s string) (time.Duration, error) {
 	return d + more, err
 }
 
+// FormatSpan is the inverse: 2h, not 2h0m0s.
+func FormatSpan(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
 // named is a map from names to values, in the order of the file.
 type named[T any] []entry[T]
 

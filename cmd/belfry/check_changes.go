@@ -224,7 +224,7 @@ func reachOf(a *mapping.Audience) string {
 // asWritten is a value as rules files have it.
 func asWritten(v any) string {
 	if d, ok := v.(time.Duration); ok {
-		return yamlSpan(d)
+		return mapping.FormatSpan(d)
 	}
 	return fmt.Sprint(v)
 }

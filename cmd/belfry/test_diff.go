@@ -6,8 +6,8 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -78,26 +78,16 @@ func compareLists[E, G any](name string, want []E, got []G, line func(E) int, pa
 	return out
 }
 
-// text adds a field to the pairs, if it is expected.
+// field adds one to the pairs, if it is expected.
+func field[T comparable](pairs []pair, name string, want *T, got T, yaml func(T) string) []pair {
+	if want == nil {
+		return pairs
+	}
+	return append(pairs, pair{name, yaml(*want), yaml(got), *want == got})
+}
+
 func text(pairs []pair, name string, want *string, got string) []pair {
-	if want == nil {
-		return pairs
-	}
-	return append(pairs, pair{name, yamlText(*want), yamlText(got), *want == got})
-}
-
-func number(pairs []pair, name string, want *int, got int) []pair {
-	if want == nil {
-		return pairs
-	}
-	return append(pairs, pair{name, fmt.Sprint(*want), fmt.Sprint(got), *want == got})
-}
-
-func span(pairs []pair, name string, want *time.Duration, got time.Duration) []pair {
-	if want == nil {
-		return pairs
-	}
-	return append(pairs, pair{name, yamlSpan(*want), yamlSpan(got), *want == got})
+	return field(pairs, name, want, got, yamlText)
 }
 
 func list(pairs []pair, name string, want, got []string) []pair {
@@ -108,7 +98,7 @@ func list(pairs []pair, name string, want, got []string) []pair {
 }
 
 func broadcastPairs(x mapping.ExpectedBroadcast, b sentBroadcast) []pair {
-	p := span(nil, "at", x.At, b.at)
+	p := field(nil, "at", x.At, b.at, mapping.FormatSpan)
 	p = text(p, "audience", x.Audience, b.audience)
 	p = text(p, "template", x.Template, b.template)
 	p = text(p, "group", x.Group, b.group)
@@ -127,10 +117,8 @@ func broadcastPairs(x mapping.ExpectedBroadcast, b sentBroadcast) []pair {
 	for _, c := range x.ContentLacks {
 		p = append(p, pair{"content_lacks", yamlText(c), yamlText(b.visible), !strings.Contains(b.joined, c)})
 	}
-	p = number(p, "count", x.Count, b.count)
-	if x.Priority != nil {
-		p = append(p, pair{"priority", x.Priority.String(), b.priority.String(), *x.Priority == b.priority})
-	}
+	p = field(p, "count", x.Count, b.count, strconv.Itoa)
+	p = field(p, "priority", x.Priority, b.priority, mapping.Priority.String)
 	return list(p, "users", x.Users, b.users)
 }
 
@@ -138,9 +126,9 @@ func digestPairs(x mapping.ExpectedDigest, d pendingDigest) []pair {
 	p := text(nil, "audience", x.Audience, d.audience)
 	p = text(p, "template", x.Template, d.template)
 	p = text(p, "group", x.Group, d.group)
-	p = number(p, "count", x.Count, d.count)
+	p = field(p, "count", x.Count, d.count, strconv.Itoa)
 	p = list(p, "keys", x.Keys, d.keys)
-	return span(p, "ready", x.Ready, d.ready)
+	return field(p, "ready", x.Ready, d.ready, mapping.FormatSpan)
 }
 
 func deadLetterPairs(x mapping.ExpectedDeadLetter, d refusedEvent) []pair {
@@ -157,7 +145,7 @@ func (b sentBroadcast) summary() string {
 		group = ", group: " + yamlText(b.group)
 	}
 	return fmt.Sprintf("{at: %s, audience: %s, template: %s%s, title: %s, count: %d}",
-		yamlSpan(b.at), yamlText(b.audience), yamlText(b.template), group, yamlText(b.title), b.count)
+		mapping.FormatSpan(b.at), yamlText(b.audience), yamlText(b.template), group, yamlText(b.title), b.count)
 }
 
 func (d pendingDigest) summary() string {
@@ -166,7 +154,7 @@ func (d pendingDigest) summary() string {
 		group = ", group: " + yamlText(d.group)
 	}
 	return fmt.Sprintf("{audience: %s, template: %s%s, count: %d, ready: %s}",
-		yamlText(d.audience), yamlText(d.template), group, d.count, yamlSpan(d.ready))
+		yamlText(d.audience), yamlText(d.template), group, d.count, mapping.FormatSpan(d.ready))
 }
 
 func (d refusedEvent) summary() string {
@@ -198,18 +186,6 @@ func yamlList(all []string) string {
 		quoted[i] = yamlText(s)
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
-}
-
-// yamlSpan is a duration without its empty parts: 2h, not 2h0m0s.
-func yamlSpan(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 func printTested(w io.Writer, file string, t tested, verbose bool) {

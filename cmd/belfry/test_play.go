@@ -107,7 +107,7 @@ func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTes
 }
 
 func (h *happened) beside(at time.Duration, format string, args ...any) {
-	h.besides = append(h.besides, "at "+yamlSpan(at)+" "+fmt.Sprintf(format, args...))
+	h.besides = append(h.besides, "at "+mapping.FormatSpan(at)+" "+fmt.Sprintf(format, args...))
 }
 
 func history(t mapping.RuleTest, stream string) simulate.History {

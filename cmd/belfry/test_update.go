@@ -108,10 +108,10 @@ func expectText(x mapping.Expectation, h happened, indent string) string {
 		writeList(&b, indent, "broadcasts", x.Broadcasts, h.broadcasts, broadcastFields, sentBroadcast.summary)
 	}
 	if x.Digests != nil {
-		writeList(&b, indent, "digests", x.Digests, h.digests, digestFields, pendingDigest.summary)
+		writeList(&b, indent, "digests", x.Digests, h.digests, gotOf(digestPairs), pendingDigest.summary)
 	}
 	if x.DeadLetters != nil {
-		writeList(&b, indent, "dead_letters", x.DeadLetters, h.deadLetters, deadLetterFields, refusedEvent.summary)
+		writeList(&b, indent, "dead_letters", x.DeadLetters, h.deadLetters, gotOf(deadLetterPairs), refusedEvent.summary)
 	}
 	return b.String()
 }
@@ -133,12 +133,8 @@ func writeList[E, G any](b *bytes.Buffer, indent, name string, want []E, got []G
 	}
 }
 
-func digestFields(x mapping.ExpectedDigest, d pendingDigest) []string {
-	return gotFields(digestPairs(x, d))
-}
-
-func deadLetterFields(x mapping.ExpectedDeadLetter, d refusedEvent) []string {
-	return gotFields(deadLetterPairs(x, d))
+func gotOf[E, G any](pairs func(E, G) []pair) func(E, G) []string {
+	return func(x E, g G) []string { return gotFields(pairs(x, g)) }
 }
 
 func gotFields(pairs []pair) (out []string) {
