@@ -50,3 +50,13 @@ func TestAMapIsKeptWithItsKeysInOrder(t *testing.T) {
 		t.Errorf("decision = %+v, want the data %s", d, want)
 	}
 }
+
+// Who writes it wants nothing, and has got all.
+func TestAnEmptyMapOfNamesIsWarnedOf(t *testing.T) {
+	for with, warned := range map[string]bool{"{}": true, `"{}"`: false, "{room: event.data.room}": false} {
+		_, problems := mapping.Compile("rules.yaml", []byte(school{rule: "with: " + with}.source()), mapping.Options{LookupEnv: campusEnv()})
+		if got := strings.Contains(problems.Text(), `with names nothing, so that templates see all of event.data; write "{}"`); got != warned || problems.HasErrors() {
+			t.Errorf("with %s: %s", with, problems.Text())
+		}
+	}
+}

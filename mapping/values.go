@@ -311,9 +311,12 @@ type withDoc struct {
 }
 
 func (w *withDoc) decode(d *decoder, n *node, name string) {
-	if n.kind == mapNode {
-		w.names.decode(d, n, name)
+	if n.kind != mapNode {
+		w.whole.decode(d, n, name)
 		return
 	}
-	w.whole.decode(d, n, name)
+	if len(n.fields) == 0 {
+		d.warnf(n.at, `write "{}", in quotes, for nothing`, "with names nothing, so that templates see all of event.data")
+	}
+	w.names.decode(d, n, name)
 }
