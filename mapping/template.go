@@ -175,7 +175,8 @@ func foreignSign(line string) (at int, hint string) {
 		{`\s([=!]==?|=)\s`, "write eq .Count 1, or ne .Count 1"},
 		{`(&&|\|\|)`, "write and .Group .Last.Text, or the same with or"},
 		{`\s([<>]=?)\s`, "write gt .Count 1, ge, lt or le"},
-		{`\s([-+*/])\s`, "a template does not calculate: an expression of with does"},
+		{`\s(\+)\s`, "write {{ .data.a }} {{ .data.b }} to join text; " + noSums},
+		{`\s([-*/])\s`, noSums},
 		{`\w(\()`, `write default "none" .Group, without parentheses`},
 	} {
 		for _, action := range templateAction.FindAllStringIndex(line, -1) {
@@ -186,6 +187,9 @@ func foreignSign(line string) (at int, hint string) {
 	}
 	return 0, ""
 }
+
+// noSums is where to calculate: an item does not see what with gives.
+const noSums = "a template does not calculate: an expression of with does, for .Data under message and notification"
 
 func (p *program) instance() *instance {
 	if in, ok := p.instances.Get().(*instance); ok {

@@ -224,7 +224,7 @@ func foreignWords(of shape) map[string]string {
 	if of == digestShape {
 		data = "write .Last.Data.room, or .Data.room between range .Items and end"
 	}
-	sum := "a template does not calculate: an expression of with does, and .More is how many are not among .Items"
+	sum := noSums + "; .More is how many are not among .Items"
 	return map[string]string{
 		"elif": "write {{ else if … }}", "elseif": "write {{ else if … }}", "elsif": "write {{ else if … }}",
 		"now": "write .Now under message and notification, .time in an item", "add": sum, "sub": sum,
