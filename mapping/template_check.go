@@ -184,6 +184,8 @@ func (c *templateChecker) command(cmd *parse.CommandNode, dot shape, piped bool)
 	if called {
 		c.call(name, cmd.Args[1:], piped)
 		c.lookup(name.Ident, cmd.Args[1:], shapes[1:])
+	} else if len(cmd.Args) > 1 || piped { // Go finds out when it renders
+		c.faultf(cmd.Args[min(1, len(cmd.Args)-1)].Position(), `write what to call first, such as eq .Group "x"`, "cannot call %s: it is no function", cmd.Args[0])
 	}
 	if len(shapes) == 1 {
 		return shapes[0]

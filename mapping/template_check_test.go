@@ -32,3 +32,16 @@ func TestUnknownFieldsAreFoundWhereTheyStand(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsNoFunctionIsNotCalled(t *testing.T) {
+	for src, at := range map[string]string{
+		`{{ if .Last.Data.place eq "x" }}a{{ end }}`: "eq", `{{ .Count -1 }}`: "-1", `{{ .Now.Format "15:04" }}`: `"15:04"`,
+		`{{ .Last.Text | .Group }}`: ".Group", `{{ range $i, $x := .Items }}{{ $x.Text upper }}{{ end }}`: "upper", `{{ (index .Items 0).Text 5 }}`: "5 ",
+		`{{ .Last.Text | upper }}{{ (.Last.Text) }}{{ with $x := .Last }}{{ $x.Text }}{{ end }}`: "",
+	} {
+		_, faults := parseTemplate(scalar{text: src}, digestShape)
+		if at == "" && len(faults) > 0 || at != "" && (len(faults) != 1 || faults[0].offset != strings.Index(src, at) || !strings.Contains(faults[0].msg, "it is no function")) {
+			t.Errorf("%s: want it at %q, got %v", src, at, faults)
+		}
+	}
+}
