@@ -73,7 +73,8 @@ func TestADigestIsSplitByWhatIsOutdatedForWhom(t *testing.T) {
 			}
 			if len(s.Digests) > 1 { // each is cancelled in its own
 				first, second := s.Digests[0], s.Digests[1]
-				if second.cancel("e", []string{"r"}); first.Keys.Find(hashKey("e")) != Present || !slices.ContainsFunc(first.Items, func(it mapping.Item) bool { return it.Key == "e" }) {
+				second.Rules["other"]++
+				if second.cancel("e", []string{"r"}); first.Keys.Find(hashKey("e")) != Present || first.Rules["other"] > 0 || !slices.ContainsFunc(first.Items, func(it mapping.Item) bool { return it.Key == "e" }) {
 					t.Error("what leaves one leaves the other")
 				}
 			}
@@ -88,6 +89,9 @@ func TestOnlyNewerNewsOutdate(t *testing.T) {
 		d.Users, other.Users = []string{"anna", "bob"}, []string{"bob"}
 		d.Personal, other.Personal, other.Part = true, true, 3
 		d.outdate(other)
+		if size := itemSize(&d.Items[0]); want && size <= itemSize(&other.Items[0]) {
+			t.Errorf("what is noted takes no room: %d bytes", size)
+		}
 		if it := &d.Items[0]; outdatedFor(it, 0) || outdatedFor(it, 1) != want || it.Replaced {
 			t.Errorf("%s later: outdated %v, replaced %t", after, it.Outdated, it.Replaced)
 		}

@@ -99,6 +99,19 @@ func TestARefusedSignatureIsNotTriedAgainWhereTheQuotaHasNoRoom(t *testing.T) {
 	}
 }
 
+// Belfry stops while it asks for a second call: that the first was refused is no reason to pause the app.
+func TestASendThatIsCalledOffBeforeItsSecondCallIsNotRefused(t *testing.T) {
+	s, urls := sandboxHosts(t, sandbox.Config{})
+	s.Script(sandbox.Step{Times: 2, Code: 1004})
+	ctx, stop := context.WithCancel(t.Context())
+	b := lesson("b-1")
+	b.Again = func() error { stop(); return ctx.Err() }
+	o := newClient(t, nexconn.Config{BaseURLs: urls}).Send(ctx, b)
+	if o.Kind != bridge.NotSent || len(s.Requests()) != 1 || !o.Attempts[0].Written || o.Attempts[1].Written {
+		t.Errorf("outcome %+v after %d requests, want not sent after one", o, len(s.Requests()))
+	}
+}
+
 // An outcome keeps the latest attempts only: the call that was refused must be among
 // them, since the provider may have counted it.
 func TestARefusedCallIsNotForgottenForWhatCouldNotBeReachedAfterIt(t *testing.T) {

@@ -285,6 +285,9 @@ func TestAClockThatIsSetPastMidnightBeginsNoDay(t *testing.T) {
 	if frees := limits.Frees(&l, l.Spends[0].At); !frees.Equal(at(t, "2026-03-02T08:00:00Z")) {
 		t.Errorf("it is said to count until %s", frees)
 	}
+	if released := limits.Released(&l, at(t, "2026-03-02T07:59:59Z")); !released.IsZero() {
+		t.Errorf("it is said to have come back at %s", released)
+	}
 	l.Trust(at(t, "2026-03-02T04:00:00Z"))
 	if limits.Left(&l, at(t, "2026-03-02T04:00:00Z")) != 1 {
 		t.Error("an operator says that the clock is right, and the day is not over")
