@@ -91,6 +91,7 @@ type section struct {
 	Picture                template.HTML
 	Lanes                  []laneRow
 	Percent, Earned, Bound float64
+	Reached                float64
 	Rows                   []textRow
 }
 
@@ -103,7 +104,7 @@ func (r *Report) section(name string, names []string) section {
 		Counted: counted,
 		Name:    name, R: r, From: r.day(r.From), To: r.day(r.To), Zone: r.location.String(),
 		Picture: template.HTML(r.picture(lanes)), Lanes: lanes, //nolint:gosec // drawn below, texts escaped
-		Percent: math.Round(100 * r.Score), Earned: math.Round(r.Earned), Bound: math.Round(r.Bound),
+		Percent: math.Round(100 * r.Score), Earned: math.Round(r.Earned), Bound: math.Round(r.Bound), Reached: math.Round(r.Reached),
 		Rows: r.rows(lanes),
 	}
 }

@@ -398,7 +398,7 @@ func TestTheReportsAreWritten(t *testing.T) {
 		t.Errorf("error %v; sends are not counted where they are too many to be drawn", err)
 	}
 	both.Reset()
-	for _, want := range []string{"<svg", "students/lessons", "Mon 2 Mar", "of at most"} {
+	for _, want := range []string{"<svg", "students/lessons", "Mon 2 Mar", "of at most", fmt.Sprintf("with hindsight %.0f can be reached", r.Reached)} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -413,7 +413,8 @@ func TestTheReportsAreWritten(t *testing.T) {
 		t.Errorf("got %q, %v", text.String(), err)
 	}
 	c := Compare("now", r, "then", scored(t, w, contenders()[0], 1, 30, 0, true))
-	if err := c.WriteText(&both); err != nil || !strings.Contains(both.String(), "urgent worst delay") {
+	if err := c.WriteText(&both); err != nil || !strings.Contains(both.String(), "urgent worst delay") ||
+		!strings.Contains(both.String(), fmt.Sprintf(" can be reached      %.1f", r.Reached)) {
 		t.Errorf("got %q, %v", both.String(), err)
 	}
 	page.Reset()

@@ -123,6 +123,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	fmt.Fprintf(t, "earned\t%.1f\t%.1f\t\n", a.Earned, b.Earned)
 	fmt.Fprintf(t, "bound\t%.1f\t%.1f\t\n", a.Bound, b.Bound)
 	fmt.Fprintf(t, "score\t%.2f\t%.2f\t\n", a.Score, b.Score)
+	fmt.Fprintf(t, "can be reached\t%.1f\t%.1f\t\n", a.Reached, b.Reached)
 	for _, p := range bothPriorities(a, b) {
 		fmt.Fprintf(t, "%s delivered\t%d of %d\t%d of %d\t\n", p[0].Priority, p[0].Delivered, p[0].Items, p[1].Delivered, p[1].Items)
 		fmt.Fprintf(t, "%s expired\t%d\t%d\t\n", p[0].Priority, p[0].Expired, p[1].Expired)
