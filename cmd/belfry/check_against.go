@@ -321,7 +321,7 @@ func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *fores
 	x.Will = after.sends[d.Digest].at
 	if x.Will.IsZero() {
 		x.Goes = goesNever
-		if said := after.plans[d.Digest]; said != "" && x.Becomes != digestOrphaned {
+		if said := after.last[d.Digest]; said != "" && x.Becomes != digestOrphaned {
 			x.Why = append(x.Why, said)
 		}
 	}

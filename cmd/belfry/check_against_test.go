@@ -127,8 +127,8 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 	})
 	t.Run("a digest that does not go says why", func(t *testing.T) {
 		_, impacts, _ := check(replace("quota: {policy: asap}", "quota: {policy: asap, per_day: 0}"), "--was", was)
-		if d := impacts[0].Digests[0]; !strings.Contains(strings.Join(d.Why, "\n"), "gathering") {
-			t.Errorf("because %q, want the planner's word", d.Why)
+		if d := impacts[0].Digests[0]; !strings.Contains(strings.Join(d.Why, "\n"), "the quota leaves no send") {
+			t.Errorf("because %q, want the quota, not the window that it gathers in at first", d.Why)
 		}
 	})
 	t.Run("another app", func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 	})
 	t.Run("for people", func(t *testing.T) {
 		code, out, errs := cli(t, "check", writeFile(t, "rules.yaml", replace("lessons", "changes")), "--against", url, "--was", was)
-		for _, want := range []string{"app campus: reloaded", "orphaned  students / lessons", `no rule uses the template "lessons" any more`} {
+		for _, want := range []string{"app campus: reloaded", "orphaned  students / lessons  1 item  would", `no rule uses the template "lessons" any more`} {
 			if code != exitOK || !strings.Contains(out, want) {
 				t.Errorf("exit %d, want %q in\n%s%s", code, want, out, errs)
 			}

@@ -267,7 +267,7 @@ func printImpacts(w io.Writer, impacts []impact) {
 		for _, d := range i.Digests {
 			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, bridge.DigestName(d.Audience, d.Template, d.Group), plural(d.Items, "item", "items"), d.when())
 			for _, why := range d.Why {
-				fmt.Fprintf(tab, "  \t  %s\t\t\n", why)
+				fmt.Fprintf(tab, "  \t  %s\n", why) // no cell of the column: it would make it as wide as itself
 			}
 		}
 		_ = tab.Flush()

@@ -57,15 +57,14 @@ type foreseen struct {
 // foresight is what becomes of digests if no other event arrives.
 type foresight struct {
 	sends  map[string]foreseen // by the id of the digest
-	plans  map[string]string   // the planner's first word on each digest
-	last   map[string]string   // and its last
+	last   map[string]string   // the planner's last word on each digest
 	failed map[string]error    // that cannot be rendered
 }
 
 // observer notes what a driver does.
 func (f *foresight) observer() simulate.Observer {
 	f.sends, f.failed = map[string]foreseen{}, map[string]error{}
-	f.plans, f.last = map[string]string{}, map[string]string{}
+	f.last = map[string]string{}
 	return simulate.Observer{
 		Sent: func(b *bridge.Broadcast, body []byte) {
 			f.sends[b.Digest.ID] = foreseen{at: b.Started, reason: b.Reason, body: body, digest: b.Digest}
@@ -73,9 +72,6 @@ func (f *foresight) observer() simulate.Observer {
 		Planned: func(_ time.Time, p bridge.Plan) {
 			for _, e := range p.Explanations {
 				f.last[e.Digest] = e.Why
-				if _, told := f.plans[e.Digest]; !told {
-					f.plans[e.Digest] = e.Why
-				}
 			}
 		},
 		Failed: func(_ time.Time, d *bridge.Digest, err error) { f.failed[d.ID] = err },
