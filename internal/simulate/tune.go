@@ -112,12 +112,22 @@ func (t *Tuning) variations(app *mapping.App) []variation {
 		with("reserve: "+listed(r), 1, func(q *mapping.Quota) { q.Reserve = r })
 	}
 	for _, f := range t.Windows {
-		with(fmt.Sprintf("gathering windows × %g", f), f, func(*mapping.Quota) {})
+		with(fmt.Sprintf("gathering windows × %g%s", f, tooLong(app, f)), f, func(*mapping.Quota) {})
 	}
 	for _, w := range t.Worths {
 		with("worth: "+listed(w), 1, func(q *mapping.Quota) { q.Worth = completed(w, base.Worth) })
 	}
 	return out
+}
+
+// tooLong says which rule cannot have its window so many times as long: a file with that is refused.
+func tooLong(app *mapping.App, factor float64) string {
+	for _, r := range app.Rules {
+		if len(r.Cancels) == 0 && float64(r.Gather.AtMost)*factor >= float64(r.ExpiresAfter) {
+			return fmt.Sprintf(" (too long: %s expires after %s)", r.Name, r.ExpiresAfter)
+		}
+	}
+	return ""
 }
 
 func completed(w, base map[mapping.Priority]float64) map[mapping.Priority]float64 {

@@ -110,6 +110,21 @@ func TestTheReportSaysWhyAnEventDidNotBecomeAnItem(t *testing.T) {
 	}
 }
 
+func TestTuningSaysOfAWindowThatNoFileCanHave(t *testing.T) {
+	t.Parallel()
+	var d diary
+	d.add(monday.Add(9*hour), "town.news", "7")
+	trials, err := Tune(t.Context(), Config{Rules: sharedTown(t, "")}, Tuning{Windows: []float64{2, 8}}, d.history) // of 15m, where all expires after 2h
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range trials[1:] {
+		if refused := strings.Contains(r.Name, "(too long: news expires after 2h0m0s)"); refused != strings.Contains(r.Name, "× 8") {
+			t.Errorf("a trial is called %s", r.Name)
+		}
+	}
+}
+
 func TestADelayIsShownWhereSomethingWasDelivered(t *testing.T) {
 	t.Parallel()
 	var d diary
