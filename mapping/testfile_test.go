@@ -28,8 +28,6 @@ tests:
         - {reason: undecodable, subject: a.c}
 `
 
-func pointer[T any](v T) *T { return &v }
-
 func TestAFileOfTestsIsReadWithItsPlaces(t *testing.T) {
 	f, problems := mapping.ParseTests("rules_test.yaml", []byte(story))
 	if len(problems) > 0 {
@@ -40,16 +38,16 @@ func TestAFileOfTestsIsReadWithItsPlaces(t *testing.T) {
 		Name: "two make one", Line: 4, Start: start, For: new(2 * time.Hour),
 		Events: []mapping.TestEvent{
 			{Line: 8, Subject: "a.b", ID: "e1", Headers: map[string]string{"X": "y"}, Data: []byte(`{"n":7,"f":1.50,"s":"x","l":[true,null],"t":"2026-11-02T10:00:00+08:00"}`)},
-			{Line: 9, At: 90 * time.Second, Subject: "a.c", Headers: map[string]string{}, Text: pointer("not JSON")},
+			{Line: 9, At: 90 * time.Second, Subject: "a.c", Headers: map[string]string{}, Text: new("not JSON")},
 		},
 		Expect: mapping.Expectation{
 			Line: 11,
 			Broadcasts: []mapping.ExpectedBroadcast{{
-				Line: 12, At: pointer(30 * time.Second), Audience: pointer("students"), Title: pointer("2 changes"),
-				ContentContains: []string{"Music"}, Count: pointer(2), Priority: pointer(mapping.Urgent),
+				Line: 12, At: new(30 * time.Second), Audience: new("students"), Title: new("2 changes"),
+				ContentContains: []string{"Music"}, Count: new(2), Priority: new(mapping.Urgent),
 			}},
 			Digests:     []mapping.ExpectedDigest{},
-			DeadLetters: []mapping.ExpectedDeadLetter{{Line: 15, Reason: pointer("undecodable"), Subject: pointer("a.c")}},
+			DeadLetters: []mapping.ExpectedDeadLetter{{Line: 15, Reason: new("undecodable"), Subject: new("a.c")}},
 		},
 	}}
 	if diff := cmp.Diff(want, f.Tests); diff != "" {
