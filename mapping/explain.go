@@ -75,7 +75,8 @@ func (a *App) Explain(m *Message) Explanation {
 
 func (r *compiledRule) explain(e *evaluation, undecodable error, exprs *expressions) RuleExplanation {
 	x := RuleExplanation{Rule: r.Name, Line: r.Line, Audience: r.Audience, Template: r.Template, Cancels: r.Cancels}
-	m, part, dead, err := r.judge(e, undecodable)
+	var m Match
+	part, dead, err := r.judge(e, undecodable, &m)
 	x.Failed, x.Dead = part, dead
 	if r.when != nil && (dead == "" || part != "") {
 		x.When = exprs.takeApart(r.when, e)

@@ -269,7 +269,7 @@ func (c *compiler) examples(app *App, r *compiledRule) {
 		part := "data"
 		var match Match
 		if err == nil {
-			match, part, err = r.match(e)
+			part, err = r.match(e, &match)
 		}
 		if err != nil {
 			if part != "" {

@@ -104,8 +104,10 @@ func (e *evaluation) named(d Decision) Decision {
 }
 
 func (r *compiledRule) decide(e *evaluation, undecodable error, d *Decision) {
-	m, part, dead, err := r.judge(e, undecodable)
+	var m Match
+	part, dead, err := r.judge(e, undecodable, &m)
 	switch {
+	case errors.Is(err, errNoMatch): // what most rules say
 	case err == nil:
 		d.Matches = append(d.Matches, m)
 	case dead == DeadBatch || dead == DeadUndecodable: // of the event: once, whatever the number of rules that ask
@@ -114,7 +116,7 @@ func (r *compiledRule) decide(e *evaluation, undecodable error, d *Decision) {
 		}
 	case dead == DeadOversized:
 		d.Dead = append(d.Dead, DeadLetter{dead, r.Name, err})
-	case !errors.Is(err, errNoMatch):
+	default:
 		d.Failures = append(d.Failures, Failure{r.Name, part, err})
 		if dead != "" {
 			d.Dead = append(d.Dead, DeadLetter{dead, r.Name, fmt.Errorf("%s: %w", part, err)})
@@ -124,14 +126,14 @@ func (r *compiledRule) decide(e *evaluation, undecodable error, d *Decision) {
 
 // judge says whether an event matches the rule, or why not: which part failed, if
 // one did, and the reason of the dead letter, if there is to be one.
-func (r *compiledRule) judge(e *evaluation, undecodable error) (m Match, part, dead string, err error) {
+func (r *compiledRule) judge(e *evaluation, undecodable error, m *Match) (part, dead string, err error) {
 	switch {
 	case errors.Is(undecodable, errBatch):
-		return m, "", DeadBatch, undecodable
+		return "", DeadBatch, undecodable
 	case undecodable != nil && r.needs:
-		return m, "", DeadUndecodable, undecodable
+		return "", DeadUndecodable, undecodable
 	}
-	m, part, err = r.match(e)
+	part, err = r.match(e, m)
 	switch {
 	case err == nil || errors.Is(err, errNoMatch):
 	case errors.Is(err, errOversized):
@@ -141,7 +143,7 @@ func (r *compiledRule) judge(e *evaluation, undecodable error) (m Match, part, d
 	case r.dead:
 		dead = DeadExpression
 	}
-	return m, part, dead, err
+	return part, dead, err
 }
 
 var (
@@ -150,32 +152,31 @@ var (
 )
 
 // match evaluates a rule, part by part. part names the one that failed.
-func (r *compiledRule) match(e *evaluation) (m Match, part string, err error) {
+func (r *compiledRule) match(e *evaluation, m *Match) (part string, err error) {
 	if r.when != nil {
 		ok, err := r.when.evalBool(e)
 		if err != nil {
-			return m, "when", err
+			return "when", err
 		}
 		if !ok {
-			return m, "", errNoMatch
+			return "", errNoMatch
 		}
 	}
 	key := e.env.id()
 	if r.key != nil {
 		if key, err = r.key.evalText(e); err != nil {
-			return m, "key", err
+			return "key", err
 		}
 	}
-	m = Match{Rule: r.Name, Audience: r.Audience, Template: r.Template, Gather: r.Gather, Cancels: r.Cancels}
+	*m = Match{Rule: r.Name, Audience: r.Audience, Template: r.Template, Gather: r.Gather, Cancels: r.Cancels}
 	m.Item.Key = bounded(key)
 	if len(r.Cancels) > 0 {
-		return m, "", nil
+		return "", nil
 	}
-	if part, err = r.reach(e, &m); err != nil {
-		return m, part, err
+	if part, err = r.reach(e, m); err != nil {
+		return part, err
 	}
-	part, err = r.fill(e, &m.Item)
-	return m, part, err
+	return r.fill(e, &m.Item)
 }
 
 // reach evaluates whom the item goes to.
