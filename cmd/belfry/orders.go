@@ -39,20 +39,33 @@ func order(std stdio, cmd *cobra.Command, build func(args []string) (control.Ord
 // orderApp is order for one app, named or the only one. whyUsage is what --why
 // asks for, empty where no reason is wanted.
 func orderApp(std stdio, cmd *cobra.Command, whyUsage string, build func(args []string) (control.Order, error)) *cobra.Command {
-	var app, why string
+	var app string
 	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
+	reason := func() (string, error) { return "", nil }
 	if whyUsage != "" {
-		cmd.Flags().StringVar(&why, "why", "", whyUsage)
-		_ = cmd.MarkFlagRequired("why")
+		reason = whyFlag(cmd, whyUsage)
 	}
 	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
-		if whyUsage != "" && strings.TrimSpace(why) == "" {
-			return control.Order{}, nil, usageError{errors.New("cannot leave --why empty: it is for those who come upon it later")}
+		why, err := reason()
+		if err != nil {
+			return control.Order{}, nil, err
 		}
 		o, err := build(args)
 		o.Why = why
 		return o, oneApp(app), err
 	})
+}
+
+// whyFlag asks for a reason, and reads it when the order is given.
+func whyFlag(cmd *cobra.Command, usage string) func() (string, error) {
+	why := cmd.Flags().String("why", "", usage)
+	_ = cmd.MarkFlagRequired("why")
+	return func() (string, error) {
+		if strings.TrimSpace(*why) == "" {
+			return "", usageError{errors.New("cannot leave --why empty: it is for those who come upon it later")}
+		}
+		return *why, nil
+	}
 }
 
 func newResolve(std stdio) *cobra.Command {
@@ -101,7 +114,7 @@ func newResume(std stdio) *cobra.Command {
 }
 
 func newSend(std stdio) *cobra.Command {
-	var app, why string
+	var app string
 	cmd := &cobra.Command{
 		Use: "send DIGEST --why TEXT", Short: "Let a digest go with the next send that is left",
 		Long: `Lets a digest go before all others, with the next send that is left: its window ends, and neither prices, slots
@@ -110,10 +123,10 @@ belfry digests lists the digests, with their ids first.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where the digest tells")
-	cmd.Flags().StringVar(&why, "why", "", "reason, for the log and for who looks at the digest")
-	_ = cmd.MarkFlagRequired("why")
+	reason := whyFlag(cmd, "reason, for the log and for who looks at the digest")
 	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
-		return control.Order{Verb: control.Send, Digest: args[0], Why: why}, appOfDigest(args[0], app), nil
+		why, err := reason()
+		return control.Order{Verb: control.Send, Digest: args[0], Why: why}, appOfDigest(args[0], app), err
 	})
 }
 
