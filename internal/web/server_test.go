@@ -93,6 +93,13 @@ func TestMetricsTellAPauseOnPurposeFromTheOthers(t *testing.T) {
 	}
 }
 
+// Orders name a digest by its id.
+func TestThePageNamesTheIDsOfDigests(t *testing.T) {
+	if page := ask(Handler(sample), "/").Body.String(); !strings.Contains(page, "<code>d-students</code>") {
+		t.Error("it does not")
+	}
+}
+
 func TestThePageCountsOneAsOne(t *testing.T) {
 	o := sample()
 	c := &o.Apps[0].Counts
