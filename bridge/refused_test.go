@@ -164,6 +164,18 @@ func TestASecondCallIsAllowedOnlyWhereTheQuotaHasRoom(t *testing.T) {
 	})
 }
 
+// An owner that loses the app in mid-send may have it again when the answer comes.
+func TestASecondCallIsNotAllowedForASendOfBefore(t *testing.T) {
+	app := compile(t, scenarioRules).App
+	s := bridge.NewState("campus", "born")
+	for _, under := range []*bridge.Broadcast{nil, {ID: "b-2", Digest: &bridge.Digest{}}} {
+		s.Sending = under
+		if err := s.Again(app, "b-1", time.Now()); err == nil || len(s.Ledger.Spends) > 0 {
+			t.Errorf("under way is %v: %v, %d spends", under, err, len(s.Ledger.Spends))
+		}
+	}
+}
+
 // The owner dies after it was allowed a second call: whether it has made it, nobody knows.
 func TestASecondCallIsChargedBeforeItIsMade(t *testing.T) {
 	inWorld(t, func(w *world) {

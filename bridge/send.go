@@ -87,7 +87,10 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 
 // Again charges a second call of the send under way before it is made: the first
 // was refused, and may count, too (provider-api.md section 5).
-func (s *State) Again(app *mapping.App, now time.Time) error {
+func (s *State) Again(app *mapping.App, id string, now time.Time) error {
+	if s.Sending == nil || s.Sending.ID != id { // its owner has lost the app, and may have it again
+		return fmt.Errorf("cannot call again for the broadcast %s: it is under way no more", id)
+	}
 	if !app.Quota.CountRejected {
 		return nil
 	}

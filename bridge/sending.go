@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // start sends a digest. If the process dies
@@ -32,12 +34,15 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	t.log.Info("sends a broadcast", "broadcast", b.ID, "digest", d.Name(), "items", d.Count(), "why", reason)
 	sendCtx, stop := context.WithCancel(ctx)
 	t.stopSend = stop
+	id := b.ID
 	refused := false // written and read on the sending goroutine
 	send := Send{ID: b.ID, Body: body, Deadline: b.Deadline, Host: t.state.Host, Permit: func() error {
 		err := t.mayBegin()
 		refused = err != nil
 		return err
-	}, Again: func() error { return t.Do(sendCtx, (*State).Again) }}
+	}, Again: func() error {
+		return t.Do(sendCtx, func(s *State, app *mapping.App, now time.Time) error { return s.Again(app, id, now) })
+	}}
 	provider := t.provider
 	t.workers.Go(func() {
 		defer stop()

@@ -86,7 +86,7 @@ func TestEachCallThatTheProviderRefusedIsCharged(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tt.outcome.Attempts[0].Result == refused.Result {
-				if err := a.s.Again(&app, a.now); err != nil {
+				if err := a.s.Again(&app, a.s.Sending.ID, a.now); err != nil {
 					t.Fatal(err)
 				}
 			}
