@@ -103,12 +103,15 @@ func (e *envelope) openPlain() error {
 		e.dataErr = errNotJSON
 		return errNotJSON
 	}
-	if elements, ok := arrayElements(e.msg.Data); ok && len(elements) > 0 {
-		if first, ok := objectMembers(elements[0].value, nil); ok {
-			if _, ce := lookup(first, "specversion"); ce {
-				return errBatch
-			}
+	var first []byte
+	arrayElements(e.msg.Data, func(element []byte) {
+		if first == nil {
+			first = element
 		}
+	})
+	members, _ := objectMembers(first, nil)
+	if _, ce := lookup(members, "specversion"); ce {
+		return errBatch
 	}
 	e.data = bytes.TrimSpace(e.msg.Data)
 	return nil

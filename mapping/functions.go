@@ -81,11 +81,8 @@ func decodeForTemplate(raw []byte) any {
 		}
 		return m
 	case '[':
-		elements, _ := arrayElements(raw)
-		list := make([]any, len(elements))
-		for i, e := range elements {
-			list[i] = decodeForTemplate(e.value)
-		}
+		list := []any{}
+		arrayElements(raw, func(e []byte) { list = append(list, decodeForTemplate(e)) })
 		return list
 	case '"':
 		return decodeString(raw[1 : len(raw)-1])

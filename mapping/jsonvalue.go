@@ -26,11 +26,8 @@ func celValue(raw []byte) ref.Val {
 	case '{':
 		return &jsonObject{raw: raw}
 	case '[':
-		elements, _ := arrayElements(raw)
-		list := make([]ref.Val, len(elements))
-		for i, e := range elements {
-			list[i] = celValue(e.value)
-		}
+		var list []ref.Val
+		arrayElements(raw, func(e []byte) { list = append(list, celValue(e)) })
 		return types.NewRefValList(types.DefaultTypeAdapter, list)
 	}
 	return celNumber(raw)

@@ -2,11 +2,14 @@ package mapping
 
 import (
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 )
 
 // A loop may ask for the same member with each of its steps.
@@ -50,5 +53,20 @@ func TestAFieldOfAnEventIsReadOnce(t *testing.T) {
 				t.Fatalf("message %d: got %v, %v", message+1, v, err)
 			}
 		}
+	}
+}
+
+// A megabyte has half a million elements.
+func TestALongArrayIsDecodedWithoutALongerListOfItsElements(t *testing.T) {
+	raw := []byte("[" + strings.Repeat("1,", 200_000) + "1]")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	list, _ := celValue(raw).(traits.Lister)
+	runtime.ReadMemStats(&after)
+	if list.Size() != types.Int(200_001) {
+		t.Errorf("it has %v elements", list.Size())
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 32<<20 {
+		t.Errorf("it took %d MB", took>>20)
 	}
 }

@@ -24,18 +24,23 @@ type member struct {
 const maxJSONDepth = 128
 
 // objectMembers cuts an object. It reports false for anything that is not one valid object.
-func objectMembers(data []byte, into []member) ([]member, bool) { return cutParts(data, '{', into) }
+func objectMembers(data []byte, into []member) ([]member, bool) {
+	ok := cutParts(data, '{', func(m member) { into = append(into, m) })
+	return into, ok
+}
 
-// arrayElements cuts an array, whose elements have no key.
-func arrayElements(data []byte) ([]member, bool) { return cutParts(data, '[', nil) }
+// arrayElements cuts an array, and keeps nothing: one may have half a million elements.
+func arrayElements(data []byte, each func(element []byte)) bool {
+	return cutParts(data, '[', func(m member) { each(m.value) })
+}
 
-func cutParts(data []byte, open byte, into []member) ([]member, bool) {
+func cutParts(data []byte, open byte, each func(member)) bool {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != open {
-		return into, false
+		return false
 	}
-	end := skipParts(data, i, 1, &into)
-	return into, end >= 0 && skipSpace(data, end) == len(data)
+	end := skipParts(data, i, 1, each)
+	return end >= 0 && skipSpace(data, end) == len(data)
 }
 
 // validJSON is json.Valid.
@@ -107,9 +112,9 @@ func skipValue(data []byte, i, depth int) int {
 	return -1
 }
 
-// skipParts goes through the object or array at i, and puts its members or elements
-// into a list, if there is one.
-func skipParts(data []byte, i, depth int, into *[]member) int {
+// skipParts goes through the object or array at i, and hands out its members or
+// elements, if each is not nil.
+func skipParts(data []byte, i, depth int, each func(member)) int {
 	if depth > maxJSONDepth {
 		return -1
 	}
@@ -135,9 +140,9 @@ func skipParts(data []byte, i, depth int, into *[]member) int {
 		if end < 0 {
 			return -1
 		}
-		if into != nil {
+		if each != nil {
 			m.value = data[i:end]
-			*into = append(*into, m)
+			each(m)
 		}
 		switch i = skipSpace(data, end); {
 		case i >= len(data):

@@ -124,7 +124,7 @@ func (t *Tuning) variations(app *mapping.App) []variation {
 func tooLong(app *mapping.App, factor float64) string {
 	for _, r := range app.Rules {
 		if len(r.Cancels) == 0 && float64(r.Gather.AtMost)*factor >= float64(r.ExpiresAfter) {
-			return fmt.Sprintf(" (too long: %s expires after %s)", r.Name, r.ExpiresAfter)
+			return fmt.Sprintf(" (too long: %s expires after %s)", r.Name, mapping.FormatSpan(r.ExpiresAfter))
 		}
 	}
 	return ""

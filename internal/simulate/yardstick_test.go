@@ -119,7 +119,7 @@ func TestTuningSaysOfAWindowThatNoFileCanHave(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range trials[1:] {
-		if refused := strings.Contains(r.Name, "(too long: news expires after 2h0m0s)"); refused != strings.Contains(r.Name, "× 8") {
+		if refused := strings.Contains(r.Name, "(too long: news expires after 2h)"); refused != strings.Contains(r.Name, "× 8") {
 			t.Errorf("a trial is called %s", r.Name)
 		}
 	}
