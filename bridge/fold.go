@@ -216,7 +216,7 @@ func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Messag
 		s.change(d, func() {
 			for _, it := range d.cancel(match.Item.Key, match.Cancels) {
 				s.Counts.Cancelled++
-				if m.Time.Before(it.ReadyBy) { // what could have been sent is worth a send next time
+				if m.Time.Sub(it.ReadyBy) < it.Expires.Sub(m.Time) { // what could be sent for longer is worth a send next time
 					s.Forecast.Forget(it.Arrived.In(ForecastZone(app)), ForecastKey(d.Audience, d.Template), int(it.Priority))
 				}
 				s.drop(dropCancelled, d, 1, []string{it.EventID})

@@ -114,8 +114,8 @@ func (f *Forecast) observeLate(number, slot int, key, priority byte) {
 	}
 }
 
-// Forget takes back one of today's items: what was cancelled before its window
-// closed is not worth waiting for. Of an earlier day it is left as it was.
+// Forget takes back one of today's items: what is cancelled soon is not worth
+// waiting for. Of an earlier day it is left as it was.
 func (f *Forecast) Forget(arrived time.Time, key string, priority int) {
 	k := slices.Index(f.Keys, key)
 	if k < 0 || f.Today == nil || f.Today.Number != dayNumber(arrived) {

@@ -152,6 +152,24 @@ func TestItemsThatAreCancelledAreNotWaitedFor(t *testing.T) {
 	}
 }
 
+// Were each counted that could have been sent for a moment, all sends would be kept for them.
+func TestAlarmsThatAreClearedSoonDoNotKeepAllSendsToThemselves(t *testing.T) {
+	t.Parallel()
+	alarm, order := kind{"staff", "alarms", "high", "5m", "3h", ""}, kind{"shop", "orders", "normal", "5m", "3h", ""}
+	var d diary
+	for h := 8; h < 21; h += 3 {
+		d.daily(21, time.Duration(h)*hour, order, 3)
+	}
+	for day := range 21 {
+		for i := range 60 {
+			at, id := monday.AddDate(0, 0, day).Add(7*hour+time.Duration(i)*15*time.Minute), fmt.Sprint(day, " ", i)
+			d.add(at, alarm.subject(), id)
+			d.add(at.Add(20*time.Minute), "not."+alarm.subject(), id)
+		}
+	}
+	wantScore(t, lived(t, smallTown(t, "per_hour: 2, per_day: 3, policy: price, timezone: UTC", alarm, order), d, 7), 0.6)
+}
+
 // The end of an auction calls its reminders off: were they forgotten with that,
 // days on which none was sent would teach that none is needed.
 func TestASendIsKeptForWhatIsCalledOffWhenItsTimeIsOver(t *testing.T) {
