@@ -26,7 +26,7 @@ func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *map
 			return nil, err
 		}
 		if s.Epoch > 0 { // else begin has asked
-			if err := b.askNamesake(ctx, s, s.Ledger.Seen); err != nil {
+			if err := b.askNamesake(ctx, c, s, s.Ledger.Seen); err != nil {
 				return nil, err
 			}
 		}
@@ -103,7 +103,8 @@ func (b *Bridge) compareClocks(ctx context.Context, c *committer, s *State, seal
 	}
 	if step < -quotaGuard || step-committed.Sub(sealed) > quotaGuard {
 		b.log.Warn("this machine's clock, or that of NATS, shows another time than when the app was owned last: sends count by both",
-			"by", step.Round(time.Millisecond).String(), "nats", r.Time.UTC(), "here", committed.UTC())
+			"by", step.Round(time.Millisecond).String(), "nats", r.Time.UTC(), "here", committed.UTC(),
+			"remedy", "see whether NTP is at work on the machines of Belfry and NATS; if it is, the last owner was cut off from NATS, and its last state was stored late")
 	}
 	s.Taken, b.clock = time.Time{}, committed // a step before this one has been seen to
 	return nil
@@ -168,7 +169,7 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 	s.comesAfter(born)
 	if owner == "" && latest.At.IsZero() {
 		b.log.Info("no state is stored yet, beginning with an empty one")
-		return s, b.askNamesake(ctx, s, time.Time{})
+		return s, b.askNamesake(ctx, c, s, time.Time{})
 	}
 	s.pause("the stored state is lost, and with it what was sent of the quota and what was waiting. "+
 		"Events are read again from where start says: what was sent before the loss may wait again (belfry digests). "+lostTraces(owner, latest.At), time.Now())
@@ -181,16 +182,13 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 // knows nothing of what it has sent under the other one since. It is asked with
 // every claim, and what it pauses for is in the state that the claim commits:
 // the next one asks about what was sent later.
-func (b *Bridge) askNamesake(ctx context.Context, s *State, since time.Time) error {
+func (b *Bridge) askNamesake(ctx context.Context, c *committer, s *State, since time.Time) error {
 	if b.cfg.Namesake == nil {
 		return nil
 	}
-	why, err := b.cfg.Namesake(ctx, since)
-	if err != nil {
-		return fmt.Errorf("cannot look for another name of the app: %w", err)
-	}
-	if why == "" {
-		return nil
+	why, err := insist(ctx, "look for another name of the app", func(ctx context.Context) (string, error) { return b.cfg.Namesake(ctx, since) }, c.trouble)
+	if err != nil || why == "" {
+		return err
 	}
 	s.pause(why, time.Now())
 	b.log.Error("the App Key has sent under another name; the app is paused", "why", why,

@@ -193,3 +193,32 @@ func TestAnInterruptedSendIsToldOfByWhoeverFoundIt(t *testing.T) {
 		}
 	})
 }
+
+// The clocks agree: what the last owner stored came late.
+func TestWhatIsToldOfClocksSaysThatAStateMayHaveComeLate(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		until := time.Now().Add(8 * time.Second)
+		w.store.Fault = func(int) bridgetest.Fault {
+			if time.Now().Before(until) {
+				return bridgetest.Late
+			}
+			return bridgetest.None
+		}
+		w.store.ReadErr = func() error {
+			if time.Now().Before(until) {
+				return bridgetest.ErrInjected
+			}
+			return nil
+		}
+		w.cancelled("music")
+		w.pass(4 * time.Second)
+		w.lease.Revoke()
+		w.pass(time.Minute)
+		lines := w.logged(clocksDiffer)
+		if len(lines) != 1 || !strings.Contains(lines[0], "its last state was stored late") {
+			t.Errorf("the log says %q", lines)
+		}
+	})
+}

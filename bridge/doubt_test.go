@@ -287,3 +287,34 @@ func TestACallThatWasAnsweredStaysCountedWhenItsDoubtIsResolvedAsNotSent(t *test
 		})
 	}
 }
+
+// Only its owner knows what came of it, and nobody lets it store that any more.
+func TestAnOutcomeThatIsNotStoredIsToldWithWhatEndsTheDoubt(t *testing.T) {
+	for kind, remedy := range map[bridge.OutcomeKind]string{
+		bridge.Accepted: "belfry resolve born-2 --sent\"",
+		bridge.NotSent:  "belfry resolve born-2 --not-sent\"",
+		bridge.Doubtful: "find out whether it was sent, then belfry resolve born-2 --sent, or --not-sent\"",
+	} {
+		for during, what := range map[time.Duration]string{
+			time.Millisecond: "the outcome of a broadcast could not be stored; its next owner will hold it in doubt",
+			20 * time.Second: "left the app while a broadcast was under way; its next owner will hold it in doubt",
+		} {
+			inWorld(t, func(w *world) {
+				w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
+					if n == 1 {
+						w.store.Set(w.store.Record().Data, "another/9/9")
+						time.Sleep(during)
+					}
+					return bridge.Outcome{Kind: kind, At: time.Now()}
+				}
+				w.cancelled("maths")
+				w.pass(2*time.Minute + time.Second)
+				w.cancelled("music") // is committed, if the answer takes so long
+				w.pass(time.Minute)
+				if lines := w.logged(what); len(lines) != 1 || !strings.Contains(lines[0], remedy) {
+					t.Errorf("%s after %s: the log says %q", kind, during, lines)
+				}
+			})
+		}
+	}
+}

@@ -23,9 +23,7 @@ func (t *tenure) leave(err error) error {
 		return err
 	}
 	t.stopSend()
-	o := <-t.sent
-	t.log.Error("left the app while a broadcast was under way; its next owner will hold it in doubt",
-		"broadcast", t.state.Sending.ID, "outcome", o.Kind, "message", o.Message, "provider_id", o.ProviderID)
+	t.logUnstored("left the app while a broadcast was under way", t.state.Sending.ID, <-t.sent)
 	return err
 }
 

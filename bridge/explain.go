@@ -26,7 +26,8 @@ func (t *table) explain() []Explanation {
 	return out
 }
 
-// nameNext marks the first of the queue when nothing goes at this moment.
+// nameNext marks the first of the queue when nothing goes at this moment, and
+// nothing would that is ready.
 func (t *table) nameNext() {
 	if t.send != nil {
 		return
@@ -34,7 +35,7 @@ func (t *table) nameNext() {
 	var next *row
 	for _, r := range t.order {
 		switch {
-		case r.state == StateNext:
+		case r.state == StateNext || r.state == StateReady:
 			return
 		case next != nil && (r.hold == nil || next.hold == nil || !sooner(r.hold, next.hold)):
 		case r.state == StateWaitingQuota && !r.until.IsZero(), r.state == StateHeld:
@@ -76,10 +77,17 @@ func (t *table) sentence(r *row) string {
 			stands += " But first " + t.First + "."
 		}
 	}
-	if r.d.Wanted != "" && t.send != r {
-		stands += " It is wanted at once " + r.d.Wanted + "."
+	if t.send != r {
+		stands += r.d.wantedBy()
 	}
 	return stands + " " + t.ends(r)
+}
+
+func (d *Digest) wantedBy() string {
+	if d.Wanted == "" {
+		return ""
+	}
+	return " It is wanted at once " + d.Wanted + "."
 }
 
 func (t *table) stands(r *row) string {

@@ -133,3 +133,31 @@ func TestAnotherAppKeyPausesAnApp(t *testing.T) {
 		})
 	}
 }
+
+// NATS was not there for a moment, or another replica was faster: neither is an error of ours.
+func TestAClaimThatCannotAskForOtherNamesAsksAgainAtOnce(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		var taken atomic.Bool
+		until := time.Now().Add(2 * time.Second)
+		w.startWith(func(c *bridge.Config) {
+			c.Namesake = func(ctx context.Context, _ time.Time) (string, error) {
+				if !taken.Swap(true) {
+					w.lease.Revoke()
+					<-ctx.Done()
+				}
+				if time.Now().Before(until) {
+					return "", errors.New("no answer")
+				}
+				return "", ctx.Err()
+			}
+		})
+		w.pass(5 * time.Second)
+		if s := w.bridge.Status(); s.Role != bridge.RoleOwner {
+			t.Errorf("it is %s", s.Role)
+		}
+		if lines := w.logged("left the app"); len(lines) != 0 {
+			t.Errorf("the log says %q", lines)
+		}
+	})
+}

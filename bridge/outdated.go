@@ -61,7 +61,7 @@ func (s *State) split(d *Digest) (parts []*Digest) {
 		part := d.only(g)
 		s.Counts.Replaced += uint64(len(g.outdated))
 		if i > 0 {
-			part.ID = s.newID()
+			part.ID, part.Wanted = s.newID(), "" // an operator's word is worth one send
 			s.Counts.Items += uint64(d.Events)
 			s.Counts.Extra += uint64(d.Events)
 		}

@@ -40,12 +40,16 @@ func TestADigestIsSplitByWhatIsOutdatedForWhom(t *testing.T) {
 					it.Outdated[0] |= 1 << n
 				}
 			}
+			d.Wanted = "by Ann: parents call"
 			_ = d.size()
 			s.Counts.Items = uint64(d.Events)
 			s.restore(app, d)
 
-			got, ids, size := map[string]string{}, map[string]bool{}, 0
+			got, ids, size, wanted := map[string]string{}, map[string]bool{}, 0, 0
 			for _, part := range s.Digests {
+				if part.Wanted != "" {
+					wanted++
+				}
 				keys, users := "", ""
 				for i, it := range part.Items {
 					keys += " " + it.Key
@@ -61,6 +65,9 @@ func TestADigestIsSplitByWhatIsOutdatedForWhom(t *testing.T) {
 					t.Errorf("%s: %d events, %d items", users, part.Events, part.Count())
 				}
 				size += part.size()
+			}
+			if wanted != min(1, len(c.want)) {
+				t.Errorf("%d of them are wanted", wanted)
 			}
 			if !maps.Equal(got, c.want) || len(ids) != len(c.want) {
 				t.Errorf("it is split into %v, of %d ids", got, len(ids))

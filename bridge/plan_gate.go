@@ -24,7 +24,7 @@ func (t *table) gate(r *row) {
 		r.state = StatePaused
 		return
 	}
-	if ready := r.d.Ready(); ready.After(t.Now) {
+	if ready := r.d.Ready(); ready.After(t.Now) && r.d.Wanted == "" { // wanted perhaps by a clock that was ahead
 		r.state, r.since, r.until = StateGathering, r.d.Opened, ready
 		return
 	}

@@ -23,9 +23,13 @@ func WillMiss(app *mapping.App, d *Digest, led *quota.Ledger, now time.Time) (wh
 	if !earliest.Before(expires) {
 		return fmt.Sprintf("its window closes %s, and its first item expires %s", t.on(r, earliest), t.zonedOn(r, expires)), true
 	}
-	send := t.sendLeft(r.top)
+	priority := r.top
+	if d.Wanted != "" {
+		priority = mapping.Urgent
+	}
+	send := t.sendLeft(priority)
 	if send.IsZero() {
-		return fmt.Sprintf("the quota leaves no send for %s priority", r.top), true
+		return fmt.Sprintf("the quota leaves no send for %s priority", priority), true
 	}
 	earliest = later(earliest, send)
 	if !earliest.Before(expires) {
@@ -35,7 +39,7 @@ func WillMiss(app *mapping.App, d *Digest, led *quota.Ledger, now time.Time) (wh
 		return fmt.Sprintf("%s may not be disturbed until %s, and its first item expires %s",
 			d.Audience, t.clock(r, until), t.zonedOn(r, expires)), true
 	}
-	if app.Quota.Policy == mapping.PolicySlots && !(r.top == mapping.Urgent && app.Quota.UrgentAtOnce) {
+	if app.Quota.Policy == mapping.PolicySlots && d.Wanted == "" && !(r.top == mapping.Urgent && app.Quota.UrgentAtOnce) {
 		if open, next := t.slot(); !open && (next.IsZero() || !next.Before(expires)) {
 			return fmt.Sprintf("its first item expires %s, before the next slot", t.zonedOn(r, expires)), true
 		}

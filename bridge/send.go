@@ -156,6 +156,7 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 	for _, d := range s.Digests {
 		old.outdate(d)
 	}
+	wanted := slices.Clone(old.Items)
 	old.Items = slices.DeleteFunc(old.Items, func(it mapping.Item) bool { return s.leftOut(old, &it) })
 	for _, g := range old.gone() {
 		if it := old.Last; it != nil && hashKey(it.Key) == g.Key {
@@ -167,6 +168,7 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 	}
 	old.Gone = nil
 	if old.Count() == 0 {
+		s.wantInstead(old, wanted)
 		return
 	}
 	if len(old.Users) == 0 {
@@ -175,6 +177,20 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 	}
 	for _, d := range s.split(old) {
 		s.putBack(app, d)
+	}
+}
+
+// wantInstead passes an operator's word on to what has replaced all of a digest
+// while its broadcast was under way, and waits.
+func (s *State) wantInstead(old *Digest, items []mapping.Item) {
+	k := old.key()
+	for _, d := range s.Digests {
+		if k.part = d.Part; old.Wanted == "" || d.Wanted != "" || d.key() != k {
+			continue
+		}
+		if slices.ContainsFunc(items, func(it mapping.Item) bool { return it.Replaced && d.has(it.Key) }) {
+			s.Want(d, old.Wanted, old.WantedAt)
+		}
 	}
 }
 

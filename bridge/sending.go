@@ -138,10 +138,26 @@ func (t *tenure) settle(ctx context.Context, o Outcome) error {
 	t.logOutcome(ctx, b, o)
 	err := t.commit(ctx)
 	if err != nil {
-		t.log.Error("the outcome of a broadcast could not be stored; its next owner will hold it in doubt",
-			"broadcast", b.ID, "outcome", o.Kind, "message", o.Message, "provider_id", o.ProviderID)
+		t.logUnstored("the outcome of a broadcast could not be stored", b.ID, o)
 	}
 	return err
+}
+
+// logUnstored says what only this line will tell: it ends the doubt.
+func (t *tenure) logUnstored(what, broadcast string, o Outcome) {
+	remedy := fmt.Sprintf("if it is held in doubt: belfry resolve %s --not-sent", broadcast)
+	switch o.Kind {
+	case Accepted:
+		remedy = fmt.Sprintf("if it is held in doubt: belfry resolve %s --sent", broadcast)
+	case Doubtful:
+		remedy = findOut(broadcast)
+	}
+	t.log.Error(what+"; its next owner will hold it in doubt",
+		"broadcast", broadcast, "outcome", o.Kind, "message", o.Message, "provider_id", o.ProviderID, "remedy", remedy)
+}
+
+func findOut(broadcast string) string {
+	return fmt.Sprintf("find out whether it was sent, then belfry resolve %s --sent, or --not-sent", broadcast)
 }
 
 // logOutcome says what a send came to, and what an operator can do about it.
@@ -165,7 +181,7 @@ func (t *tenure) logOutcome(ctx context.Context, b *Broadcast, o Outcome) {
 			attrs = append(attrs, "counts_as", "sent: when_in_doubt is assume_sent")
 			break
 		}
-		attrs = append(attrs, "remedy", fmt.Sprintf("find out whether it was sent, then belfry resolve %s --sent, or --not-sent", b.ID))
+		attrs = append(attrs, "remedy", findOut(b.ID))
 	}
 	t.log.Log(ctx, level, "broadcast "+string(o.Kind), attrs...)
 	if n := len(t.state.Held); o.Kind == Doubtful && n >= MaxInDoubt {

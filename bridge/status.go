@@ -194,8 +194,8 @@ func (t *tenure) digestStatus() []DigestStatus {
 		}
 		if t.broken.Has(d) {
 			e.State, e.Until = StateBroken, time.Time{}
-			e.Why = fmt.Sprintf("%s. Mend the template, or have the event corrected, replaced or cancelled: it is tried again then. The first item expires at %s.",
-				t.broken[d.ID].why, d.Expires().UTC().Format("15:04 MST on 2 Jan"))
+			e.Why = fmt.Sprintf("%s. Mend the template, or have the event corrected, replaced or cancelled: it is tried again then.%s The first item expires at %s.",
+				t.broken[d.ID].why, d.wantedBy(), d.Expires().UTC().Format("15:04 MST on 2 Jan"))
 		}
 		out = append(out, DigestStatus{
 			Explanation: e, Count: d.Count(), Approximate: d.Approximate(), Events: d.Events, Users: len(d.Users),

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -107,5 +108,98 @@ func TestWhatAnOperatorWantsIsWantedUntilItHasGone(t *testing.T) {
 		}
 		w.pass(time.Minute)
 		w.wantSends(2)
+	})
+}
+
+func TestWhatAnOperatorWantsIsNotToldToMissItsSlotOrAReserve(t *testing.T) {
+	for _, quota := range []string{`slots, slots: ["23:00"]`, "asap, reserve: {urgent: 2}"} {
+		app := compile(t, strings.Replace(scenarioRules, "policy: asap", "policy: "+quota, 1)).App
+		s := bridge.NewState("campus", "born")
+		s.Fold(app, &mapping.Message{Subject: "lesson.cancelled", Stream: "S", Sequence: 1, Time: floodStart, Data: []byte(`{"id":"maths"}`)})
+		s.Ledger.Charge("an hour's", floodStart)
+		s.Ledger.Charge("both", floodStart)
+		if _, miss := bridge.WillMiss(app, s.Digests[0], &s.Ledger, floodStart); !miss {
+			t.Errorf("%s: a digest that nobody wants goes in time", quota)
+		}
+		s.Want(s.Digests[0], "by Ann: parents call", floodStart)
+		if why, miss := bridge.WillMiss(app, s.Digests[0], &s.Ledger, floodStart); miss {
+			t.Errorf("%s: %s", quota, why)
+		}
+	}
+}
+
+func TestNothingIsCalledTheNextBesideWhatIsReady(t *testing.T) {
+	app := compile(t, strings.NewReplacer("policy: asap", `policy: slots, slots: ["23:00"]`,
+		"rules:\n", "rules:\n  - {name: closed, on: school.closed, audience: students, template: lessons, group_by: event.data.id, key: event.data.id, item: \"{{ .data.id }}\"}\n").Replace(scenarioRules)).App
+	s := bridge.NewState("campus", "born")
+	for i, subject := range []string{"lesson.cancelled", "school.closed"} {
+		s.Fold(app, &mapping.Message{Subject: subject, Stream: "S", Sequence: uint64(i + 1), Time: floodStart, Data: []byte(`{"id":"maths"}`)})
+	}
+	s.Want(s.Digests[1], "by Ann: parents call", floodStart)
+	now := floodStart.Add(20 * time.Minute)
+	e := bridge.Decide(bridge.Situation{Now: now, App: app, Digests: s.Digests, Ledger: &s.Ledger, Busy: true, First: "results that wait must be published"}).Explanations
+	if e[0].State != bridge.StateHeld || e[1].State != bridge.StateReady {
+		t.Errorf("%s: %s\n%s: %s", e[0].State, e[0].Why, e[1].State, e[1].Why)
+	}
+}
+
+func TestWhatWasWantedByAClockThatWasAheadGoesNow(t *testing.T) {
+	app := compile(t, scenarioRules).App
+	s := bridge.NewState("campus", "born")
+	s.Fold(app, &mapping.Message{Subject: "lesson.cancelled", Stream: "S", Sequence: 1, Time: floodStart, Data: []byte(`{"id":"maths"}`)})
+	s.Want(s.Digests[0], "by Ann: parents call", floodStart.Add(time.Hour))
+	p := bridge.Decide(bridge.Situation{Now: floodStart.Add(time.Second), App: app, Digests: s.Digests, Ledger: &s.Ledger})
+	if p.Send == nil {
+		t.Error(p.Explanations[0].Why)
+	}
+}
+
+func TestWhatReplacesAllOfWhatAnOperatorWantsIsWantedInItsPlace(t *testing.T) {
+	for name, users := range map[string][]string{"a package": nil, "single users": people("a", 3)} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				tell := func(id, text string, _ ...string) { w.tell(id, text) }
+				if users == nil {
+					w.doubtful(0)
+				} else {
+					tell = w.inParts(0, 20)
+				}
+				w.provider.Answer = func(_ context.Context, n int, _ bridge.Send) bridge.Outcome {
+					time.Sleep(10 * time.Second)
+					if n > 1 {
+						return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+					}
+					return bridge.Outcome{Kind: bridge.NotSent, Message: "no route", At: time.Now()}
+				}
+				tell("gate", "gate 1", users...)
+				w.pass(time.Second)
+				w.want("by Ann: parents call")
+				w.pass(time.Second) // it is on its way
+				tell("gate", "gate 2", users...)
+				w.pass(10 * time.Second)
+				if d := w.bridge.Status().Digests; len(d) != 1 || !strings.Contains(d[0].Why, "wanted at once by Ann") {
+					t.Errorf("what came in its place: %+v", d)
+				}
+				w.pass(time.Minute + time.Second)
+				if got := w.said(2); !strings.Contains(got, "gate 2") {
+					t.Errorf("the second send says %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestThatAnOperatorWantsWhatCannotBeRenderedIsTold(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.rules = compile(t, strings.Replace(scenarioRules, `{content: "`, `{content: "{{ .Last.Data.room }}`, 1))
+		w.start()
+		w.cancelled("maths")
+		w.pass(20 * time.Minute)
+		w.want("by Ann: parents call")
+		w.pass(time.Second)
+		if d := w.bridge.Status().Digests[0]; d.State != bridge.StateBroken || !strings.Contains(d.Why, "wanted at once by Ann: parents call") {
+			t.Errorf("it is %s: %s", d.State, d.Why)
+		}
 	})
 }

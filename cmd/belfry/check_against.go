@@ -315,13 +315,14 @@ func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *fores
 	if after == nil {
 		return x
 	}
-	if err := after.failed[d.Digest]; err != nil {
-		x.Why = append(x.Why, fmt.Sprintf("it cannot be rendered: %v", err))
+	failed, said := after.failed[d.Digest], after.last[d.Digest]
+	if failed != nil {
+		x.Why = append(x.Why, fmt.Sprintf("it cannot be rendered: %v", failed))
 	}
 	x.Will = after.sends[d.Digest].at
 	if x.Will.IsZero() {
 		x.Goes = goesNever
-		if said := after.last[d.Digest]; said != "" && x.Becomes != digestOrphaned {
+		if said != "" && failed == nil && x.Becomes != digestOrphaned { // of what failed the planner's last word is that it goes
 			x.Why = append(x.Why, said)
 		}
 	}

@@ -131,6 +131,12 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 			t.Errorf("because %q, want the quota, not the window that it gathers in at first", d.Why)
 		}
 	})
+	t.Run("a digest that cannot be rendered is not said to go", func(t *testing.T) {
+		_, impacts, _ := check(replace("{{ .Last.Text }}", "{{ .Last.Data.lesson_id.x }}"), "--was", was)
+		if d := impacts[0].Digests[0]; d.Goes != goesNever || len(d.Why) != 1 || !strings.Contains(d.Why[0], "it cannot be rendered") {
+			t.Errorf("it goes %s because %q", d.Goes, d.Why)
+		}
+	})
 	t.Run("another app", func(t *testing.T) {
 		_, impacts, _ := check(replace("campus", "annex"))
 		if len(impacts) != 2 || impacts[0].Change != "added" || impacts[1].Change != "removed" || impacts[1].Digests[0].Becomes != digestOrphaned {

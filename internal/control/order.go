@@ -154,6 +154,9 @@ func (o Order) send(s *bridge.State, app *mapping.App, now time.Time) (Answer, e
 	if s.Paused != nil {
 		held += "; the app is paused (belfry resume)"
 	}
+	if n := len(s.Held); n >= bridge.MaxInDoubt {
+		held += fmt.Sprintf("; %d broadcasts are in doubt, and nothing is sent until one is resolved (belfry resolve)", n)
+	}
 	return Answer{Text: fmt.Sprintf("%s goes with the next send that is left, outside of quiet hours%s", bridge.DigestName(d.Audience, d.Template, d.Group), held)}, nil
 }
 
@@ -254,6 +257,8 @@ func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer
 		}
 		if orphaned := s.Held[i].Digest.Orphaned(app); orphaned != "" && f.Again > 0 {
 			fates = "but nothing of it goes again until the rules have a place for it: " + orphaned
+		} else if by := s.Held[i].Digest.Wanted; by != "" && f.Again > 0 {
+			fates += "; it goes with the next send that is left, for it is wanted at once " + by
 		}
 	}
 	if err := s.Resolve(app, o.Broadcast, o.Sent, "by "+o.By, now); err != nil {

@@ -77,10 +77,10 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 			t.Errorf("%s: the answer names the mute %q, there are %+v", tt.name, answer.Mute, s.Mutes)
 		}
 	}
-	d := &bridge.Digest{Audience: "students", Template: "lessons", Items: []mapping.Item{{Key: "a", Expires: now}, {Key: "b", Expires: now.Add(1)}}}
+	d := &bridge.Digest{Audience: "students", Template: "lessons", Wanted: "by ops: parents call", Items: []mapping.Item{{Key: "a", Expires: now}, {Key: "b", Expires: now.Add(1)}}}
 	s.Held = []*bridge.Broadcast{{ID: "b1", Digest: d}}
 	answer, err := Order{Verb: Resolve, By: "ops", Broadcast: "b1"}.carryOut(s, app, now)
-	if want := "the send is refunded; 1 item goes again; 1 has expired"; err != nil || !strings.Contains(answer.Text, want) {
+	if want := "the send is refunded; 1 item goes again; 1 has expired; it goes with the next send that is left, for it is wanted at once by ops: parents call"; err != nil || !strings.Contains(answer.Text, want) {
 		t.Errorf("resolved with %+v, %v; want %q", answer, err, want)
 	}
 	s.Held = []*bridge.Broadcast{{ID: "b2", Digest: &bridge.Digest{Audience: "staff", Template: "lessons", Items: []mapping.Item{{Key: "a", Expires: now.Add(1)}}}}}
@@ -109,6 +109,16 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 	}
 	if answer, err := (Order{Verb: Unmute, By: "ops", Mute: s.Mutes[0].ID}).carryOut(s, app, late); err == nil {
 		t.Errorf("a mute that has run out: %+v", answer)
+	}
+}
+
+func TestASendIsSaidToBeHeldByDoubts(t *testing.T) {
+	app := &mapping.App{Name: "campus", Audiences: map[string]*mapping.Audience{"students": {}}, Templates: map[string]*mapping.Template{"lessons": {}}}
+	s := bridge.NewState("campus", "b0rn")
+	s.Digests, s.Held = []*bridge.Digest{{ID: "d1", Audience: "students", Template: "lessons", Events: 1}}, make([]*bridge.Broadcast, bridge.MaxInDoubt)
+	answer, err := Order{Verb: Send, By: "ops", Why: "a try", Digest: "d1"}.carryOut(s, app, now)
+	if err != nil || !strings.Contains(answer.Text, "16 broadcasts are in doubt") {
+		t.Errorf("%v, %v", answer, err)
 	}
 }
 
