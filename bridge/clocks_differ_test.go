@@ -222,3 +222,23 @@ func TestWhatIsToldOfClocksSaysThatAStateMayHaveComeLate(t *testing.T) {
 		}
 	})
 }
+
+// A second owner's clock is two minutes ahead of the first one's, and takes over at once:
+// what may still be on its way to the provider does not arrive sooner.
+func TestAClockThatIsAheadLetsNoRequestArriveEarlier(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.doubtful(1)
+		w.tell("maths", "M")
+		w.pass(2*time.Minute + time.Second)
+		w.end()
+		w.pass(2 * time.Minute)
+		w.store.Skew = -2 * time.Minute
+		w.start()
+		id := w.bridge.Status().InDoubt[0].ID
+		if err := w.resolve(id, false); err == nil || !strings.Contains(err.Error(), "may be on its way") {
+			t.Errorf("a moment after it left it counts as not sent: %v", err)
+		}
+		w.pass(30 * time.Second)
+		w.notSent(id)
+	})
+}

@@ -181,16 +181,22 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 }
 
 // wantInstead passes an operator's word on to what has replaced all of a digest
-// while its broadcast was under way, and waits.
+// while its broadcast was under way, and waits. It is worth one send: of several
+// parts, that which reaches most of its users.
 func (s *State) wantInstead(old *Digest, items []mapping.Item) {
+	var instead *Digest
+	most := min(len(old.Users), 1) - 1 // a package has none
 	k := old.key()
 	for _, d := range s.Digests {
-		if k.part = d.Part; old.Wanted == "" || d.Wanted != "" || d.key() != k {
+		if k.part = d.Part; d.key() != k || !slices.ContainsFunc(items, func(it mapping.Item) bool { return it.Replaced && d.has(it.Key) }) {
 			continue
 		}
-		if slices.ContainsFunc(items, func(it mapping.Item) bool { return it.Replaced && d.has(it.Key) }) {
-			s.Want(d, old.Wanted, old.WantedAt)
+		if n := d.reaches(old.Users); n > most {
+			instead, most = d, n
 		}
+	}
+	if old.Wanted != "" && instead != nil && instead.Wanted == "" {
+		s.Want(instead, old.Wanted, old.WantedAt)
 	}
 }
 
@@ -314,9 +320,15 @@ func (s *State) EndBackoff() {
 }
 
 // slip is for a clock that was set forward by so much (back, if that is negative),
-// and shows now: no send got older, and a back-off is as long as it was.
+// and shows now: no send got older, what was on its way may still be, and a back-off is
+// as long as it was.
 func (s *State) slip(by time.Duration, now time.Time) {
 	s.Ledger.Slip(by, now)
+	for _, b := range s.Held {
+		if by > 0 && now.Round(0).Add(-by).Before(b.Arrived()) {
+			b.Outcome.At = earlier(b.Outcome.At.Add(by), now.Round(0))
+		}
+	}
 	if by > 0 && s.Backoff.Holds(now.Round(0).Add(-by)) {
 		s.Backoff.Until = s.Backoff.Until.Add(by)
 	}

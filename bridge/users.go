@@ -42,6 +42,17 @@ func (d *Digest) userSet() map[string]bool {
 	return d.users
 }
 
+// reaches is how many of some users have a place in the digest.
+func (d *Digest) reaches(users []string) (n int) {
+	have := d.userSet()
+	for _, u := range users {
+		if have[u] {
+			n++
+		}
+	}
+	return n
+}
+
 // reachAll reports whether all of some users are among those that newer news
 // go to: who is not has read nothing that replaces what there was.
 func reachAll(users, of []string) bool {
@@ -51,13 +62,7 @@ func reachAll(users, of []string) bool {
 // mayTake reports whether a digest that comes back finds room in one that waits,
 // and nobody then reads in it what he has read, or reads in another part as well.
 func (s *State) mayTake(d, old *Digest) bool {
-	have, fresh := d.userSet(), 0
-	for _, u := range old.Users {
-		if !have[u] {
-			fresh++
-		}
-	}
-	if fresh > d.room() || old.Closed && !reachAll(old.Users, d.Users) {
+	if fresh := len(old.Users) - d.reaches(old.Users); fresh > d.room() || old.Closed && !reachAll(old.Users, d.Users) {
 		return false
 	}
 	k := d.key()

@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,35 @@ func TestThatAnOperatorWantsWhatCannotBeRenderedIsTold(t *testing.T) {
 		w.pass(time.Second)
 		if d := w.bridge.Status().Digests[0]; d.State != bridge.StateBroken || !strings.Contains(d.Why, "wanted at once by Ann: parents call") {
 			t.Errorf("it is %s: %s", d.State, d.Why)
+		}
+	})
+}
+
+// The newer news reach 1,500 users in two parts, of which one was wanted.
+func TestAWordThatIsPassedOnIsWorthOneSend(t *testing.T) {
+	inWorld(t, func(w *world) {
+		tell := w.inParts(0, 20)
+		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
+			time.Sleep(10 * time.Second)
+			return bridge.Outcome{Kind: bridge.NotSent, Message: "no route", At: time.Now()}
+		}
+		tell("gate", "gate 1", people("a", 1500)...)
+		w.pass(time.Second)
+		w.order(func(s *bridge.State, _ *mapping.App, now time.Time) error {
+			s.Want(s.Digests[1], "by Ann: parents call", now) // 500 of them
+			return nil
+		})
+		w.pass(time.Second) // it is on its way
+		tell("gate", "gate 2", people("a", 1500)...)
+		w.pass(10 * time.Second)
+		var wanted []int
+		for _, d := range w.bridge.Status().Digests {
+			if strings.Contains(d.Why, "wanted at once by Ann") {
+				wanted = append(wanted, d.Users)
+			}
+		}
+		if !slices.Equal(wanted, []int{500}) {
+			t.Errorf("wanted are digests of %d users", wanted)
 		}
 	})
 }

@@ -105,8 +105,8 @@ func fits(o parse.Node, place byte) bool {
 // Of a layout, what is written as Go wants it or stands for a zone as text (GMT+8), and what of the rest gives
 // wrong digits: of GMT+10, Go takes the 1 for the month.
 var (
-	layoutParts = regexp.MustCompile(`2006|[-Z]07(?::?00)*|002|0[1-6]|15|\+0?[07-9]\b|[.,](?:0+|9+)(?:[-Z]07(?::?00)*|[^0-9]|$)`)
-	strayDigits = regexp.MustCompile(`[0-9]{2}|[06-9]|§[0-9]|[0-9]§|\+[0-9§]`)
+	layoutParts = regexp.MustCompile(`2006|(?:GMT|UTC)?[-Z]07(?::?00)*|002|0[1-6]|15|(?:\+|(?:GMT|UTC)-)(?:6|0?[07-9])\b|[.,](?:0+|9+)(?:[-Z]07(?::?00)*|[^0-9]|$)`)
+	strayDigits = regexp.MustCompile(`[0-9]{2}|[06-9]|§[0-9]|[0-9]§|(?:\+|GMT-|UTC-)[0-9§]`)
 )
 
 // literal looks at the text that says how something is written.

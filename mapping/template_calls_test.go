@@ -16,11 +16,11 @@ func TestEveryFunctionOfTemplatesMayBeCalled(t *testing.T) {
 
 // A layout of the wrong digits would be sent: 02.01.2026 says 24.12.24246 at Christmas.
 func TestLayoutsOfTheWrongDigitsAreWarnedAbout(t *testing.T) {
-	wrong := []string{"15:30", "02.01.2026", "01/02/2025", "2024-12-31", "14:05", "12:00", "Jan 2, 2005", "10:00 PM", "Mon 06:15h30", "15:04:05+07:00", "15:04 +0800", "15:04 GMT+10", "15:04 (UTC+02)", "15:04 GMT+1"}
+	wrong := []string{"15:30", "02.01.2026", "01/02/2025", "2024-12-31", "14:05", "12:00", "Jan 2, 2005", "10:00 PM", "Mon 06:15h30", "15:04:05+07:00", "15:04 +0800", "15:04 GMT+10", "15:04 (UTC+02)", "15:04 GMT+1", "15:04 GMT-3", "15:04 (UTC-03)", "15:04 UTC+06"}
 	right := []string{
 		"02.01.2006 15:04", "2.1.06", "2.1.", "Mon 15:04", "3:04 PM", "03:04:05pm", "1504", "20060102T150405", "2006-01-02T15:04:05.000Z07:00",
 		"15:04:05.00 MST", "15h04", "Monday, _2 January", "Jan 2 15:04:05 -0700 2006", "__2/2006", "002", "15:04 on 2/1", "-07:00", "",
-		"15:04 (GMT+8)", "15:04 UTC+0", "15:04 UTC+08", "2006-01-02T15:04:05.000Z", "05.00s", "05.000-0700",
+		"15:04 (GMT+8)", "15:04 UTC+0", "15:04 UTC+08", "15:04 GMT+6", "15:04 GMT-8", "15:04 GMT-0700", "15:04 UTC-07:00", "2006-1-2", "2006-01-02T15:04:05.000Z", "05.00s", "05.000-0700",
 	}
 	for _, layout := range slices.Concat(wrong, right) {
 		_, faults := parseTemplate(scalar{text: `{{ date "` + layout + `" .Now }}`}, digestShape)
