@@ -147,17 +147,22 @@ func (o Order) send(s *bridge.State, app *mapping.App, now time.Time) (Answer, e
 		return Answer{}, fmt.Errorf("cannot send %q: it is wanted at once already, %s", o.Digest, d.Wanted)
 	}
 	s.Want(d, "by "+o.By+": "+o.Why, now)
-	held := ""
+	return Answer{Text: bridge.DigestName(d.Audience, d.Template, d.Group) + " " + goes(s, d, now)}, nil
+}
+
+// goes says when a digest goes that is wanted at once, and what holds it nevertheless.
+func goes(s *bridge.State, d *bridge.Digest, now time.Time) string {
+	when := "goes with the next send that is left, outside of quiet hours"
 	if until, muted := s.MutedUntil(d, now); muted {
-		held += "; it is muted until " + until.Format(time.RFC3339) + " (belfry unmute)"
+		when += "; it is muted until " + until.Format(time.RFC3339) + " (belfry unmute)"
 	}
 	if s.Paused != nil {
-		held += "; the app is paused (belfry resume)"
+		when += "; the app is paused (belfry resume)"
 	}
 	if n := len(s.Held); n >= bridge.MaxInDoubt {
-		held += fmt.Sprintf("; %d broadcasts are in doubt, and nothing is sent until one is resolved (belfry resolve)", n)
+		when += fmt.Sprintf("; %d broadcasts are in doubt, and nothing is sent until one is resolved (belfry resolve)", n)
 	}
-	return Answer{Text: fmt.Sprintf("%s goes with the next send that is left, outside of quiet hours%s", bridge.DigestName(d.Audience, d.Template, d.Group), held)}, nil
+	return when
 }
 
 // resume ends a pause, or else a back-off: its cause may be mended long before
@@ -246,6 +251,7 @@ func names[V any](m map[string]V) string { return strings.Join(slices.Sorted(map
 
 func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
 	fates, charge := "its items are back in their digest", "the send is refunded"
+	var wanted *bridge.Digest
 	if i := slices.IndexFunc(s.Held, func(b *bridge.Broadcast) bool { return b.ID == o.Broadcast }); i >= 0 {
 		f := s.Held[i].Fates(now)
 		fates = cmp.Or(f.String(), fates)
@@ -257,8 +263,8 @@ func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer
 		}
 		if orphaned := s.Held[i].Digest.Orphaned(app); orphaned != "" && f.Again > 0 {
 			fates = "but nothing of it goes again until the rules have a place for it: " + orphaned
-		} else if by := s.Held[i].Digest.Wanted; by != "" && f.Again > 0 {
-			fates += "; it goes with the next send that is left, for it is wanted at once " + by
+		} else if s.Held[i].Digest.Wanted != "" && f.Again > 0 {
+			wanted = s.Held[i].Digest
 		}
 	}
 	if err := s.Resolve(app, o.Broadcast, o.Sent, "by "+o.By, now); err != nil {
@@ -266,6 +272,9 @@ func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer
 	}
 	if o.Sent {
 		return Answer{Text: o.Broadcast + " counts as sent"}, nil
+	}
+	if wanted != nil {
+		fates += "; it is wanted at once " + wanted.Wanted + ", and " + goes(s, wanted, now)
 	}
 	return Answer{Text: o.Broadcast + " counts as not sent, " + charge + "; " + fates}, nil
 }

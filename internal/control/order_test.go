@@ -80,7 +80,7 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 	d := &bridge.Digest{Audience: "students", Template: "lessons", Wanted: "by ops: parents call", Items: []mapping.Item{{Key: "a", Expires: now}, {Key: "b", Expires: now.Add(1)}}}
 	s.Held = []*bridge.Broadcast{{ID: "b1", Digest: d}}
 	answer, err := Order{Verb: Resolve, By: "ops", Broadcast: "b1"}.carryOut(s, app, now)
-	if want := "the send is refunded; 1 item goes again; 1 has expired; it goes with the next send that is left, for it is wanted at once by ops: parents call"; err != nil || !strings.Contains(answer.Text, want) {
+	if want := "the send is refunded; 1 item goes again; 1 has expired; it is wanted at once by ops: parents call, and goes with the next send that is left, outside of quiet hours; it is muted until 2026-11-02T16:05:00Z (belfry unmute); the app is paused (belfry resume)"; err != nil || !strings.Contains(answer.Text, want) {
 		t.Errorf("resolved with %+v, %v; want %q", answer, err, want)
 	}
 	s.Held = []*bridge.Broadcast{{ID: "b2", Digest: &bridge.Digest{Audience: "staff", Template: "lessons", Items: []mapping.Item{{Key: "a", Expires: now.Add(1)}}}}}
