@@ -42,8 +42,7 @@ type compiler struct {
 	tellers   map[string][]*compiledRule // by template: the rules that make items for it
 	set       *RuleSet
 	keys      map[string]string // App Key -> the app that has it
-	reads     []dataRead        // of the template that is being compiled
-	readsData bool              // of it, too
+	into      *compiledTemplate // that is being compiled
 }
 
 type compiledAudience struct {
@@ -108,11 +107,11 @@ func isName(s string) bool {
 func (c *compiler) template(s scalar, dot shape) *program {
 	p, faults := parseTemplate(s, dot)
 	c.faults(s, faults)
-	if p != nil {
-		c.readsData = c.readsData || p.readsData
+	if p != nil && dot == digestShape {
+		c.into.readsData = c.into.readsData || p.readsData
 		for _, r := range p.reads {
 			r.at = s.place(r.offset)
-			c.reads = append(c.reads, r)
+			c.into.reads = append(c.into.reads, r)
 		}
 	}
 	return p

@@ -15,8 +15,8 @@ const (
 )
 
 func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
-	c.reads, c.readsData = nil, false
 	t := &compiledTemplate{messageType: d.Message.Type.Value, disableUpdate: d.Message.DisableUpdateLastMsg.B, platforms: map[string]*part{}}
+	c.into = t
 	c.messageType(d.Message.Type)
 	c.contentFields(d.Message)
 	if d.Message.Content.set {
@@ -34,7 +34,6 @@ func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
 	}
 	c.notification(&d.Notification, t)
 	t.groupBy = c.expression(d.GroupBy, scalarTypes()...)
-	t.reads, t.readsData = c.reads, c.readsData
 	return t
 }
 
@@ -57,10 +56,10 @@ func (c *compiler) notification(d *notificationDoc, t *compiledTemplate) {
 	}
 	for name, tr := range map[string]tree{"ios": d.IOS.tree, "android": d.Android.tree, "harmonyOS": d.HarmonyOS.tree} {
 		if tr.set && tr.kind == mapNode {
-			before := len(c.reads)
+			before := len(t.reads)
 			t.platforms[name] = c.newSettings(tr.node, name)
-			for i := range c.reads[before:] { // not every audience has the platform
-				c.reads[before+i].must = false
+			for i := range t.reads[before:] { // not every audience has the platform
+				t.reads[before+i].must = false
 			}
 		}
 	}
