@@ -152,20 +152,25 @@ func TestAClockThatStepsBackAndForthNeverAllowsMore(t *testing.T) {
 				clock = truth
 			}
 			led.Postpone(fmt.Sprint(i), clock, clock)
-			for _, w := range limits.Windows {
-				n := 1
-				for _, s := range sent {
-					if counts(w, 0, s, truth) {
-						n++
-					}
-				}
-				if n > w.Max {
-					rt.Fatalf("send %d at %s is number %d of a window of %d", i, truth, n, w.Max)
-				}
-			}
-			sent = append(sent, truth)
+			sent = mayBeSent(rt, limits, sent, truth)
 		}
 	})
+}
+
+// mayBeSent adds a send, which must be one too many for no window.
+func mayBeSent(rt *rapid.T, limits Limits, sent []time.Time, truth time.Time) []time.Time {
+	for _, w := range limits.Windows {
+		n := 1
+		for _, s := range sent {
+			if counts(w, 0, s, truth) {
+				n++
+			}
+		}
+		if n > w.Max {
+			rt.Fatalf("send %d at %s is number %d of a window of %d", len(sent), truth, n, w.Max)
+		}
+	}
+	return append(sent, truth)
 }
 
 // The clock is right at first, and then set forward and back, as often as anyone likes.
@@ -188,18 +193,7 @@ func TestAClockWhoseStepsAreSeenNeverAllowsMore(t *testing.T) {
 				continue
 			}
 			led.Charge(fmt.Sprint(i), clock)
-			for _, w := range limits.Windows {
-				n := 1
-				for _, s := range sent {
-					if counts(w, 0, s, truth) {
-						n++
-					}
-				}
-				if n > w.Max {
-					rt.Fatalf("send %d at %s is number %d of a window of %d", i, truth, n, w.Max)
-				}
-			}
-			sent = append(sent, truth)
+			sent = mayBeSent(rt, limits, sent, truth)
 		}
 	})
 }
