@@ -54,27 +54,31 @@ type foreseen struct {
 	digest *bridge.Digest
 }
 
+// lastWords are what the planner has said last of each digest, by its id.
+type lastWords map[string]string
+
+func (l lastWords) note(_ time.Time, p bridge.Plan) {
+	for _, e := range p.Explanations {
+		l[e.Digest] = e.Why
+	}
+}
+
 // foresight is what becomes of digests if no other event arrives.
 type foresight struct {
 	sends  map[string]foreseen // by the id of the digest
-	last   map[string]string   // the planner's last word on each digest
-	failed map[string]error    // that cannot be rendered
+	last   lastWords
+	failed map[string]error // that cannot be rendered
 }
 
 // observer notes what a driver does.
 func (f *foresight) observer() simulate.Observer {
-	f.sends, f.failed = map[string]foreseen{}, map[string]error{}
-	f.last = map[string]string{}
+	f.sends, f.last, f.failed = map[string]foreseen{}, lastWords{}, map[string]error{}
 	return simulate.Observer{
 		Sent: func(b *bridge.Broadcast, body []byte) {
 			f.sends[b.Digest.ID] = foreseen{at: b.Started, reason: b.Reason, body: body, digest: b.Digest}
 		},
-		Planned: func(_ time.Time, p bridge.Plan) {
-			for _, e := range p.Explanations {
-				f.last[e.Digest] = e.Why
-			}
-		},
-		Failed: func(_ time.Time, d *bridge.Digest, err error) { f.failed[d.ID] = err },
+		Planned: f.last.note,
+		Failed:  func(_ time.Time, d *bridge.Digest, err error) { f.failed[d.ID] = err },
 	}
 }
 

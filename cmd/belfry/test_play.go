@@ -59,7 +59,7 @@ func play(ctx context.Context, rules *mapping.RuleSet, t mapping.RuleTest) (happ
 }
 
 func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTest, stream string) error {
-	why := map[string]string{} // the planner's last word on each digest
+	why := lastWords{}
 	watch := simulate.Observer{
 		Sent: func(b *bridge.Broadcast, body []byte) { h.sent(b, body, t.Start) },
 		Decided: func(m *mapping.Message, d *mapping.Decision) {
@@ -70,11 +70,7 @@ func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTes
 				h.beside(m.Time.Sub(t.Start), "rule %s does not match %s, for its %s failed: %v", f.Rule, m.Subject, f.Part, f.Err)
 			}
 		},
-		Planned: func(_ time.Time, p bridge.Plan) {
-			for _, e := range p.Explanations {
-				why[e.Digest] = e.Why
-			}
-		},
+		Planned: why.note,
 		Dropped: func(now time.Time, d bridge.Drop) {
 			reason := ""
 			if d.Kind == "expired" {
