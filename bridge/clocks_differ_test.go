@@ -1,7 +1,6 @@
 package bridge_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -167,11 +166,7 @@ func withoutClock(t *testing.T, data []byte) []byte {
 // It dies while it compares the clocks: the next one finds the broadcast in doubt already.
 func TestAnInterruptedSendIsToldOfByWhoeverFoundIt(t *testing.T) {
 	inWorld(t, func(w *world) {
-		stuck := make(chan struct{})
-		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
-			<-stuck
-			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
-		}
+		stuck := w.answersLate()
 		w.cancelled("maths")
 		w.pass(3 * time.Minute)
 		first, second := w.done, w.lease

@@ -60,6 +60,11 @@ const (
 	maxFailure  = 200 // bytes of an error that are kept
 )
 
+// beginning is what a text has in its first few bytes.
+func beginning(text string, most int) string {
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}
+
 func (s *State) countFailure(f mapping.Failure, m *mapping.Message) {
 	if s.Failed == nil {
 		s.Failed = map[string]int{}
@@ -72,8 +77,7 @@ func (s *State) countFailure(f mapping.Failure, m *mapping.Message) {
 	}
 	s.Failed[f.Rule]++
 	s.failing[f.Rule] = true
-	text := f.Err.Error()
-	s.FailedOn[f.Rule] = FailedEvent{m.Stream, m.Sequence, m.Time, f.Part, strings.ToValidUTF8(text[:min(len(text), maxFailure)], "")}
+	s.FailedOn[f.Rule] = FailedEvent{m.Stream, m.Sequence, m.Time, f.Part, beginning(f.Err.Error(), maxFailure)}
 	if len(s.FailedOn) > maxFailedOn {
 		delete(s.FailedOn, slices.MinFunc(slices.Collect(maps.Keys(s.FailedOn)), func(a, b string) int {
 			return cmp.Or(s.FailedOn[a].At.Compare(s.FailedOn[b].At), cmp.Compare(a, b))

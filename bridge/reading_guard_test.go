@@ -48,11 +48,7 @@ func (w *world) startReading(read func(from map[string]bridge.Checkpoint, say fu
 
 func TestNoSecondSendBeginsWhileOneIsUnderWay(t *testing.T) {
 	inWorld(t, func(w *world) {
-		stuck := make(chan struct{})
-		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
-			<-stuck
-			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
-		}
+		stuck := w.answersLate()
 		w.cancelled("maths")
 		w.pass(130 * time.Second)
 		w.wantSends(1)

@@ -209,6 +209,16 @@ func (w *world) said(n int) string {
 	return content.Content
 }
 
+// answersLate has the provider accept what it is sent once the channel is closed.
+func (w *world) answersLate() (stuck chan struct{}) {
+	stuck = make(chan struct{})
+	w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
+		<-stuck
+		return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
+	}
+	return stuck
+}
+
 func (w *world) wantSends(n int) {
 	w.t.Helper()
 	if got := len(w.provider.Sends()); got != n {
@@ -391,11 +401,7 @@ func TestARestartGoesOnWhereItStopped(t *testing.T) {
 
 func TestASendThatWasInterruptedIsInDoubtAndNeverRepeated(t *testing.T) {
 	inWorld(t, func(w *world) {
-		stuck := make(chan struct{})
-		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
-			<-stuck
-			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
-		}
+		stuck := w.answersLate()
 		w.cancelled("maths")
 		w.pass(3 * time.Minute) // sent, no answer yet
 		w.wantSends(1)

@@ -40,11 +40,7 @@ func TestASendThatTookLongCountsFromItsEnd(t *testing.T) {
 // how long it is on its way, nobody knows.
 func TestAnInterruptedSendCountsFromWhenItCanHaveArrived(t *testing.T) {
 	inWorld(t, func(w *world) {
-		stuck := make(chan struct{})
-		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
-			<-stuck
-			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
-		}
+		stuck := w.answersLate()
 		w.cancelled("maths")
 		w.pass(2*time.Minute + 2*time.Second) // its first byte may leave for some seconds more
 		latest := w.provider.Sends()[0].Deadline.Add(30 * time.Second)

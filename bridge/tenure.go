@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -312,7 +311,7 @@ func (t *tenure) decide(ctx context.Context, now time.Time) error {
 // lastWord says why a digest was not sent: the planner's latest explanation, if it was asked.
 func (t *tenure) lastWord(digest string) string {
 	if b, ok := t.broken[digest]; ok {
-		return "it could not be sent as it was: " + strings.ToValidUTF8(b.why[:min(len(b.why), 500)], "")
+		return "it could not be sent as it was: " + beginning(b.why, 500)
 	}
 	for _, e := range t.plan.Explanations {
 		if e.Digest == digest {
