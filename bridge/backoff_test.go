@@ -61,8 +61,12 @@ func TestABackoffAndTheLedgerEndTogetherWhateverTheClockDoes(t *testing.T) {
 }
 
 func urgentNews(app *mapping.App, led *quota.Ledger, now time.Time) Explanation {
+	return urgentNewsThatLive(6*time.Hour, app, led, now)
+}
+
+func urgentNewsThatLive(life time.Duration, app *mapping.App, led *quota.Ledger, now time.Time) Explanation {
 	d := &Digest{ID: "1", Audience: "east", Template: "news", Opened: now.Add(-time.Minute), ReadyBy: now, Events: 1, Items: []mapping.Item{
-		{Key: "k", Arrived: now.Add(-time.Minute), ReadyBy: now, Expires: now.Add(6 * time.Hour), Priority: mapping.Urgent},
+		{Key: "k", Arrived: now.Add(-time.Minute), ReadyBy: now, Expires: now.Add(life - time.Minute), Priority: mapping.Urgent},
 	}}
 	return Decide(Situation{Now: now, App: app, Digests: []*Digest{d}, Ledger: led}).Explanations[0]
 }
@@ -77,6 +81,18 @@ func TestUrgentNewsThatGatherSayAMomentAtWhichASendIsLeft(t *testing.T) {
 	led.External("b", now.Add(-3*time.Minute), "")
 	if e := urgentNews(app, &led, now); !strings.Contains(e.Why, "the quota frees one at 10:57") {
 		t.Errorf("with no send left: %s", e.Why)
+	}
+}
+
+func TestUrgentNewsDoNotGatherUntilTheyHaveExpired(t *testing.T) {
+	app, now := planApp(mapping.PolicyPrice), planStart.Add(10*time.Hour)
+	var led quota.Ledger
+	led.ChargeAs("a", now.Add(-2*time.Minute), uint8(mapping.Urgent), ForecastKey("east", "news"))
+	for life, wait := range map[time.Duration]time.Duration{3 * time.Minute: 0, 8 * time.Minute: time.Minute, 20 * time.Minute: urgentWithin - time.Minute} {
+		e := urgentNewsThatLive(life, app, &led, now)
+		if at := now.Add(wait); wait > 0 && !e.Until.Equal(at) || wait == 0 && !strings.Contains(e.Why, "goes now") {
+			t.Errorf("news that live for %s: %s", life, e.Why)
+		}
 	}
 }
 

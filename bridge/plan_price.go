@@ -73,10 +73,11 @@ func (t *table) urgent(r *row) {
 const echoFor = 30 * time.Minute
 
 // echoes says until when an urgent digest waits for more of its kind: only if
-// the same kind has just been sent, and never for long.
+// the same kind has just been sent, never for long, and never for more than a
+// quarter of the life of an item: what expires while it waits is not told at all.
 func (t *table) echoes(r *row) time.Time {
 	kind := forecastKey(r.d)
-	var until, first time.Time
+	var until, by time.Time
 	for _, s := range t.Ledger.Spends {
 		if s.Origin == quota.Own && s.Why == kind && s.Class == uint8(mapping.Urgent) {
 			until = later(until, s.At.Add(echoFor))
@@ -87,13 +88,13 @@ func (t *table) echoes(r *row) time.Time {
 	}
 	for i := range r.d.Items {
 		if it := &r.d.Items[i]; it.Priority == mapping.Urgent {
-			first = earlier(first, it.Arrived)
+			by = earlier(by, it.Arrived.Add(min(urgentWithin, it.Expires.Sub(it.Arrived)/4)))
 		}
 	}
-	if first.IsZero() {
+	if by.IsZero() {
 		return time.Time{}
 	}
-	return earlier(until, first.Add(urgentWithin))
+	return earlier(until, by)
 }
 
 // market asks of each digest whether it is worth its price.
