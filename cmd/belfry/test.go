@@ -31,8 +31,8 @@ func newTest(std stdio) *cobra.Command {
 in virtual time: a day takes milliseconds, and nothing is sent. What fails is shown as a difference: lines
 with - were expected, lines with + happened. The exit code is 1 if anything fails.
 
-The environment is not used: a test file sets under env what its rules ask for, so that a test gives the
-same everywhere. The file that app_secret_file names is not read.
+What the rules ask of the environment a test file can set under env, so that a test gives the same
+everywhere; the rest is the environment's. The file that app_secret_file names is not read.
 
 --update writes what happened into the expect block of every test that fails; the rest of the file stays
 as it is, to the letter. Comments inside such a block are lost. Read the change before you keep it.`,
@@ -173,12 +173,17 @@ func rulesOf(std stdio, tests *mapping.TestFile) (*mapping.RuleSet, error) {
 		return nil, fmt.Errorf("cannot read the rules that %s names: %w", tests.File, err)
 	}
 	rules, problems := mapping.Compile(file, src, mapping.Options{
-		LookupEnv: func(name string) (string, bool) { v, ok := tests.Env[name]; return v, ok },
-		ReadFile:  func(string) ([]byte, error) { return []byte("not-the-secret"), nil },
+		LookupEnv: func(name string) (string, bool) {
+			if v, ok := tests.Env[name]; ok {
+				return v, true
+			}
+			return std.env(name)
+		},
+		ReadFile: func(string) ([]byte, error) { return []byte("not-the-secret"), nil },
 	})
 	if rules == nil {
 		fmt.Fprint(std.err, problems.Text())
-		return nil, errors.New("cannot test " + file + ": it has errors, listed above; what it asks of the environment is set under env in " + tests.File)
+		return nil, errors.New("cannot test " + file + ": it has errors, listed above; what it asks of the environment can be set under env in " + tests.File)
 	}
 	return rules, nil
 }
