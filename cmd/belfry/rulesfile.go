@@ -35,6 +35,7 @@ type rulesFile struct {
 
 	mu     sync.Mutex // guards what follows
 	rules  *mapping.RuleSet
+	src    []byte // in force
 	state  bridge.RulesStatus
 	latest [sha256.Size]byte // of the last content that was looked at, good or bad
 	retry  time.Time         // when content that was refused is compiled again; zero: it was not
@@ -47,7 +48,7 @@ func openRulesFile(path string, env func(string) (string, bool)) (*rulesFile, ma
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the rules: %w", err)
 	}
-	f := &rulesFile{path: path, env: env, state: rulesInForce(path, src)}
+	f := &rulesFile{path: path, env: env, src: src, state: rulesInForce(path, src)}
 	var problems mapping.Problems
 	if f.rules, problems = f.compile(src); problems.HasErrors() {
 		return nil, problems, nil
@@ -154,11 +155,11 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 		return nil
 	}
 	f.mu.Lock()
-	old := f.rules
+	old := f.src
 	f.retry = time.Time{}
-	f.rules, f.state = rules, rulesInForce(f.path, src)
+	f.rules, f.src, f.state = rules, src, rulesInForce(f.path, src)
 	f.mu.Unlock()
-	log.Info("uses new rules", append([]any{"file", f.path}, changes(old, rules)...)...)
+	log.Info("uses new rules", "file", f.path, "changes", rulesDiff(old, src))
 	for _, p := range lines(problems) {
 		log.Warn(p)
 	}
@@ -191,40 +192,4 @@ func (f *rulesFile) refuse(problems []string, log *slog.Logger) {
 	for _, p := range problems {
 		log.Error("keeps the old rules: " + p)
 	}
-}
-
-// changes names what differs between two rule sets, for the log.
-func changes(old, rules *mapping.RuleSet) []any {
-	var out []any
-	before, after := namesOf(old), namesOf(rules)
-	for _, kind := range []string{"apps", "audiences", "templates", "rules"} {
-		if added := missingFrom(after[kind], before[kind]); len(added) > 0 {
-			out = append(out, kind+"_added", added)
-		}
-		if removed := missingFrom(before[kind], after[kind]); len(removed) > 0 {
-			out = append(out, kind+"_removed", removed)
-		}
-	}
-	return out
-}
-
-func namesOf(rs *mapping.RuleSet) map[string]map[string]bool {
-	names := map[string]map[string]bool{"apps": {}, "audiences": {}, "templates": {}, "rules": {}}
-	for app, a := range rs.Apps {
-		names["apps"][app] = true
-		for n := range a.Audiences {
-			names["audiences"][n] = true
-		}
-		for n := range a.Templates {
-			names["templates"][n] = true
-		}
-		for _, r := range a.Rules {
-			names["rules"][r.Name] = true
-		}
-	}
-	return names
-}
-
-func missingFrom(a, b map[string]bool) []string {
-	return slices.DeleteFunc(sortedKeys(a), func(n string) bool { return b[n] })
 }

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+const mostDifferences = 20 // that one line of the log names
+
+// rulesDiff lists what differs between two versions of a rules file that both
+// compiled, by path, with values as they are written: before the environment
+// is put in. Of a secret it says only that it is another.
+func rulesDiff(old, src []byte) []string {
+	var was, will any
+	if yaml.Unmarshal(old, &was) != nil || yaml.Unmarshal(src, &will) != nil {
+		return nil
+	}
+	out := differencesAt("", was, will)
+	if more := len(out) - mostDifferences; more > 0 {
+		out = append(out[:mostDifferences], fmt.Sprintf("and %d more", more))
+	}
+	return out
+}
+
+func differencesAt(path string, was, will any) (out []string) {
+	before, both := byName(was)
+	after, ok := byName(will)
+	switch {
+	case reflect.DeepEqual(was, will):
+	case both && ok:
+		keys := maps.Clone(before)
+		maps.Copy(keys, after)
+		for _, key := range sortedKeys(keys) {
+			out = append(out, differencesAt(strings.TrimPrefix(path+"."+key, "."), before[key], after[key])...)
+		}
+	case strings.HasSuffix(path, ".app_secret"):
+		out = append(out, path+": another")
+	case will == nil:
+		out = append(out, path+": gone")
+	case ok && was == nil:
+		out = append(out, path+": new")
+	case was == nil:
+		out = append(out, fmt.Sprintf("%s: %s", path, written(will)))
+	default:
+		out = append(out, fmt.Sprintf("%s: %s instead of %s", path, written(will), written(was)))
+	}
+	return out
+}
+
+// byName is a map, or the list of rules as a map by their names: one that has
+// only moved in the file is no difference.
+func byName(v any) (map[string]any, bool) {
+	if m, ok := v.(map[string]any); ok {
+		return m, true
+	}
+	list, _ := v.([]any)
+	out := map[string]any{}
+	for _, element := range list {
+		m, _ := element.(map[string]any)
+		name, ok := m["name"].(string)
+		if !ok {
+			return nil, false
+		}
+		out[name] = m
+	}
+	return out, len(out) > 0
+}
+
+func written(v any) string {
+	const most = 80
+	if s := []rune(fmt.Sprint(v)); len(s) > most {
+		return string(s[:most]) + "…"
+	}
+	return fmt.Sprint(v)
+}
