@@ -38,10 +38,11 @@ type Broadcast struct {
 }
 
 // Arrived is from when on what the provider's record shows is final: until
-// then the request of a broadcast in doubt may still be on its way. An answer
-// of the provider's own shows that it has arrived.
+// then the request of a broadcast in doubt may still be on its way. Whatever
+// was answered, and a connection that the other side has closed, show that it
+// has arrived, or never will.
 func (b *Broadcast) Arrived() time.Time {
-	if b.Outcome == nil || b.Outcome.Code != 0 {
+	if b.Outcome == nil || b.Outcome.HTTPStatus > 0 || b.Outcome.Closed {
 		return time.Time{}
 	}
 	return later(b.Outcome.At, b.Deadline).Add(lateArrival)
@@ -144,9 +145,10 @@ type Outcome struct {
 	Host       string        `json:"host,omitempty"` // base URL that the next send should try first
 	Skew       time.Duration `json:"skew,omitempty"` // the provider's clock minus ours
 	SkewKnown  bool          `json:"skew_known,omitempty"`
-	At         time.Time     `json:"at"`             // when the outcome was known
-	Lost       bool          `json:"lost,omitempty"` // with Doubtful: its owner was lost, and what the provider answered with it
-	CalledOff  bool          `json:"-"`              // with NotSent: Belfry was to stop, or had lost the app
+	At         time.Time     `json:"at"`               // when the outcome was known
+	Closed     bool          `json:"closed,omitempty"` // with Doubtful: no answer, and the other side closed the connection
+	Lost       bool          `json:"lost,omitempty"`   // with Doubtful: its owner was lost, and what the provider answered with it
+	CalledOff  bool          `json:"-"`                // with NotSent: Belfry was to stop, or had lost the app
 }
 
 // Counts reports whether a broadcast that was not sent counts against the quota

@@ -167,14 +167,15 @@ func TestTheFatesOfWhatIsInDoubtAreTold(t *testing.T) {
 }
 
 func TestNothingIsTakenAsNotSentWhileItsRequestMayBeOnItsWay(t *testing.T) {
-	for name, code := range map[string]int{"no answer": 0, "an answer of the provider's": 1050} {
+	for name, o := range map[string]bridge.Outcome{"no answer": {}, "an answer of a gateway's": {HTTPStatus: 502}, "a connection that was closed": {Closed: true}} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.answer(always, bridge.Outcome{Kind: bridge.Doubtful, Code: code})
+				o.Kind = bridge.Doubtful
+				w.answer(always, o)
 				w.cancelled("maths")
 				w.pass(2*time.Minute + time.Second)
 				b := w.bridge.Status().InDoubt[0]
-				if code != 0 {
+				if o.HTTPStatus > 0 || o.Closed {
 					if err := w.resolve(b.ID, false); err != nil || !b.Arrived.IsZero() {
 						t.Errorf("refused until %s: %v", b.Arrived, err)
 					}

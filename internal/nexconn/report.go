@@ -52,7 +52,7 @@ func (r *report) add(t try) {
 func (r *report) outcome() bridge.Outcome {
 	t, verdict := r.last, r.verdict
 	o := bridge.Outcome{
-		Kind: verdict.kind, Attempts: r.attempts, Host: t.host.base, At: r.client.cfg.Clock(),
+		Kind: verdict.kind, Attempts: r.attempts, Host: t.host.base, At: r.client.cfg.Clock(), Closed: t.closed,
 		Message: verdict.String() + " (" + t.String() + ")",
 	}
 	if leaveHost(t, verdict.kind) {

@@ -190,6 +190,23 @@ func TestTroubleWithTheConnectionHasItsOutcome(t *testing.T) {
 	}
 }
 
+func TestAnOutcomeTellsWhetherTheOtherSideEndedTheExchange(t *testing.T) {
+	for name, c := range map[string]struct {
+		host   func(net.Conn)
+		closed bool
+	}{
+		"it was reset":           {func(conn net.Conn) { readRequest(conn); reset(conn) }, true},
+		"it was closed":          {readRequest, true},
+		"it was silent":          {untilClosed, false},
+		"an answer needs no end": {answerOnce("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n"), false},
+	} {
+		o := send(t, newClient(t, nexconn.Config{BaseURLs: []string{listen(t, c.host)}, AnswerTimeout: 200 * time.Millisecond}), lesson("b-1"))
+		if o.Kind != bridge.Doubtful || o.Closed != c.closed {
+			t.Errorf("%s: %s, closed %t", name, o.Message, o.Closed)
+		}
+	}
+}
+
 // fullBacklog is a port whose queue of connections is full, so that the
 // system lets further ones wait.
 func fullBacklog(t *testing.T) string {

@@ -25,6 +25,7 @@ type try struct {
 	at     time.Time
 	ending ending
 	err    error     // why there is no answer
+	closed bool      // with unanswered: the other side ended it
 	answer answer    // with answered
 	asked  time.Time // right before the first byte
 	heard  time.Time
@@ -77,6 +78,7 @@ func (c *Client) try(ctx context.Context, h host, s bridge.Send) try {
 func (c *Client) listen(t *try, conn io.Reader, req *http.Request, writeErr error) {
 	a, err := readAnswer(conn, req, c.cfg.MaxResponse)
 	t.heard = c.cfg.Clock()
+	t.closed = err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case err == nil:
 		t.ending, t.answer = answered, a
