@@ -153,19 +153,16 @@ type Outcome struct {
 
 // Counts reports whether a broadcast that was not sent counts against the quota
 // all the same: the provider may have counted the call (provider-api.md, section
-// 5). One in doubt that an operator takes as not sent does if it was answered, or
-// if its owner was lost, and with it whether it was.
+// 5). One in doubt does not, once an operator says that it was not sent.
 func (b *Broadcast) Counts(app *mapping.App) bool {
 	if !app.Quota.CountRejected || b.Outcome == nil {
 		return false
 	}
 	switch b.Outcome.Kind {
-	case Throttled:
+	case Throttled, Doubtful:
 		return false
 	case OutcomeRejected:
 		return true
-	case Doubtful:
-		return b.Outcome.HTTPStatus > 0 || b.Outcome.Lost
 	}
 	return b.written() > 0
 }

@@ -269,8 +269,7 @@ var ErrNotHeld = errors.New("no such broadcast is in doubt")
 
 // Resolve ends the doubt about a broadcast by an operator's word: it was sent
 // after all, or it was not, and its items go back to their digest and the
-// send is refunded, unless the provider answered: it may have counted the call.
-// That it was not sent is refused while its request may still arrive.
+// send is refunded. That it was not sent is refused while its request may still arrive.
 func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now time.Time) error {
 	i := slices.IndexFunc(s.Held, func(b *Broadcast) bool { return b.ID == id })
 	if i < 0 {

@@ -76,8 +76,8 @@ func newResolve(std stdio) *cobra.Command {
 		Long: `Says what became of a broadcast in doubt, after a look at the provider's console or a test phone.
 
 With --sent it counts as sent. With --not-sent its items go back to their digest and will be sent again: if
-the broadcast had left after all, everybody reads it twice. The send is refunded, unless the
-provider answered, or its owner was lost before it could tell.`,
+the broadcast had left after all, everybody reads it twice. The send is refunded; if the
+provider has counted the call all the same, record it with belfry quota spend.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVar(&sent, "sent", false, "it was sent")

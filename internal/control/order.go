@@ -250,17 +250,11 @@ func (o Order) known(app *mapping.App) error {
 func names[V any](m map[string]V) string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }
 
 func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer, error) {
-	fates, charge := "its items are back in their digest", "the send is refunded"
+	fates := "its items are back in their digest"
 	var wanted *bridge.Digest
 	if i := slices.IndexFunc(s.Held, func(b *bridge.Broadcast) bool { return b.ID == o.Broadcast }); i >= 0 {
 		f := s.Held[i].Fates(now)
 		fates = cmp.Or(f.String(), fates)
-		if s.Held[i].Counts(app) {
-			charge = "the provider answered, so that the call still counts"
-			if s.Held[i].Outcome.Lost {
-				charge = "nobody knows whether the provider answered, so that the call still counts"
-			}
-		}
 		if orphaned := s.Held[i].Digest.Orphaned(app); orphaned != "" && f.Again > 0 {
 			fates = "but nothing of it goes again until the rules have a place for it: " + orphaned
 		} else if s.Held[i].Digest.Wanted != "" && f.Again > 0 {
@@ -276,5 +270,5 @@ func (o Order) resolve(s *bridge.State, app *mapping.App, now time.Time) (Answer
 	if wanted != nil {
 		fates += "; it is wanted at once " + wanted.Wanted + ", and " + goes(s, wanted, now)
 	}
-	return Answer{Text: o.Broadcast + " counts as not sent, " + charge + "; " + fates}, nil
+	return Answer{Text: o.Broadcast + " counts as not sent, the send is refunded; " + fates}, nil
 }

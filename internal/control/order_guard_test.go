@@ -73,7 +73,7 @@ func TestAMuteEndsLater(t *testing.T) {
 	}
 }
 
-func TestADoubtThatIsEndedTellsWhetherTheCallCounts(t *testing.T) {
+func TestASendIsRefundedWhenItsDoubtEndsAsNotSent(t *testing.T) {
 	app := &mapping.App{
 		Name: "campus", Quota: mapping.Quota{PerHour: 2, PerDay: 3, CountRejected: true},
 		Audiences: map[string]*mapping.Audience{"students": {}}, Templates: map[string]*mapping.Template{"lessons": {}},
@@ -85,9 +85,9 @@ func TestADoubtThatIsEndedTellsWhetherTheCallCounts(t *testing.T) {
 		want    string
 		spends  int
 	}{
-		{"an answer that says nothing", &bridge.Outcome{Kind: bridge.Doubtful, HTTPStatus: 504}, false, "b1 counts as not sent, the provider answered, so that the call still counts; its items are back in their digest", 1},
+		{"an answer that says nothing", &bridge.Outcome{Kind: bridge.Doubtful, HTTPStatus: 504}, false, "b1 counts as not sent, the send is refunded; its items are back in their digest", 0},
 		{"no answer", &bridge.Outcome{Kind: bridge.Doubtful}, false, "b1 counts as not sent, the send is refunded; its items are back in their digest", 0},
-		{"its owner was lost with the answer", &bridge.Outcome{Kind: bridge.Doubtful, Lost: true}, false, "b1 counts as not sent, nobody knows whether the provider answered, so that the call still counts; its items are back in their digest", 1},
+		{"its owner was lost with the answer", &bridge.Outcome{Kind: bridge.Doubtful, Lost: true}, false, "b1 counts as not sent, the send is refunded; its items are back in their digest", 0},
 		{"it was sent", &bridge.Outcome{Kind: bridge.Doubtful}, true, "b1 counts as sent", 1},
 	} {
 		s := bridge.NewState("campus", "b0rn")
