@@ -178,7 +178,8 @@ func (o Options) credentials() ([]nats.Option, error) {
 }
 
 func (o Options) connected(nc *nats.Conn) {
-	attrs := []any{"url", cmp.Or(nc.ConnectedUrlRedacted(), RedactURLs(o.URL))} // the connection may be gone again
+	// The client's own redaction leaves a token in place. The connection may be gone again.
+	attrs := []any{"url", RedactURLs(cmp.Or(nc.ConnectedUrl(), o.URL))}
 	if version := nc.ConnectedServerVersion(); version != "" {
 		attrs = append(attrs, "version", version)
 	}

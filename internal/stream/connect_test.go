@@ -117,6 +117,24 @@ func TestURLsAreShownWithoutTheirSecrets(t *testing.T) {
 	}
 }
 
+func TestATokenForNATSIsNotLogged(t *testing.T) {
+	t.Parallel()
+	options := EmbeddedOptions{Dir: t.TempDir(), Logger: quiet()}.serverOptions()
+	options.Authorization = "hunter2"
+	host := strings.TrimPrefix(startServer(t, options), "nats://")
+	var log bytes.Buffer
+	o := Options{URL: "nats://hunter2@" + host, Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
+	nc, err := Dial(Options{URL: o.URL, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	o.connected(nc)
+	if got := log.String(); !strings.Contains(got, "url=nats://"+host+" ") || strings.Contains(got, "hunter2") {
+		t.Errorf("the log says\n%s", got)
+	}
+}
+
 // startRestricted runs a server on which user "belfry" may not use what denied names.
 func startRestricted(t *testing.T, denied ...string) (host string) {
 	t.Helper()

@@ -34,7 +34,7 @@ type unanswered struct {
 func (j *JetStream) heard(err error) {
 	elsewhere := j.nc.IsConnected() && len(j.nc.Servers()) > 1
 	if j.unanswered.note(time.Now(), err, elsewhere) {
-		j.cfg.Logger.Warn("JetStream does not answer on this server: trying another one", "url", j.nc.ConnectedUrlRedacted(), "err", err)
+		j.cfg.Logger.Warn("JetStream does not answer on this server: trying another one", "url", RedactURLs(j.nc.ConnectedUrl()), "err", err)
 		_ = j.nc.ForceReconnect() // fails only if we have closed the connection
 	}
 }
