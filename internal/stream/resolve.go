@@ -299,6 +299,6 @@ func readable(name string, cfg jetstream.StreamConfig) error {
 		kind = "WorkQueue"
 	}
 	return fmt.Errorf("cannot read stream %s: it has %s retention, where messages exist only until they are acknowledged, and Belfry reads without acknowledging; "+
-		"create a stream with limits retention that has %s as its source (nats stream add %s_EVENTS --source %s --retention limits) and name that one under sources: in the rules file: %w",
+		"create a stream with limits retention that has %s as its source (nats stream add %s_EVENTS --source %s --retention limits --defaults) and name that one under sources: in the rules file: %w",
 		name, kind, name, name, name, ErrPermanent)
 }
