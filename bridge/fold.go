@@ -163,7 +163,7 @@ func (s *State) joinUsers(app *mapping.App, k digestKey, match *mapping.Match, m
 // digest that came back may be one that has. Where the older news wait in both, the
 // newer take their place in both: else they could be read after the newer.
 func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][]string, others []string, joined *joining) {
-	waiting, others, joined = map[int][]string{}, match.Users, &joining{}
+	waiting, others, joined = map[int][]string{}, match.Users, &joining{apart: s.partsAreApart()}
 	for _, same := range []bool{true, false} {
 		for _, d := range s.Digests {
 			part := d.key()

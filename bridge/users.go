@@ -102,8 +102,39 @@ func (d *Digest) tellsOf(o *Digest) bool {
 		slices.ContainsFunc(d.Items, func(it mapping.Item) bool { return o.has(it.Key) })
 }
 
+// partsAreApart reports whether no two parts of an audience have a user in
+// common. Folding keeps it so, and only a digest that came back can end it.
+func (s *State) partsAreApart() bool {
+	if !s.apart {
+		s.apart = !s.somebodyTwice()
+	}
+	return s.apart
+}
+
+func (s *State) somebodyTwice() bool {
+	var of digestKey
+	var users map[string]bool
+	for _, d := range s.Digests { // the parts of one stand together
+		if len(d.Users) == 0 {
+			continue
+		}
+		k := d.key()
+		if k.part = 0; k != of {
+			of, users = k, make(map[string]bool, len(d.Users))
+		}
+		for _, u := range d.Users {
+			if users[u] {
+				return true
+			}
+			users[u] = true
+		}
+	}
+	return false
+}
+
 // joining are the parts that an item joins.
 type joining struct {
+	apart bool // no two parts have a user in common
 	parts []*Digest
 	users map[string]bool // of the first of them: of none before somebody asks
 	known int             // how many those are
@@ -112,7 +143,7 @@ type joining struct {
 // shares reports whether somebody has a place both in the digest, if there is
 // one, and in one of the parts.
 func (j *joining) shares(d *Digest) bool {
-	if d == nil {
+	if d == nil || j.apart {
 		return false
 	}
 	for ; j.known < len(j.parts); j.known++ {
