@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -35,25 +37,32 @@ func (o *outlet) taken() { o.waiting = o.waiting[1:] }
 // and that they do not have yet. Results are never shown before their commit:
 // a fenced owner would report what has not happened.
 func (t *tenure) queueUnpublished() {
-	dead := 0
+	lines := map[string]int{}
 	for _, e := range t.state.Outbox {
 		if t.handed[e.ID] {
 			continue
 		}
 		t.handed[e.ID] = true
 		e.commit = t.state.Born + "/" + t.state.token()
-		o := &t.results
+		o, kind := &t.results, ""
 		if e.Dead != nil {
 			o = &t.deadLetters
-			dead++
+		} else {
+			kind = string(e.Result.State)
 		}
 		o.waiting = append(o.waiting, e)
-		if e.Dead == nil || dead <= maxDeadLines {
+		if lines[kind]++; lines[kind] <= maxLines {
 			t.logResult(e)
 		}
 	}
-	if dead > maxDeadLines {
-		t.log.Warn("further events went to the dead letters", "events", dead-maxDeadLines, "see", "belfry deadletter list")
+	for _, kind := range slices.Sorted(maps.Keys(lines)) {
+		switch more := lines[kind] - maxLines; {
+		case more <= 0, kind == string(ResultGap): // which has been told when it was found
+		case kind == "":
+			t.log.Warn("further events went to the dead letters", "events", more, "see", "belfry deadletter list")
+		default:
+			t.log.Info("further digests went the same way", "why", kind, "digests", more, "see", "the results belfry.result."+t.name+".>")
+		}
 	}
 	t.heldUp.Store(t.mustPublish())
 }
@@ -197,15 +206,15 @@ func (t *tenure) logResult(e OutboxEntry) {
 		t.log.Warn("an event went to the dead letters", "stream", e.Dead.Stream, "sequence", e.Dead.Sequence,
 			"subject", e.Dead.Subject, "reason", e.Dead.Reason, "rule", e.Dead.Rule, "err", e.Dead.Error)
 	case e.Result.State == ResultWillMiss:
-		t.log.Warn("a digest will not leave before its first item expires", "audience", e.Result.Audience,
-			"template", e.Result.Template, "events", e.Result.Events, "why", e.Result.Reason)
+		t.log.Warn("a digest will not leave before its first item expires", "digest", DigestName(e.Result.Audience, e.Result.Template, e.Result.Group),
+			"events", e.Result.Events, "why", e.Result.Reason)
 	case e.Result.State == ResultQuotaLow:
 		t.log.Warn("the day's sends are running out", "why", e.Result.Message)
 	case e.Result.State == ResultBlocked:
 		t.log.Error("the provider refuses the app itself: it is paused", "http", e.Result.HTTPStatus, "code", e.Result.Code,
 			"message", e.Result.Message, "remedy", "mend it (a secret from a file is read again, one from the environment needs a restart), then belfry resume --app "+t.name)
 	case e.Result.Broadcast == "" && e.Result.Gap == nil:
-		attrs := []any{"why", e.Result.State, "audience", e.Result.Audience, "template", e.Result.Template, "events", e.Result.Events}
+		attrs := []any{"why", e.Result.State, "digest", DigestName(e.Result.Audience, e.Result.Template, e.Result.Group), "events", e.Result.Events}
 		if e.Result.Message != "" {
 			attrs = append(attrs, "message", e.Result.Message)
 		}
@@ -215,7 +224,7 @@ func (t *tenure) logResult(e OutboxEntry) {
 
 const (
 	failuresEvery = time.Minute // between two lines of the log about one rule
-	maxDeadLines  = 8           // of the log about the dead letters of one commit
+	maxLines      = 8           // of the log about the dead letters of one commit, and about its results of one state
 )
 
 func (t *tenure) logFailures(now time.Time) {
