@@ -250,3 +250,33 @@ func TestEveryReferenceOfTheAsyncAPIDocumentLeadsSomewhere(t *testing.T) {
 		t.Errorf("only %d references", n)
 	}
 }
+
+// Generators name models by titles, and without one by where they stand, which
+// is elsewhere after the next change. Of two with the same title they keep one.
+func TestEveryObjectOfTheAsyncAPIDocumentHasATitleThatStandsForOneShape(t *testing.T) {
+	shapes := map[string]any{}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if v["properties"] != nil && !strings.HasSuffix(path, "/headers") {
+				title, _ := v["title"].(string)
+				if title == "" {
+					t.Errorf("%s has no title", path)
+				}
+				if diff := cmp.Diff(shapes[title], any(v)); shapes[title] != nil && diff != "" {
+					t.Errorf("%s is not the other %s:\n%s", path, title, diff)
+				}
+				shapes[title] = v
+			}
+			for _, key := range slices.Sorted(maps.Keys(v)) {
+				walk(path+"/"+key, v[key])
+			}
+		case []any:
+			for _, e := range v {
+				walk(path, e)
+			}
+		}
+	}
+	walk("", load(t, filepath.Join(folder, "asyncapi.json")))
+}

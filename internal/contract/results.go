@@ -49,6 +49,7 @@ func (s *schemas) result(state bridge.ResultState) object {
 	data := s.of(reflect.TypeFor[bridge.Result]())
 	properties := data["properties"].(object)
 	properties["state"] = object{"const": string(state)}
+	data["title"] = state.Type() + ".data" // no two states need the same
 	data["required"] = append(data["required"].([]string), needed(state)...)
 	text := func(description string) object { return object{"type": "string", "description": description} }
 	return object{

@@ -59,7 +59,7 @@ func (s *schemas) structure(t reflect.Type) object {
 	properties, required := object{}, []string{}
 	s.fields(t, properties, &required)
 	slices.Sort(required)
-	o := object{"type": "object", "properties": properties}
+	o := object{"title": t.Name(), "type": "object", "properties": properties} // what generators name the model by
 	if len(required) > 0 {
 		o["required"] = required
 	}
