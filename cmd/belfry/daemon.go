@@ -345,9 +345,11 @@ func (d *daemon) fail(err error) {
 func (d *daemon) overview() bridge.Overview {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	// Not asked of the connection: while it tries a server that does not answer, it lets everybody wait for seconds.
+	_, disconnected := d.conditions.Find(stream.Disconnected, "")
 	o := bridge.Overview{
 		Replica: d.replica, Name: d.opts.name, Version: version(), Started: d.started,
-		Ready: d.provisioned && d.nc.IsConnected(), DryRun: d.opts.dryRun, Rules: d.rulesFile.status(), Apps: []bridge.Status{},
+		Ready: d.provisioned && !disconnected, DryRun: d.opts.dryRun, Rules: d.rulesFile.status(), Apps: []bridge.Status{},
 	}
 	for _, c := range d.conditions.Active() {
 		o.Conditions = append(o.Conditions, bridge.Condition{Name: string(c.Name), About: c.About, Message: c.Message, Since: c.Since})

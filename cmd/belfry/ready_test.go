@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,6 +32,29 @@ func TestAReplicaIsReadyAsLongAsItCanDoAnythingForOneOfItsApps(t *testing.T) {
 		if got := canWork(&bridge.Overview{Conditions: tt.conditions, Apps: tt.apps}); got != tt.want {
 			t.Errorf("%s: ready %v, want %v", name, got, tt.want)
 		}
+	}
+}
+
+// A scrape or a probe that waits for a network that swallows everything looks as
+// if the replica were gone.
+func TestPagesDoNotWaitForAServerThatDoesNotAnswerAnyMore(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	natsURL, server := startNATS(t, t.TempDir(), port)
+	_, page := startBelfry(t, startSandbox(t, sandbox.Config{}), natsURL, writeFile(t, "rules.yaml", e2eRules))
+	server.kill()
+	silent, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	tried, err := silent.Accept() // and for seconds from now on
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tried.Close() }()
+	if code, body := get(page + "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "nats.disconnected") {
+		t.Errorf("readyz answers %d: %s", code, body)
 	}
 }
 
