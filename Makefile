@@ -1,5 +1,5 @@
 # Short names for what docs/CONTRIBUTING.md says in full.
-.PHONY: build test lint demo ci
+.PHONY: build test lint demo alerts ci
 
 build:
 	CGO_ENABLED=0 go build -trimpath -tags timetzdata -o dist/belfry ./cmd/belfry
@@ -12,6 +12,10 @@ lint:
 
 demo:
 	go run ./cmd/belfry demo
+
+alerts: # with the promtool of Prometheus
+	promtool check rules docs/monitoring/alerts.yml
+	promtool test rules docs/monitoring/alerts_test.yml
 
 ci:
 	.ci/run

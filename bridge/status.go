@@ -54,6 +54,7 @@ type Status struct {
 	Waiting   int                     `json:"waiting"`             // items that are not yet at an end
 	Folded    map[string]Span         `json:"folded,omitempty"`    // what was counted of each stream, for reconciling
 	Subjects  []string                `json:"subjects,omitempty"`  // that the rules read
+	Rules     []string                `json:"-"`                   // their names, for counters that begin at 0
 	Failed    map[string]int          `json:"failed,omitempty"`    // events on which a rule's expression failed, by rule
 	FailedOn  map[string]FailedEvent  `json:"failed_on,omitempty"` // the latest of them, for some of the rules
 	Outbox    int                     `json:"outbox"`
@@ -152,6 +153,9 @@ func (t *tenure) snapshot(now time.Time) Status {
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),
 		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), FailedOn: maps.Clone(st.FailedOn), Outbox: len(st.Outbox),
 		Host: st.Host, Skew: t.skew,
+	}
+	for _, r := range t.rules.App.Rules {
+		s.Rules = append(s.Rules, r.Name)
 	}
 	for _, sp := range st.Ledger.Spends {
 		if sp.Origin == quota.External && limits.Frees(&st.Ledger, sp.At).After(now) {

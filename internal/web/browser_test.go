@@ -40,6 +40,7 @@ func sample() bridge.Overview {
 			InDoubt: []bridge.BroadcastStatus{{ID: "k3f9x2-17", Audience: "students", Template: "closure", Count: 1, Started: now.Add(-5 * time.Minute), Message: "no answer within 30 s after the request was written", Texts: []string{"NORTH campus is closed"}}},
 			Counts:  bridge.Counts{Gaps: 1, Read: 4711, Matched: 120, Unmatched: 4590, Dead: 1, DeadLetters: 3, Items: 120, Sent: 80, Replaced: 20, Cancelled: 5, Expired: 12, Broadcasts: 2},
 			Mutes:   []bridge.Mute{{ID: "m7", Audience: "parents", Until: now.Add(time.Hour), Why: "by Ann: move to the new building"}},
+			Rules:   []string{"lesson-cancelled", "lesson-moved"},
 			Failed:  map[string]int{"lesson-moved": 1}, FailedOn: map[string]bridge.FailedEvent{"lesson-moved": {Stream: "SCHOOL", Sequence: 4700, At: now, Part: "when", Error: "there is no field \"room\""}},
 			External: []quota.Spend{{ID: "s1", At: now.Add(-time.Hour), Why: strings.Repeat("campaign", 30)}},
 			Waiting:  3, Sources: map[string]bridge.SourceStatus{"SCHOOL": {Sequence: 4711}},

@@ -76,8 +76,8 @@ func (s series) app(a *bridge.Status) {
 	s.counter("belfry_texts_cut_total", "Texts of broadcasts that were shortened to the provider's limits.", c.Cuts, "app", a.App)
 	s.counter("belfry_source_gaps_total", "Stretches of a stream that could not be read.", c.Gaps, "app", a.App)
 	s.gauge("belfry_last_gap_timestamp_seconds", "When the latest stretch was missing; 0 when none was.", seconds(a.GapAt), "app", a.App)
-	for rule, n := range a.Failed {
-		s.counter("belfry_rule_failures_total", "Events on which an expression of the rule failed.", uint64(max(n, 0)), "app", a.App, "rule", rule)
+	for _, rule := range a.Rules { // also those that never failed: a counter that appears has not increased
+		s.counter("belfry_rule_failures_total", "Events on which an expression of the rule failed.", uint64(max(a.Failed[rule], 0)), "app", a.App, "rule", rule)
 	}
 	s.gauge("belfry_caught_up", "1 when the streams were read to their ends since this replica began to, or gave nothing for 30 s; until then nothing is sent.", flag(a.CaughtUp), "app", a.App)
 	s.gauge("belfry_items_waiting", "Items that are not yet at their end.", float64(a.Waiting), "app", a.App)

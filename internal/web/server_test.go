@@ -40,6 +40,7 @@ func TestMetricsOfAnAppComeFromItsOwnerAlone(t *testing.T) {
 	for _, want := range []string{
 		`belfry_app_owner{app="campus"} 1`, `belfry_app_owner{app="clinic"} 0`, `belfry_items_total{app="campus",fate="sent"} 80`,
 		`belfry_dead_letters_total{app="campus"} 3`,
+		`belfry_rule_failures_total{app="campus",rule="lesson-moved"} 1`, `belfry_rule_failures_total{app="campus",rule="lesson-cancelled"} 0`,
 		`belfry_quota_left{app="campus",window="day"} 1`, `belfry_in_doubt{app="campus"} 1`, `belfry_digests{app="campus",state="held"} 1`,
 		`belfry_condition{about="BELFRY_RESULTS",condition="results.unavailable"} 1`, `belfry_rules_problems 1`,
 	} {
