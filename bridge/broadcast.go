@@ -188,8 +188,8 @@ func (b *Broadcast) secondCall() string { return b.ID + "-refused-1" }
 
 // Attempt is one try of a send at one host.
 type Attempt struct {
-	Host    string    `json:"host"`
-	At      time.Time `json:"at"`
+	Host    string    `json:"host"`    // base URL of the provider's host
+	At      time.Time `json:"at"`      // when it began
 	Written bool      `json:"written"` // at least one byte of the request may have left
 	Result  string    `json:"result"`  // for people: "connection refused", "HTTP 200 code 0"
 }

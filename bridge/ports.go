@@ -100,11 +100,11 @@ func AfterEvent(created time.Time, m *mapping.Message) Checkpoint {
 
 // Gap is a stretch of a stream that could not be read, or not all of it.
 type Gap struct {
-	Stream string    `json:"stream"`
-	From   uint64    `json:"from"` // first missing sequence
-	To     uint64    `json:"to"`   // last missing sequence; 0: unknown
-	Why    string    `json:"why"`  // "recreated", "truncated", "rewound"
-	At     time.Time `json:"at"`
+	Stream string    `json:"stream"` // that the events were in
+	From   uint64    `json:"from"`   // first missing sequence
+	To     uint64    `json:"to"`     // last missing sequence; 0: unknown
+	Why    string    `json:"why"`    // "recreated", "truncated", "rewound"
+	At     time.Time `json:"at"`     // when it was noticed
 }
 
 // Provider hands one broadcast over, at most once.

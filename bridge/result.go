@@ -77,43 +77,43 @@ func (s ResultState) Type() string {
 // CloudEvents 1.0 message on belfry.result.<app>.<audience>.<state>.
 type Result struct {
 	State           ResultState    `json:"state"`
-	App             string         `json:"app"`
-	Audience        string         `json:"audience,omitempty"` // empty when the whole app is concerned
-	Template        string         `json:"template,omitempty"`
-	Group           string         `json:"group,omitempty"`
-	Package         string         `json:"package,omitempty"` // empty for single users without one, and for everyone
-	Broadcast       string         `json:"broadcast,omitempty"`
-	Digest          string         `json:"digest,omitempty"`
-	ProviderID      string         `json:"provider_id,omitempty"`
-	MessageID       string         `json:"message_id,omitempty"`
-	RequestHash     string         `json:"request_hash,omitempty"` // SHA-256 of the body, hex
-	Rules           map[string]int `json:"rules,omitempty"`        // events by rule, replaced ones included
-	Items           int            `json:"items"`                  // distinct keys
-	Approximate     bool           `json:"approximate,omitempty"`  // Items is an estimate
-	Incomplete      bool           `json:"incomplete,omitempty"`   // text or data was left out for want of room
-	Events          int            `json:"events"`                 // that ended here
-	EventIDs        []string       `json:"event_ids,omitempty"`    // of them, the first 1,000
-	EventIDsLeftOut int            `json:"event_ids_left_out,omitempty"`
-	Attempts        []Attempt      `json:"attempts,omitempty"`
-	HTTPStatus      int            `json:"http_status,omitempty"`
-	Code            int            `json:"code,omitempty"` // the provider's
-	Message         string         `json:"message,omitempty"`
-	Resolved        string         `json:"resolved,omitempty"` // by whom an in-doubt broadcast was resolved
-	Gap             *Gap           `json:"gap,omitempty"`
-	Cuts            []mapping.Cut  `json:"cuts,omitempty"` // texts shortened to the provider's limits
-	Times           ResultTimes    `json:"times"`
-	Quota           []quota.Usage  `json:"quota,omitempty"`
-	Reason          string         `json:"reason,omitempty"`      // the planner's
-	Trace           string         `json:"traceparent,omitempty"` // of the first event that had one
+	App             string         `json:"app"`                          // of the rules; with ~dry behind it in a dry run
+	Audience        string         `json:"audience,omitempty"`           // of the rules; not there when the whole app is concerned
+	Template        string         `json:"template,omitempty"`           // of the rules
+	Group           string         `json:"group,omitempty"`              // what group_by gave
+	Package         string         `json:"package,omitempty"`            // not there for single users without one, and for everyone
+	Broadcast       string         `json:"broadcast,omitempty"`          // id that is unique for ever; also the X-Request-ID that the provider got
+	Digest          string         `json:"digest,omitempty"`             // id that is unique for ever
+	ProviderID      string         `json:"provider_id,omitempty"`        // what the provider calls the broadcast
+	MessageID       string         `json:"message_id,omitempty"`         // what the provider calls the message
+	RequestHash     string         `json:"request_hash,omitempty"`       // SHA-256 of the body that was sent, hex
+	Rules           map[string]int `json:"rules,omitempty"`              // events by rule, replaced ones included
+	Items           int            `json:"items"`                        // distinct keys
+	Approximate     bool           `json:"approximate,omitempty"`        // whether items is an estimate
+	Incomplete      bool           `json:"incomplete,omitempty"`         // text or data was left out for want of room
+	Events          int            `json:"events"`                       // how many the result is about
+	EventIDs        []string       `json:"event_ids,omitempty"`          // ids of the events, the first 1,000
+	EventIDsLeftOut int            `json:"event_ids_left_out,omitempty"` // how many ids of events are not listed
+	Attempts        []Attempt      `json:"attempts,omitempty"`           // each host that was tried
+	HTTPStatus      int            `json:"http_status,omitempty"`        // of the provider's last answer
+	Code            int            `json:"code,omitempty"`               // the provider's, in its last answer
+	Message         string         `json:"message,omitempty"`            // what happened, for people
+	Resolved        string         `json:"resolved,omitempty"`           // who ended a doubt
+	Gap             *Gap           `json:"gap,omitempty"`                // the events that were lost; some between may have been read
+	Cuts            []mapping.Cut  `json:"cuts,omitempty"`               // texts shortened to the provider's limits
+	Times           ResultTimes    `json:"times"`                        // unknown ones are left out
+	Quota           []quota.Usage  `json:"quota,omitempty"`              // used and left in each window, after this
+	Reason          string         `json:"reason,omitempty"`             // the planner's, for people
+	Trace           string         `json:"traceparent,omitempty"`        // of the first event that had one
 }
 
 // ResultTimes are the moments of a broadcast's life; unknown ones are left out.
 type ResultTimes struct {
-	FirstEvent   time.Time `json:"first_event,omitzero"`
-	WindowClosed time.Time `json:"window_closed,omitzero"`
-	Sent         time.Time `json:"sent,omitzero"`
-	Answered     time.Time `json:"answered,omitzero"`
-	Reported     time.Time `json:"reported"`
+	FirstEvent   time.Time `json:"first_event,omitzero"`   // when the first event arrived
+	WindowClosed time.Time `json:"window_closed,omitzero"` // when the digest stopped gathering, or would have
+	Sent         time.Time `json:"sent,omitzero"`          // when sending began
+	Answered     time.Time `json:"answered,omitzero"`      // when the provider had answered, or nothing more was to be expected
+	Reported     time.Time `json:"reported"`               // when this was known; also the event's time
 }
 
 // cloudEvent is the structured JSON form of CloudEvents 1.0.

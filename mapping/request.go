@@ -33,7 +33,7 @@ type Rendered struct {
 type Cut struct {
 	Field string `json:"field"` // "notification.title", "message.content" …
 	Was   int    `json:"was"`   // length before, in the unit of the limit
-	Limit int    `json:"limit"`
+	Limit int    `json:"limit"` // the provider's, in characters or bytes
 }
 
 // Request is the body of "Broadcast by package name", exactly as documented

@@ -280,3 +280,22 @@ func TestEveryObjectOfTheAsyncAPIDocumentHasATitleThatStandsForOneShape(t *testi
 	}
 	walk("", load(t, filepath.Join(folder, "asyncapi.json")))
 }
+
+// In an editor, and in a model that is generated, a property stands alone.
+func TestEveryPropertyOfAResultSaysWhatItIs(t *testing.T) {
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		schema, _ := v.(map[string]any)
+		properties, _ := schema["properties"].(map[string]any)
+		for name, p := range properties {
+			if p := p.(map[string]any); p["description"] == nil && p["const"] == nil && path+name != "data" {
+				t.Errorf("%s%s has no description", path, name)
+			}
+			walk(path+name+".", p)
+		}
+		if schema["items"] != nil {
+			walk(path, schema["items"])
+		}
+	}
+	walk("", load(t, filepath.Join(folder, bridge.ResultSent.Type()+".schema.json")))
+}

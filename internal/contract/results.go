@@ -48,7 +48,7 @@ func needed(state bridge.ResultState) []string {
 func (s *schemas) result(state bridge.ResultState) object {
 	data := s.of(reflect.TypeFor[bridge.Result]())
 	properties := data["properties"].(object)
-	properties["state"] = object{"const": string(state)}
+	properties["state"] = object{"const": string(state), "description": "what the result reports; also the last token of the subject"}
 	data["title"] = state.Type() + ".data" // no two states need the same
 	data["required"] = append(data["required"].([]string), needed(state)...)
 	text := func(description string) object { return object{"type": "string", "description": description} }
@@ -58,10 +58,10 @@ func (s *schemas) result(state bridge.ResultState) object {
 		"properties": object{
 			"specversion":     object{"const": "1.0"},
 			"id":              text("the same whenever the result is published again; also the header Nats-Msg-Id"),
-			"source":          object{"type": "string", "pattern": "^/belfry/"},
+			"source":          object{"type": "string", "pattern": "^/belfry/", "description": "/belfry/ and the app"},
 			"type":            object{"const": state.Type()},
 			"subject":         text("the broadcast, or the digest"),
-			"time":            object{"type": "string", "format": "date-time"},
+			"time":            object{"type": "string", "format": "date-time", "description": "when this was known"},
 			"datacontenttype": object{"const": "application/json"},
 			"traceparent":     text("of the first event that had one (W3C Trace Context); also a header"),
 			"data":            data,

@@ -13,11 +13,11 @@ type Limits struct {
 
 // Usage is how one window stands.
 type Usage struct {
-	Window string    `json:"window"`
-	Max    int       `json:"max"`
-	Used   int       `json:"used"`
+	Window string    `json:"window"`         // hour or day
+	Max    int       `json:"max"`            // sends that it allows
+	Used   int       `json:"used"`           // sends that count at the moment
 	Left   int       `json:"left"`           // of this window alone, 0 or more
-	Frees  time.Time `json:"frees,omitzero"` // when the first of the used sends comes back; zero: none is used
+	Frees  time.Time `json:"frees,omitzero"` // when the first of the used sends comes back; not there: none is used
 }
 
 // Left returns how many sends may be started at now: 0 while throttled,
