@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -68,9 +69,9 @@ func (e *envelope) openStructured(must bool) error {
 	e.body, ok = objectMembers(e.msg.Data, e.body)
 	if !ok {
 		if first := bytes.TrimLeft(e.msg.Data, " \t\r\n"); must || len(first) == 0 || first[0] == '{' {
-			e.dataErr = errNotJSON
+			e.dataErr = notJSON(e.msg.Data)
 			e.body = e.body[:0]
-			return errNotJSON
+			return e.dataErr
 		}
 		return e.openPlain()
 	}
@@ -100,8 +101,8 @@ func (e *envelope) looksLikeCloudEvent() bool {
 // openPlain is for JSON that is not an object.
 func (e *envelope) openPlain() error {
 	if !validJSON(e.msg.Data) {
-		e.dataErr = errNotJSON
-		return errNotJSON
+		e.dataErr = notJSON(e.msg.Data)
+		return e.dataErr
 	}
 	var first []byte
 	arrayElements(e.msg.Data, func(element []byte) {
@@ -115,6 +116,26 @@ func (e *envelope) openPlain() error {
 	}
 	e.data = bytes.TrimSpace(e.msg.Data)
 	return nil
+}
+
+// notJSON says why data can't be read. Some of it nobody would see who looks at the text.
+func notJSON(data []byte) error {
+	switch {
+	case len(bytes.TrimSpace(data)) == 0:
+		return fmt.Errorf("%w: it is empty", errNotJSON)
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		return fmt.Errorf("%w: it begins with a byte order mark, which JSON has not", errNotJSON)
+	case bytes.HasPrefix(data, []byte("\x1f\x8b")):
+		return fmt.Errorf("%w: it is compressed with gzip", errNotJSON)
+	}
+	var v json.RawMessage
+	if err := json.Unmarshal(data, &v); err != nil {
+		return fmt.Errorf("%w: %w", errNotJSON, err)
+	}
+	if validJSON(data) {
+		return fmt.Errorf("%w object, which a CloudEvent is", errNotJSON)
+	}
+	return fmt.Errorf("%w: it is nested more than %d levels deep", errNotJSON, maxJSONDepth)
 }
 
 // garbled reports whether there are data that nobody can read.
@@ -145,7 +166,7 @@ func (e *envelope) setData(data []byte, contentType string) {
 	case contentType != "" && !strings.Contains(strings.ToLower(contentType), "json"):
 		e.dataErr = fmt.Errorf("the event's data is %s, not JSON", contentType)
 	case !validJSON(data):
-		e.dataErr = errNotJSON
+		e.dataErr = notJSON(data)
 	default:
 		e.setJSON(bytes.TrimSpace(data))
 	}
