@@ -16,7 +16,7 @@ import (
 //	need:"true"       the key must be there
 //	empty:"true"      a list may be empty
 //	enum:"a|b"        the only values
-//	doc:"…"           for the schema, as are kind, keys, names, pattern, from, to and most
+//	doc:"…"           for the schema, as are kind, keys, names, pattern, shape, usual, from, to and most
 type decoder struct {
 	*report
 	env func(name string) (string, bool)

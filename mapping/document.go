@@ -21,7 +21,7 @@ type appDoc struct {
 	AppSecretFile text     `yaml:"app_secret_file" doc:"A file with one line, the App Secret."`
 	Region        text     `yaml:"region" enum:"singapore|north-america|saudi-arabia" doc:"The provider's data centre."`
 	BaseURLs      []text   `yaml:"base_urls" doc:"Instead of region: the primary host and a backup."`
-	Sender        text     `yaml:"sender" need:"true" doc:"fromUserId: letters and digits, at most 64 bytes. Must have obtained an access token once."`
+	Sender        text     `yaml:"sender" need:"true" shape:"^[A-Za-z0-9_-]{1,64}$" doc:"fromUserId: letters, digits, - and _, at most 64. Must have obtained an access token once."`
 	Packages      []text   `yaml:"packages" need:"true" doc:"The only package names that can be addressed."`
 	Everyone      flag     `yaml:"everyone" doc:"Whether isToAll may be used. Also needs everyone on the audience."`
 	MaxBody       integer  `yaml:"max_body_bytes" doc:"Longest request body. Content is cut to fit. Default: 100000."`
@@ -34,7 +34,7 @@ type quotaDoc struct {
 	PerDay        integer        `yaml:"per_day" doc:"Sends per day. Default: 3, the provider's limit."`
 	Timezone      text           `yaml:"timezone" doc:"Zone of the provider's calendar day, such as Asia/Singapore. Unset: any 25 hours."`
 	Policy        text           `yaml:"policy" enum:"price|asap|slots" doc:"How the moment of a send is chosen. Default: price."`
-	Slots         []text         `yaml:"slots" pattern:"^[0-9]{2}:[0-9]{2}$" doc:"Times of day such as 09:00, with policy slots."`
+	Slots         []text         `yaml:"slots" pattern:"^([01][0-9]|2[0-3]):[0-5][0-9]$" doc:"Times of day such as 09:00, with policy slots."`
 	Reserve       named[integer] `yaml:"reserve" keys:"low|normal|high|urgent" doc:"Sends of a day that only this priority and above may use."`
 	Worth         named[decimal] `yaml:"worth" keys:"low|normal|high|urgent" doc:"What one item is worth, by priority. Default: low 1, normal 3, high 10, urgent 30."`
 	CountRejected flag           `yaml:"count_rejected" doc:"Whether calls that the provider refused count against the quota. Default: true."`
@@ -56,7 +56,7 @@ type audienceDoc struct {
 	Users      code    `yaml:"users" doc:"CEL: a list of user ids. The digest gathers them, at most 1000."`
 	Everyone   flag    `yaml:"everyone" doc:"isToAll: everyone, whatever the package. Also needs everyone on the app."`
 	Timezone   text    `yaml:"timezone" doc:"Zone of quiet hours and of date in templates. Default: UTC."`
-	QuietHours text    `yaml:"quiet_hours" pattern:"^ *[0-9]{2}:[0-9]{2} *- *[0-9]{2}:[0-9]{2} *$" doc:"A stretch of the day such as 22:00-07:00 in which nothing is sent."`
+	QuietHours text    `yaml:"quiet_hours" pattern:"^ *([01][0-9]|2[0-3]):[0-5][0-9] *- *([01][0-9]|2[0-3]):[0-5][0-9] *$" doc:"A stretch of the day such as 22:00-07:00 in which nothing is sent."`
 	QuietFor   text    `yaml:"quiet_for" enum:"all|not-urgent" doc:"Whom quiet hours hold back. Default: not-urgent, urgent items pass."`
 }
 
@@ -86,7 +86,7 @@ type templateDoc struct {
 
 type messageDoc struct {
 	mark
-	Type                 text `yaml:"type" need:"true" doc:"RC:TxtMsg, RC:InfoNtf, RC:CmdMsg, RC:ImgMsg, RC:ImgTextMsg, RC:FileMsg, or a type of your own."`
+	Type                 text `yaml:"type" need:"true" usual:"RC:TxtMsg|RC:InfoNtf|RC:CmdMsg|RC:ImgMsg|RC:ImgTextMsg|RC:FileMsg" doc:"One of the provider's, or a type of your own: at most 32 characters, not starting with RC:."`
 	Content              tree `yaml:"content" need:"true" kind:"content" doc:"A map is rendered and sent as JSON; a string is rendered and sent as it is."`
 	DisableUpdateLastMsg flag `yaml:"disable_update_last_msg" doc:"Do not show this as the channel's last message."`
 }
@@ -104,14 +104,14 @@ type notificationDoc struct {
 
 type ruleDoc struct {
 	mark
-	Name         text      `yaml:"name" need:"true" doc:"Unique name: letters, digits, - and _."`
-	On           []text    `yaml:"on,one" need:"true" doc:"NATS subjects; * stands for one token, > for the rest."`
+	Name         text      `yaml:"name" need:"true" shape:"^[A-Za-z0-9_-]{1,64}$" doc:"Unique name: letters, digits, - and _."`
+	On           []text    `yaml:"on,one" need:"true" shape:"^[^ .]+([.][^ .]+)*$" doc:"NATS subjects; * stands for one token, > for the rest."`
 	When         code      `yaml:"when" doc:"CEL: whether the rule matches. Default: always."`
 	Audience     text      `yaml:"audience" doc:"Who receives."`
 	Template     text      `yaml:"template" doc:"What is said."`
 	Key          code      `yaml:"key" doc:"CEL: items with the same key replace each other. Default: the event's id."`
 	Item         code      `yaml:"item" doc:"Template: the item's text, from the event."`
-	With         withDoc   `yaml:"with" doc:"What templates see as .Data: names and their CEL expressions. Default: event.data. At most 8 KiB."`
+	With         withDoc   `yaml:"with" doc:"What templates see as .Data: CEL, or names and their CEL expressions. Default: event.data. At most 8 KiB."`
 	GroupBy      code      `yaml:"group_by" doc:"CEL: one digest for each value. Overrides the template's."`
 	Priority     text      `yaml:"priority" enum:"low|normal|high|urgent" doc:"Default: normal."`
 	Gather       gatherDoc `yaml:"gather" doc:"Overrides the template's window for this rule's items."`

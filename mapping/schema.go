@@ -56,7 +56,7 @@ func schemaOf(t reflect.Type, tag reflect.StructTag) schema {
 
 // withoutDoc keeps a list's description from being said again of each item.
 func withoutDoc(tag reflect.StructTag) reflect.StructTag {
-	for _, kept := range [...]string{"enum", "pattern"} {
+	for _, kept := range [...]string{"enum", "pattern", "shape"} {
 		if v := tag.Get(kept); v != "" {
 			return reflect.StructTag(kept + ":" + strconv.Quote(v))
 		}
@@ -110,6 +110,12 @@ func (*text) schema(tag reflect.StructTag) schema {
 	}
 	s := anyScalar()
 	s["pattern"] = `\S`
+	if shape := tag.Get("shape"); shape != "" {
+		s["pattern"] = shape + `|\$\{`
+	}
+	if usual := tag.Get("usual"); usual != "" { // for an editor to offer
+		return anyOf(schema{"enum": strings.Split(usual, "|")}, s)
+	}
 	return s
 }
 
@@ -118,6 +124,15 @@ func (*code) schema(tag reflect.StructTag) schema {
 		return anyOf(schema{"enum": choice(tag)}, schema{"type": "string", "pattern": `\{\{`})
 	}
 	return anyScalar()
+}
+
+// A rule that cancels makes no item; every other needs to know for whom and as what.
+func (*ruleDoc) schema(reflect.StructTag) schema {
+	s := structSchema(reflect.TypeFor[ruleDoc]())
+	s["if"] = schema{"required": []string{"cancels"}}
+	s["then"] = schema{"required": []string{"key"}}
+	s["else"] = schema{"required": []string{"audience", "template"}}
+	return s
 }
 
 func (*integer) schema(tag reflect.StructTag) schema {
@@ -140,7 +155,7 @@ func (*flag) schema(reflect.StructTag) schema {
 }
 
 func (*span) schema(reflect.StructTag) schema {
-	return schema{"type": "string", "pattern": `^([0-9.]+(ns|us|µs|μs|ms|s|m|h|d))+$|\$\{`}
+	return schema{"type": "string", "pattern": `^(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h|d))+$|\$\{`}
 }
 
 func (*tree) schema(tag reflect.StructTag) schema {

@@ -71,16 +71,16 @@ func TestTheExampleIsValidUnderTheSchema(t *testing.T) {
 	}
 }
 
-// An editor refuses what has to do with keys and values. Names, expressions
+// An editor refuses what has to do with keys and values. References, expressions
 // and templates are beyond a schema, so it must not refuse those files.
 func TestTheSchemaRefusesWrongKeysAndValues(t *testing.T) {
 	s := compiledSchema(t)
 	refused := []string{
 		"android-bad-importance", "android-setting-without-vendor", "bad-quiet-hours", "bad-slot", "camel-case-key",
-		"control-character", "duration-without-unit", "empty-file", "empty-value", "empty-values", "future-version", "is-to-all",
+		"cancels-without-key", "control-character", "duration-without-unit", "empty-file", "empty-value", "empty-values", "future-version", "is-to-all",
 		"keep-too-many", "list-instead-of-map", "many-mistakes", "message-without-content", "missing-version",
-		"misspelt-rule-key", "no-rules", "not-a-map", "only-comments", "reserve-unknown-priority", "settings-and-content",
-		"source-bad-start", "template-calls", "too-many-tags", "unknown-ios-setting", "unknown-platform", "unknown-priority",
+		"misspelt-rule-key", "no-rules", "not-a-map", "only-comments", "reserve-unknown-priority", "rule-without-audience",
+		"sender-with-space", "settings-and-content", "source-bad-start", "subject-empty-token", "subject-with-space", "template-calls", "too-many-tags", "unknown-ios-setting", "unknown-platform", "unknown-priority",
 		"unknown-region", "unknown-top-level-key", "wrong-case-key",
 	}
 	files, err := filepath.Glob("testdata/bad/*.yaml")
@@ -115,6 +115,7 @@ func TestTheSchemaTakesWhatTheParserTakes(t *testing.T) {
 			`    packages: [com.example.student]
     quota: {per_hour: "2", per_day: 3, worth: {low: "1.5", high: "${W:-10}"}, urgent_at_once: "true", count_rejected: false}`,
 		},
+		"- name: one": {"- name: 5"},
 		"{alert: news}": {`{alert: news, force_show: "false"}`},
 	} {
 		for _, text := range list {
