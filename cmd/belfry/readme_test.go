@@ -329,6 +329,9 @@ authorization: { users: [
 	if code, log := look("nobody", "simulate", "--rules", rules, "--stream", "SCHOOL"); code != exitFailed || !strings.Contains(log, "$JS.API.CONSUMER.INFO.SCHOOL.") {
 		t.Errorf("without a permission simulate exits with %d:\n%s", code, log)
 	}
+	if code, log := look("books", "deadletter", "replay", "--all"); code != exitFailed || !strings.Contains(log, `Permissions Violation for Publish to "school.lesson.cancelled"`) {
+		t.Errorf("without a permission replay exits with %d:\n%s", code, log)
+	}
 }
 
 // TestTheReadmesOwnRun makes the stream and publishes the event as the README
