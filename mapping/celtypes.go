@@ -7,7 +7,6 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 )
 
 // The two variables of an expression and their types.
@@ -174,12 +173,4 @@ func extensionField(name string) celField {
 			return nil, fmt.Errorf("the event has no attribute %s", name)
 		},
 	}
-}
-
-// NativeToValue implements types.Adapter.
-func (p *typeProvider) NativeToValue(v any) ref.Val {
-	if own, ok := v.(variable); ok {
-		return own
-	}
-	return p.Registry.NativeToValue(v)
 }

@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"bytes"
-	"encoding/json"
 	"reflect"
 	"strconv"
 
@@ -146,9 +145,6 @@ func (o *jsonObject) Size() ref.Val { return o.decoded().Size() }
 
 // ConvertToNative implements ref.Val.
 func (o *jsonObject) ConvertToNative(t reflect.Type) (any, error) {
-	if t == reflect.TypeFor[json.RawMessage]() {
-		return json.RawMessage(bytes.Clone(o.raw)), nil
-	}
 	return o.decoded().ConvertToNative(t)
 }
 
