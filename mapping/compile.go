@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 )
 
@@ -143,7 +142,7 @@ func known[T any](c *compiler, in named[T], t text, what string) *T {
 func values(ts []text) []string {
 	var out []string
 	for _, t := range ts {
-		if t.set && t.Value != "" {
+		if t.Value != "" {
 			out = append(out, t.Value)
 		}
 	}
@@ -152,9 +151,11 @@ func values(ts []text) []string {
 
 // distinct reports texts that stand in a list twice.
 func (c *compiler) distinct(ts []text, what string) {
-	for i, t := range ts {
-		if t.set && slices.ContainsFunc(ts[:i], func(o text) bool { return o.set && o.Value == t.Value }) && t.Value != "" {
+	seen := map[string]bool{}
+	for _, t := range ts {
+		if seen[t.Value] {
 			c.errorf(t.at, "cannot use %s %q twice", what, t.Value)
 		}
+		seen[t.Value] = t.Value != ""
 	}
 }

@@ -120,7 +120,7 @@ func (c *compiler) baseURLs(e *entry[appDoc]) []string {
 	c.distinct(d.BaseURLs, "the base URL")
 	var urls []string
 	for _, t := range d.BaseURLs {
-		if t.set && t.Value != "" {
+		if t.Value != "" {
 			urls = append(urls, c.baseURL(t))
 		}
 	}
@@ -180,7 +180,7 @@ func IsLocal(host string) bool {
 }
 
 func (c *compiler) sender(t text) {
-	if t.set && t.Value != "" && !isName(t.Value) {
+	if t.Value != "" && !isName(t.Value) {
 		c.hintf(t.at, "want letters, digits, - and _, at most 64", "cannot use %q as sender", t.Value)
 	}
 }
@@ -188,7 +188,7 @@ func (c *compiler) sender(t text) {
 func (c *compiler) packages(d *appDoc) {
 	c.distinct(d.Packages, "the package")
 	for _, t := range d.Packages {
-		if t.set && t.Value != "" && strings.ContainsFunc(t.Value, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`*>"'/`, r) }) {
+		if strings.ContainsFunc(t.Value, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`*>"'/`, r) }) {
 			c.hintf(t.at, "want one such as com.example.student", "cannot use %q as a package name", t.Value)
 		}
 	}
@@ -200,7 +200,7 @@ func (c *compiler) sources() {
 		e := &c.doc.Sources[i]
 		c.nameOf(e.Name, "source")
 		d := &e.Value
-		if d.Stream.set && d.Stream.Value != "" {
+		if d.Stream.Value != "" {
 			if streams[d.Stream.Value] {
 				c.errorf(d.Stream.at, "cannot use the stream %q in two sources", d.Stream.Value)
 			}

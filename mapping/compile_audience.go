@@ -45,10 +45,8 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 // reach makes sure that nobody is addressed by accident.
 func (c *compiler) reach(e *entry[audienceDoc], app *appDoc) {
 	d := &e.Value
-	if d.Package.set && d.Package.Value != "" {
-		if allowed := values(app.Packages); !slices.Contains(allowed, d.Package.Value) {
-			c.hintf(d.Package.at, suggest(d.Package.Value, allowed), "cannot use the package %q: it is not one of the app's packages", d.Package.Value)
-		}
+	if allowed := values(app.Packages); d.Package.Value != "" && !slices.Contains(allowed, d.Package.Value) {
+		c.hintf(d.Package.at, suggest(d.Package.Value, allowed), "cannot use the package %q: it is not one of the app's packages", d.Package.Value)
 	}
 	switch {
 	case d.Everyone.B && !app.Everyone.B:
@@ -87,7 +85,7 @@ func (c *compiler) tags(ts []text) {
 
 func (c *compiler) quietHours(d *audienceDoc) *QuietHours {
 	t := d.QuietHours
-	if !t.set || t.Value == "" {
+	if t.Value == "" {
 		if d.QuietFor.set {
 			c.errorf(d.QuietFor.at, "cannot use quiet_for without quiet_hours")
 		}

@@ -57,7 +57,7 @@ func (c *compiler) overProvider(d *quotaDoc) {
 
 // zone loads a time zone; nil when it is not set or unknown.
 func (c *compiler) zone(t text) *time.Location {
-	if !t.set || t.Value == "" {
+	if t.Value == "" {
 		return nil
 	}
 	loc, err := time.LoadLocation(t.Value)
@@ -91,7 +91,7 @@ func (c *compiler) slots(d *quotaDoc) []time.Duration {
 	}
 	var slots []time.Duration
 	for _, t := range d.Slots {
-		if !t.set || t.Value == "" {
+		if t.Value == "" {
 			continue
 		}
 		at, ok := timeOfDay(t.Value)

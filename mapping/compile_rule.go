@@ -28,7 +28,7 @@ func (c *compiler) rules() {
 	seen := map[string]int{}
 	for i := range c.doc.Rules {
 		d := &c.doc.Rules[i]
-		if d.Name.set && d.Name.Value != "" {
+		if d.Name.Value != "" {
 			c.nameOf(d.Name.scalar, "rule")
 			if line, dup := seen[d.Name.Value]; dup {
 				c.errorf(d.Name.at, "cannot use the rule name %q twice: it stands in line %d already", d.Name.Value, line)
@@ -51,7 +51,7 @@ func (c *compiler) rule(d *ruleDoc) {
 	r := &Rule{Name: d.Name.Value, Audience: d.Audience.Value, Template: d.Template.Value, Priority: Normal, Line: d.at.line,
 		When: d.When.text, Key: d.Key.text, Item: d.Item.text}
 	for _, s := range d.On {
-		if !s.set || s.Value == "" {
+		if s.Value == "" {
 			continue
 		}
 		if err := checkSubject(s.Value); err != nil {

@@ -49,7 +49,7 @@ func internalTypes() []string {
 }
 
 func (c *compiler) messageType(t text) {
-	if !t.set || t.Value == "" {
+	if t.Value == "" {
 		return
 	}
 	switch {

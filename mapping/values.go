@@ -26,8 +26,8 @@ func (m *mark) found(at pos) *mark {
 type text struct {
 	scalar
 	set    bool
-	Value  string
-	secret bool // the value came, at least in part, from the environment
+	Value  string // empty: not set, or refused
+	secret bool   // the value came, at least in part, from the environment
 }
 
 func (t *text) decode(d *decoder, n *node, name string) {
