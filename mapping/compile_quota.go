@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -72,13 +74,10 @@ func zoneHint(name string) string {
 	common := []string{"UTC", "Asia/Singapore", "Asia/Shanghai", "Asia/Hong_Kong", "Asia/Tokyo", "Asia/Riyadh", "Asia/Dubai", "Asia/Kolkata", "Asia/Jakarta", "Europe/London", "Europe/Berlin", "Europe/Paris", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "Australia/Sydney"}
 	for _, z := range common {
 		if _, city, ok := strings.Cut(z, "/"); ok && fold(city) == fold(name) {
-			return "did you mean \"" + z + "\"?"
+			return fmt.Sprintf("did you mean %q?", z)
 		}
 	}
-	if best := nearest(name, common); best != "" {
-		return "did you mean \"" + best + "\"?"
-	}
-	return "want a name such as Asia/Singapore"
+	return cmp.Or(didYouMean(name, common), "want a name such as Asia/Singapore")
 }
 
 func (c *compiler) slots(d *quotaDoc) []time.Duration {

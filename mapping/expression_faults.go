@@ -61,7 +61,7 @@ func (x *expressions) explainIssues(src string, issues *cel.Issues) []fault {
 			return []fault{syntaxFault(src, f)}
 		}
 		if m := undeclared.FindStringSubmatch(e.Message); m != nil {
-			f.msg, f.hint = x.unknownName(m[1])
+			f.msg, f.hint = fmt.Sprintf("unknown name %q", m[1]), nameHint(m[1])
 			if strings.HasPrefix(src[f.offset:], "(") {
 				f.offset = max(0, strings.LastIndex(src[:f.offset], m[1]))
 				f.msg, f.hint = fmt.Sprintf("unknown function %q", m[1]), suggest(m[1], celFunctions())
@@ -231,20 +231,18 @@ func blankStrings(src string) string {
 	return string(out)
 }
 
-func (x *expressions) unknownName(name string) (msg, hint string) {
+// nameHint is the remedy for a name that expressions do not know.
+func nameHint(name string) string {
 	switch strings.ToLower(name) {
 	case "data", ".data":
-		return fmt.Sprintf("unknown name %q", name), "write event.data"
+		return "write event.data"
 	case "nil", "none", "undefined":
-		return fmt.Sprintf("unknown name %q", name), "write null"
+		return "write null"
 	case "true", "false":
-		return fmt.Sprintf("unknown name %q", name), "write " + strings.ToLower(name)
+		return "write " + strings.ToLower(name)
 	}
 	known := append([]string{eventType, natsType}, celFunctions()...)
-	if best := nearest(name, known); best != "" {
-		return fmt.Sprintf("unknown name %q", name), fmt.Sprintf("did you mean %q?", best)
-	}
-	return fmt.Sprintf("unknown name %q", name), fmt.Sprintf("fields of the event start with event., and text needs quotes: %q", name)
+	return cmp.Or(didYouMean(name, known), fmt.Sprintf("fields of the event start with event., and text needs quotes: %q", name))
 }
 
 func (x *expressions) unknownField(src string, offset int, field string) (msg, hint string) {
