@@ -1,9 +1,6 @@
 package mapping
 
-import (
-	"cmp"
-	"strings"
-)
+import "cmp"
 
 // Options are what compiling a rules file may reach of the outside world.
 // Both are functions so that the package stays pure.
@@ -70,7 +67,7 @@ func (c *compiler) compile() *RuleSet {
 	}
 	for i := range c.doc.Templates {
 		e := &c.doc.Templates[i]
-		c.nameOf(e.Name, "template")
+		c.nameOf(e.Name, "a template")
 		c.templates[e.Name.text] = c.templateDoc(e.Name.text, &e.Value)
 	}
 	c.rules()
@@ -80,17 +77,10 @@ func (c *compiler) compile() *RuleSet {
 }
 
 // nameOf checks a name that becomes part of subjects and metrics.
-func (c *compiler) nameOf(s scalar, what string) {
+func (c *compiler) nameOf(s scalar, of string) {
 	if !isName(s.text) {
-		c.hintf(s.at, "want letters, digits, - and _, at most 64", "cannot use %q as the name of %s %s", s.text, article(what), what)
+		c.hintf(s.at, "want letters, digits, - and _, at most 64", "cannot use %q as the name of %s", s.text, of)
 	}
-}
-
-func article(noun string) string {
-	if strings.ContainsAny(noun[:1], "aeiou") {
-		return "an"
-	}
-	return "a"
 }
 
 func isName(s string) bool {

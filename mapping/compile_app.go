@@ -12,7 +12,7 @@ import (
 
 func (c *compiler) app(e *entry[appDoc]) {
 	d := &e.Value
-	c.nameOf(e.Name, "app")
+	c.nameOf(e.Name, "an app")
 	a := &App{
 		Name: e.Name.text, Key: d.AppKey.Value, Sender: d.Sender.Value, Packages: values(d.Packages),
 		Everyone: d.Everyone.B, Audiences: map[string]*Audience{}, Templates: map[string]*Template{},
@@ -198,7 +198,7 @@ func (c *compiler) sources() {
 	streams := map[string]bool{}
 	for i := range c.doc.Sources {
 		e := &c.doc.Sources[i]
-		c.nameOf(e.Name, "source")
+		c.nameOf(e.Name, "a source")
 		d := &e.Value
 		if d.Stream.Value != "" {
 			if streams[d.Stream.Value] {

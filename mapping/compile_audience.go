@@ -10,7 +10,7 @@ import (
 
 func (c *compiler) audience(e *entry[audienceDoc]) {
 	d := &e.Value
-	c.nameOf(e.Name, "audience")
+	c.nameOf(e.Name, "an audience")
 	if e.Name.text == "_" {
 		c.errorf(e.Name.at, "cannot call an audience _: results of a whole app have that in an audience's place")
 	}

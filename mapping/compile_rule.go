@@ -29,7 +29,7 @@ func (c *compiler) rules() {
 	for i := range c.doc.Rules {
 		d := &c.doc.Rules[i]
 		if d.Name.Value != "" {
-			c.nameOf(d.Name.scalar, "rule")
+			c.nameOf(d.Name.scalar, "a rule")
 			if line, dup := seen[d.Name.Value]; dup {
 				c.errorf(d.Name.at, "cannot use the rule name %q twice: it stands in line %d already", d.Name.Value, line)
 			} else {

@@ -48,24 +48,17 @@ func (c *compiler) unused() {
 			apps[a.App.Value] = true
 		}
 	}
-	warn := func(names []scalar, used map[string]bool, what string) {
-		for _, n := range names {
-			if !used[n.text] {
-				c.warnf(n.at, "remove it, or write a rule", "no rule uses the %s %q", what, n.text)
-			}
-		}
-	}
-	warn(c.doc.Templates.keys(), templates, "template")
-	warn(c.doc.Audiences.keys(), audiences, "audience")
-	warn(c.doc.Apps.keys(), apps, "app")
+	warnUnused(c, c.doc.Templates, templates, "template")
+	warnUnused(c, c.doc.Audiences, audiences, "audience")
+	warnUnused(c, c.doc.Apps, apps, "app")
 }
 
-func (m named[T]) keys() []scalar {
-	keys := make([]scalar, len(m))
-	for i := range m {
-		keys[i] = m[i].Name
+func warnUnused[T any](c *compiler, in named[T], used map[string]bool, what string) {
+	for _, e := range in {
+		if !used[e.Name.text] {
+			c.warnf(e.Name.at, "remove it, or write a rule", "no rule uses the %s %q", what, e.Name.text)
+		}
 	}
-	return keys
 }
 
 // patience warns of items that expire before anything can be sent.
