@@ -1,6 +1,9 @@
 package mapping
 
-import "cmp"
+import (
+	"cmp"
+	"reflect"
+)
 
 // Options are what compiling a rules file may reach of the outside world.
 // Both are functions so that the package stays pure.
@@ -18,7 +21,8 @@ func Compile(file string, src []byte, opts Options) (*RuleSet, Problems) {
 		return nil, r.all()
 	}
 	c := &compiler{report: r, opts: opts}
-	decodeDocument(r, root, opts, &c.doc)
+	d := &decoder{report: r, env: opts.LookupEnv}
+	d.value(root, reflect.ValueOf(&c.doc).Elem(), "the file", "")
 	set := c.compile()
 	problems := r.all()
 	if problems.HasErrors() {

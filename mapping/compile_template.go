@@ -23,7 +23,7 @@ func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
 		if k := d.Message.Content.kind; k != mapNode && k != scalarNode {
 			c.errorf(d.Message.Content.at, "cannot use %s as content: want a map or a string", k)
 		} else {
-			t.content = c.newPart(d.Message.Content.node, digestShape)
+			t.content = c.newPart(d.Message.Content.node)
 		}
 	}
 	if d.Keep.set && (d.Keep.N < 1 || d.Keep.N > maxKeep) {
@@ -71,7 +71,7 @@ func (c *compiler) notification(d *notificationDoc, t *compiledTemplate) {
 			c.errorf(d.Extra.at, "cannot use %s as extra_settings: want a map", d.Extra.kind)
 			return
 		}
-		t.extra = c.newPart(d.Extra.node, digestShape)
+		t.extra = c.newPart(d.Extra.node)
 	}
 	if o := d.Android.known.Oppo; o.NotifyLevel.text == "16" && !o.Category.set {
 		c.errorf(o.NotifyLevel.at, "cannot use notify_level 16 without a category: Oppo wants one")

@@ -23,12 +23,12 @@ type part struct {
 }
 
 // newPart compiles the templates of a value.
-func (c *compiler) newPart(n *node, dot shape) *part {
+func (c *compiler) newPart(n *node) *part {
 	return c.parts(n, "", func(n *node, _ string) *part {
 		if raw, ok := constant(n); ok {
 			return &part{value: raw}
 		}
-		return &part{program: c.template(n.scalar, dot)}
+		return &part{program: c.template(n.scalar, digestShape)}
 	})
 }
 

@@ -197,8 +197,3 @@ func keysOf(t reflect.Type) []string {
 	}
 	return keys
 }
-
-func decodeDocument(r *report, root *node, opts Options, into *document) {
-	d := &decoder{report: r, env: opts.LookupEnv}
-	d.value(root, reflect.ValueOf(into).Elem(), "the file", "")
-}

@@ -99,9 +99,6 @@ func parseYAML(data []byte) (f *ast.File, err error) {
 func checkText(src *source, r *report) bool {
 	ok := true
 	for i, l := range src.lines {
-		if i == 0 {
-			l = strings.TrimPrefix(l, "\ufeff")
-		}
 		indent := l[:len(l)-len(strings.TrimLeft(l, " \t"))]
 		if t := strings.IndexByte(indent, '\t'); t >= 0 && len(indent) < len(l) {
 			r.hintf(pos{i + 1, t + 1}, "use spaces", "cannot use a tab to indent")
