@@ -143,24 +143,6 @@ func lookAt(ctx context.Context, js jetstream.JetStream, name string) (*jetstrea
 	return s.CachedInfo(), nil
 }
 
-// storedBy leaves out what a stream can't have. One without subjects of its
-// own gets its messages from other streams: it may have any.
-func storedBy(subjects, stream []string) []string {
-	if len(stream) == 0 {
-		return subjects
-	}
-	var some []string
-	for _, subject := range subjects {
-		for _, s := range stream {
-			if overlap(subject, s) {
-				some = append(some, subject)
-				break
-			}
-		}
-	}
-	return some
-}
-
 func pendingFrom(ctx context.Context, js jetstream.JetStream, stream string, filters []string, first uint64) (uint64, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()

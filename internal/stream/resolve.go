@@ -153,13 +153,16 @@ func (l *search) lookAt(ctx context.Context, name string) (*jetstream.StreamInfo
 	return info, nil
 }
 
-// mayHave leaves out what a stream cannot have. One that copies others may
-// have anything.
+// mayHave leaves out what a stream cannot have. One that copies others, or has
+// no subjects of its own, may have anything.
 func mayHave(subjects []string, cfg jetstream.StreamConfig) []string {
-	if cfg.Mirror != nil || len(cfg.Sources) > 0 {
+	stored := storedSubjects(cfg)
+	if cfg.Mirror != nil || len(cfg.Sources) > 0 || len(stored) == 0 {
 		return subjects
 	}
-	return storedBy(subjects, storedSubjects(cfg))
+	return slices.DeleteFunc(slices.Clone(subjects), func(subject string) bool {
+		return !slices.ContainsFunc(stored, func(s string) bool { return overlap(subject, s) })
+	})
 }
 
 // storedSubjects are those under which a stream's messages are found.
