@@ -63,34 +63,29 @@ func (s *source) has(ctx context.Context, stream string, at bridge.Checkpoint, i
 	return m.Time.Equal(at.Stored), true, nil
 }
 
-// newerThan is where what was stored after the last event of a position begins:
-// the last sequence that is not to be read.
-func (s *source) newerThan(ctx context.Context, stream string, at bridge.Checkpoint) (uint64, error) {
-	return s.sequenceBefore(ctx, stream, mapping.Start{Mode: mapping.StartAtTime, Time: at.Stored.Add(time.Nanosecond)})
-}
-
 // startSequence is the last sequence that is not to be read.
 func (s *source) startSequence(ctx context.Context, stream string, start mapping.Start, info *jetstream.StreamInfo) (uint64, error) {
 	switch start.Mode {
 	case mapping.StartAll:
 		return max(info.State.FirstSeq, 1) - 1, nil
 	case mapping.StartAtTime:
-		return s.sequenceBefore(ctx, stream, start)
+		return s.sequenceBefore(ctx, stream, start.Time)
 	}
 	return info.State.LastSeq, nil
 }
 
-// sequenceBefore lets the server look, by a consumer that is thrown away. It
-// has no filters, with which nats-server 2.15 may skip events of one filter
-// when the first event of another one comes later.
-func (s *source) sequenceBefore(ctx context.Context, stream string, start mapping.Start) (uint64, error) {
+// sequenceBefore is the last sequence that was stored before a time. The server
+// looks, by a consumer that is thrown away. It has no filters, with which
+// nats-server 2.15 may skip events of one filter when the first event of another
+// one comes later.
+func (s *source) sequenceBefore(ctx context.Context, stream string, at time.Time) (uint64, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	cfg := consumerConfig(s.consumerName(), nil)
-	cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &start.Time
+	cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &at
 	made, err := s.js.createConsumer(ctx, stream, cfg)
 	if err != nil {
-		return 0, fmt.Errorf("cannot find the first event of %s at or after %s: %w", stream, start.Time, err)
+		return 0, fmt.Errorf("cannot find the first event of %s at or after %s: %w", stream, at, err)
 	}
 	forget(s.js.nc, stream, cfg.Name)
 	return made.Delivered.Stream, nil

@@ -198,7 +198,7 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 	}
 	if r.position.Event > 0 && (regrown || gap.Why == gapRecreated) {
 		// What is not newer than our last event was read, wherever it stands now.
-		sequence, err := r.source.newerThan(conn, r.stream, r.position)
+		sequence, err := r.source.sequenceBefore(conn, r.stream, r.position.Stored.Add(time.Nanosecond))
 		if err != nil {
 			return err
 		}
