@@ -268,25 +268,19 @@ func permissionAbout(action, subject string) string {
 	return action + " " + nameOfConsumer.ReplaceAllString(subject, "$1.>")
 }
 
-// denied returns the condition's message if publishing to subject was denied
-// on this connection.
-func (c *Conditions) denied(subject string) (string, bool) {
-	held, ok := c.Find(Permissions, permissionAbout("publish", subject))
-	return held.Message, ok
-}
-
 // Silent is what to look for where nobody answers for JetStream.
 const Silent = "is JetStream enabled there, as with nats-server -js, and has a cluster its majority?"
 
 // explain puts the true reason into an error of a request to subject. An answer,
 // whatever it says, shows that the subject is permitted.
 func (c *Conditions) explain(subject string, err error) error {
+	about := permissionAbout("publish", subject)
 	if err == nil || apiCode(err) != 0 {
-		c.Clear(Permissions, permissionAbout("publish", subject))
+		c.Clear(Permissions, about)
 		return err
 	}
-	if message, ok := c.denied(subject); ok {
-		return fmt.Errorf("%w (%w)", err, deniedError(message))
+	if held, denied := c.Find(Permissions, about); denied {
+		return fmt.Errorf("%w (%w)", err, deniedError(held.Message))
 	}
 	if errors.Is(err, nats.ErrNoResponders) && strings.HasPrefix(subject, "$JS.API.") {
 		return fmt.Errorf("%w (%s)", err, Silent)
