@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -63,6 +64,7 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep streams in %s: %w: %w", o.Dir, err, ErrPermanent)
 	}
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	e := &Embedded{options: o, unlock: unlock, watched: make(chan struct{})}
 	if err := e.start(ctx); err != nil {
 		unlock()
@@ -81,7 +83,7 @@ func (e *Embedded) start(ctx context.Context) error {
 		return fmt.Errorf("cannot start the embedded nats-server: %w", err)
 	}
 	fatal := make(chan string, 1)
-	s.SetLoggerV2(serverLog{e.options.logger(), fatal, &e.full}, false, false, false)
+	s.SetLoggerV2(serverLog{e.options.Logger, fatal, &e.full}, false, false, false)
 	e.server, e.fatal = s, fatal
 	s.Start()
 	if err := e.waitUntilReady(ctx); err != nil {
@@ -92,22 +94,11 @@ func (e *Embedded) start(ctx context.Context) error {
 	return nil
 }
 
-func (o EmbeddedOptions) logger() *slog.Logger {
-	if o.Logger == nil {
-		return slog.Default()
-	}
-	return o.Logger
-}
-
 func (o EmbeddedOptions) serverOptions() *server.Options {
-	port := o.Port
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
 	return &server.Options{
 		ServerName: "belfry-embedded",
 		Host:       "127.0.0.1",
-		Port:       port,
+		Port:       cmp.Or(o.Port, server.RANDOM_PORT),
 		JetStream:  true,
 		StoreDir:   o.Dir,
 		SyncAlways: o.PowerLoss,

@@ -35,11 +35,11 @@ func (e *Embedded) watch(ctx context.Context) {
 		if !failed && (!e.refuses() || time.Since(last) < anewEvery) {
 			continue
 		}
-		e.options.logger().Warn("the disk was full, and the NATS server refuses to store although there is room again; starting it anew")
+		e.options.Logger.Warn("the disk was full, and the NATS server refuses to store although there is room again; starting it anew")
 		last = time.Now()
 		err := e.anew(ctx)
 		if failed = err != nil; failed {
-			e.options.logger().Error("cannot start the NATS server anew, trying again", "err", err)
+			e.options.Logger.Error("cannot start the NATS server anew, trying again", "err", err)
 		}
 	}
 }

@@ -109,8 +109,5 @@ func mismatch(want ownStream, got jetstream.StreamConfig) error {
 
 // sameSubjects compares without regard to order.
 func sameSubjects(a, b []string) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.Sort(a)
-	slices.Sort(b)
-	return slices.Equal(a, b)
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
