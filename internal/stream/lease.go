@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,11 +31,11 @@ type Lease struct {
 	name    string
 	times   leaseTimes
 
-	mu      sync.Mutex // guards what follows
-	held    *hold      // nil: we don't hold it
-	waiting bool       // in Acquire
-	seen    sight      // the latest we know
+	mu   sync.Mutex // guards what follows
+	held *hold      // nil: we don't hold it
+	seen sight      // the latest we know
 
+	waiting atomic.Bool   // in Acquire
 	emptied chan struct{} // capacity 1: the stream was lost while we held the lease
 }
 
@@ -62,8 +63,8 @@ func (l *Lease) Acquire(ctx context.Context) (lost <-chan struct{}, err error) {
 		return nil, fmt.Errorf("cannot acquire the lease of %s: it was not released", l.app)
 	}
 	_ = l.Release(ctx) // what is left of a lost one
-	l.setWaiting(true)
-	defer l.setWaiting(false)
+	l.waiting.Store(true)
+	defer l.waiting.Store(false)
 	var w watch
 	for {
 		h, err := l.try(ctx, &w)
@@ -168,18 +169,6 @@ func (l *Lease) current() *hold {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.held
-}
-
-func (l *Lease) setWaiting(waiting bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.waiting = waiting
-}
-
-func (l *Lease) isWaiting() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.waiting
 }
 
 func (l *Lease) look(ctx context.Context) (sight, error) {

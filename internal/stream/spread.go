@@ -152,7 +152,7 @@ func (l *Leases) owners() map[string]string {
 func (l *Leases) waiting() map[string]bool {
 	ready := map[string]bool{}
 	for _, lease := range l.all() {
-		ready[lease.app] = lease.isWaiting()
+		ready[lease.app] = lease.waiting.Load()
 	}
 	return ready
 }
