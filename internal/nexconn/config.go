@@ -102,16 +102,14 @@ func newHost(base string, cfg Config) (host, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return host{}, fmt.Errorf("cannot use base URL %s: want https://host", redactURL(base))
 	}
-	h := host{base: strings.TrimRight(base, "/"), name: u.Hostname()}
+	h := host{base: strings.TrimRight(base, "/"), name: u.Hostname(), addr: address(u)}
 	switch {
 	case u.Scheme == "https":
-		h.addr = net.JoinHostPort(h.name, portOr(u, "443"))
 		h.tls = &tls.Config{
 			ServerName: h.name, RootCAs: cfg.RootCAs,
 			MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		}
 	case u.Scheme == "http" && mapping.IsLocal(h.name):
-		h.addr = net.JoinHostPort(h.name, portOr(u, "80"))
 		return h, nil // a simulator next door: no proxy
 	default:
 		return host{}, fmt.Errorf("cannot use base URL %s: only TLS protects a request, and plain http is for a local simulator", base)
@@ -137,11 +135,9 @@ func (h *host) chooseProxy(cfg Config) error {
 	return nil
 }
 
-func portOr(u *url.URL, fallback string) string {
-	if p := u.Port(); p != "" {
-		return p
-	}
-	return fallback
+// address is where a URL says that a server listens: host:port.
+func address(u *url.URL) string {
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]))
 }
 
 // redactURL keeps a URL's host only: what a person wrote by mistake may hold a password.

@@ -45,7 +45,7 @@ func (c *Client) reach(ctx context.Context, h host) (net.Conn, error) {
 		}
 		return conn, nil
 	}
-	addr := net.JoinHostPort(h.proxy.Hostname(), portOr(h.proxy, defaultPort(h.proxy)))
+	addr := address(h.proxy)
 	conn, err := c.cfg.Dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the proxy %s: %w", addr, err)
@@ -56,13 +56,6 @@ func (c *Client) reach(ctx context.Context, h host) (net.Conn, error) {
 		return nil, fmt.Errorf("cannot pass the proxy %s: %w", addr, orEnd(ctx, err))
 	}
 	return tunnel, nil
-}
-
-func defaultPort(proxy *url.URL) string {
-	if proxy.Scheme == "https" {
-		return "443"
-	}
-	return "80"
 }
 
 // tunnel asks the proxy for a connection to the host.
