@@ -30,15 +30,10 @@ type mark struct {
 
 // marks sums up arrivals and expiries for the picture, however many there are.
 func (t *tally) marks(loc *time.Location) (arrivals, expiries []mark) {
-	type cell struct {
-		date     string
-		slot     int
-		priority mapping.Priority
-	}
-	sums := [2]map[cell]int{{}, {}}
+	sums := [2]map[mark]int{{}, {}} // by what they have before they are counted
 	note := func(which int, at time.Time, p mapping.Priority) {
 		local := at.In(loc)
-		sums[which][cell{local.Format(time.DateOnly), 2*local.Hour() + local.Minute()/30, p}]++
+		sums[which][mark{date: local.Format(time.DateOnly), slot: 2*local.Hour() + local.Minute()/30, priority: p}]++
 	}
 	for _, o := range t.items {
 		note(0, o.arrived, o.priority)
@@ -47,9 +42,10 @@ func (t *tally) marks(loc *time.Location) (arrivals, expiries []mark) {
 		}
 	}
 	var out [2][]mark
-	for which, m := range sums {
-		for c, n := range m {
-			out[which] = append(out[which], mark{c.date, c.slot, c.priority, n, float64(n) * t.worth[c.priority]})
+	for which, counted := range sums {
+		for m, n := range counted {
+			m.count, m.worth = n, float64(n)*t.worth[m.priority]
+			out[which] = append(out[which], m)
 		}
 		slices.SortFunc(out[which], func(a, b mark) int {
 			return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.slot, b.slot), cmp.Compare(a.priority, b.priority))

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 const nothingMatched = "no event became an item: none matched a rule (belfry explain says why)"
@@ -141,23 +143,18 @@ func (c *Comparison) WriteText(w io.Writer) error {
 
 // bothPriorities pairs the priorities that either run has.
 func bothPriorities(a, b *Report) (pairs [][2]ByPriority) {
-	for _, x := range a.Priorities {
-		pair := [2]ByPriority{x, {Priority: x.Priority}}
-		for _, y := range b.Priorities {
-			if y.Priority == x.Priority {
-				pair[1] = y
-			}
-		}
-		pairs = append(pairs, pair)
-	}
-	for _, y := range b.Priorities {
-		known := false
-		for _, x := range a.Priorities {
-			known = known || x.Priority == y.Priority
-		}
-		if !known {
-			pairs = append(pairs, [2]ByPriority{{Priority: y.Priority}, y})
+	for _, x := range slices.Concat(a.Priorities, b.Priorities) {
+		if !slices.ContainsFunc(pairs, func(known [2]ByPriority) bool { return known[0].Priority == x.Priority }) {
+			pairs = append(pairs, [2]ByPriority{a.of(x.Priority), b.of(x.Priority)})
 		}
 	}
 	return pairs
+}
+
+// of is the sum of one priority, also where the run has no items of it.
+func (r *Report) of(p mapping.Priority) ByPriority {
+	if i := slices.IndexFunc(r.Priorities, func(s ByPriority) bool { return s.Priority == p }); i >= 0 {
+		return r.Priorities[i]
+	}
+	return ByPriority{Priority: p}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -137,25 +138,19 @@ func completed(w, base map[mapping.Priority]float64) map[mapping.Priority]float6
 }
 
 func clocks(slots []time.Duration) string {
-	s := ""
-	for i, c := range slots {
-		if i > 0 {
-			s += " "
-		}
-		s += fmt.Sprintf("%02d:%02d", int(c.Hours()), int(c.Minutes())%60)
+	var s []string
+	for _, c := range slots {
+		s = append(s, fmt.Sprintf("%02d:%02d", int(c.Hours()), int(c.Minutes())%60))
 	}
-	return s
+	return strings.Join(s, " ")
 }
 
 func listed[V int | float64](m map[mapping.Priority]V) string {
-	s := "{"
-	for i, p := range slices.Sorted(maps.Keys(m)) {
-		if i > 0 {
-			s += ", "
-		}
-		s += fmt.Sprintf("%s: %v", p, m[p])
+	var s []string
+	for _, p := range slices.Sorted(maps.Keys(m)) {
+		s = append(s, fmt.Sprintf("%s: %v", p, m[p]))
 	}
-	return s + "}"
+	return "{" + strings.Join(s, ", ") + "}"
 }
 
 // WriteTrials prints trials for people.
