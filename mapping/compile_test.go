@@ -11,7 +11,7 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-func compileSource(t *testing.T, src string, opts mapping.Options) *mapping.RuleSet {
+func compileSource(t testing.TB, src string, opts mapping.Options) *mapping.RuleSet {
 	t.Helper()
 	set, problems := mapping.Compile("rules.yaml", []byte(src), opts)
 	if problems.HasErrors() {
@@ -171,18 +171,6 @@ rules:
 	set, problems := mapping.Compile("rules.yaml", []byte(src.String()), mapping.Options{})
 	if set != nil || !problems.HasErrors() {
 		t.Errorf("a condition that cannot be read was accepted, as always true; problems:\n%s", problems.Text())
-	}
-}
-
-func TestAnEveryoneAudienceNeedsBothConsents(t *testing.T) {
-	src := strings.Replace(school{app: "everyone: true", audience: "everyone: true"}.source(), "    package: com.example.student\n", "", 1)
-	app := compileSource(t, src, mapping.Options{LookupEnv: campusEnv()}).Apps["campus"]
-	got, err := app.Render(viewOf("a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(mapping.RequestAudience{IsToAll: true}, got.Request.Audience); diff != "" {
-		t.Error(diff)
 	}
 }
 

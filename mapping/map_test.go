@@ -58,11 +58,7 @@ func indented(n int, block string) string {
 
 func (s school) compile(t testing.TB) *mapping.App {
 	t.Helper()
-	set, problems := mapping.Compile("rules.yaml", []byte(s.source()), mapping.Options{LookupEnv: campusEnv()})
-	if problems.HasErrors() {
-		t.Fatalf("%s\n%s", problems.Text(), s.source())
-	}
-	return set.Apps["campus"]
+	return compiler{s.source()}.compile(t)
 }
 
 func TestConditionsSeeTheEvent(t *testing.T) {

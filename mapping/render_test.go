@@ -77,11 +77,7 @@ func (s school) with(old, replacement string) compiler {
 
 func (c compiler) compile(t testing.TB) *mapping.App {
 	t.Helper()
-	set, problems := mapping.Compile("rules.yaml", []byte(c.src), mapping.Options{LookupEnv: campusEnv()})
-	if problems.HasErrors() {
-		t.Fatalf("%s\n%s", problems.Text(), c.src)
-	}
-	return set.Apps["campus"]
+	return compileSource(t, c.src, mapping.Options{LookupEnv: campusEnv()}).Apps["campus"]
 }
 
 func TestTemplatesThatGoTooFarFail(t *testing.T) {
