@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"reflect"
 
@@ -48,10 +49,7 @@ func (e *evaluation) open(m *Message) error {
 
 func (e *evaluation) data() (any, error) {
 	if e.env.data == nil {
-		if e.env.dataErr != nil {
-			return nil, e.env.dataErr
-		}
-		return nil, errNoData
+		return nil, cmp.Or(e.env.dataErr, errNoData)
 	}
 	if e.env.data[0] == '{' {
 		return &jsonObject{raw: e.env.data, members: e.env.members, cut: true}, nil

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -200,7 +201,8 @@ func (e *envelope) header(name string) string {
 	return e.msg.Header[found][0]
 }
 
-// attribute returns a CloudEvents attribute as text; empty when there is none.
+// attribute returns a CloudEvents attribute as text; empty when there is none, as
+// of every event that is plain JSON.
 func (e *envelope) attribute(name string) string {
 	if e.binary {
 		v := e.header("ce-" + name)
@@ -230,18 +232,14 @@ func stringOf(raw []byte) string {
 	return string(raw)
 }
 
-func (e *envelope) isCloudEvent() bool { return e.binary || len(e.body) > 0 }
-
 // event decodes the envelope.
 func (e *envelope) event() Event {
 	return Event{ID: e.id(), Type: e.eventType(), Source: e.source(), Subject: e.attribute("subject"), Time: e.time()}
 }
 
 func (e *envelope) id() string {
-	if e.isCloudEvent() {
-		if id := e.attribute("id"); id != "" {
-			return id
-		}
+	if id := e.attribute("id"); id != "" {
+		return id
 	}
 	if id := e.header("Nats-Msg-Id"); id != "" {
 		return id
@@ -249,23 +247,13 @@ func (e *envelope) id() string {
 	return e.msg.Stream + ":" + strconv.FormatUint(e.msg.Sequence, 10)
 }
 
-func (e *envelope) eventType() string {
-	if t := e.attribute("type"); t != "" && e.isCloudEvent() {
-		return t
-	}
-	return e.msg.Subject
-}
+func (e *envelope) eventType() string { return cmp.Or(e.attribute("type"), e.msg.Subject) }
 
-func (e *envelope) source() string {
-	if s := e.attribute("source"); s != "" && e.isCloudEvent() {
-		return s
-	}
-	return e.msg.Stream
-}
+func (e *envelope) source() string { return cmp.Or(e.attribute("source"), e.msg.Stream) }
 
 func (e *envelope) time() time.Time {
-	if e.isCloudEvent() {
-		if t, err := time.Parse(time.RFC3339Nano, e.attribute("time")); err == nil && encodable(t) {
+	if at := e.attribute("time"); at != "" {
+		if t, err := time.Parse(time.RFC3339Nano, at); err == nil && encodable(t) {
 			return t
 		}
 	}
