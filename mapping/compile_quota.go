@@ -138,11 +138,3 @@ func (c *compiler) priorityKey(name scalar) (Priority, bool) {
 	}
 	return p, err == nil
 }
-
-func priorityWords() []string {
-	var words []string
-	for _, p := range Priorities() {
-		words = append(words, p.String())
-	}
-	return words
-}

@@ -3,6 +3,7 @@ package mapping
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -53,27 +54,21 @@ const (
 // Priorities lists all priorities in ascending order.
 func Priorities() []Priority { return []Priority{Low, Normal, High, Urgent} }
 
+// priorityWords are the rules file's, by priority.
+func priorityWords() []string { return []string{"low", "normal", "high", "urgent"} }
+
 // String returns the word that the rules file uses.
 func (p Priority) String() string {
-	switch p {
-	case Low:
-		return "low"
-	case Normal:
-		return "normal"
-	case High:
-		return "high"
-	case Urgent:
-		return "urgent"
+	if words := priorityWords(); int(p) < len(words) {
+		return words[p]
 	}
 	return fmt.Sprintf("priority(%d)", uint8(p))
 }
 
 // ParsePriority is the inverse of String.
 func ParsePriority(s string) (Priority, error) {
-	for _, p := range Priorities() {
-		if s == p.String() {
-			return p, nil
-		}
+	if i := slices.Index(priorityWords(), s); i >= 0 {
+		return Priority(i), nil
 	}
 	return 0, fmt.Errorf("cannot use %q as a priority: want low, normal, high or urgent", s)
 }
