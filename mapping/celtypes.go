@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -95,12 +96,7 @@ func (p *typeProvider) FindStructType(name string) (*types.Type, bool) {
 // FindStructFieldNames implements types.Provider.
 func (p *typeProvider) FindStructFieldNames(name string) ([]string, bool) {
 	if fields, ok := p.fields[name]; ok {
-		names := make([]string, 0, len(fields))
-		for f := range fields {
-			names = append(names, f)
-		}
-		slices.Sort(names)
-		return names, true
+		return slices.Sorted(maps.Keys(fields)), true
 	}
 	return p.Registry.FindStructFieldNames(name)
 }

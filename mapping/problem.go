@@ -1,6 +1,9 @@
 package mapping
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Severity tells an error, which prevents a rules file from being used, from a warning.
 type Severity string
@@ -39,10 +42,5 @@ type Problems []Problem
 
 // HasErrors reports whether anything prevents the file from being used.
 func (ps Problems) HasErrors() bool {
-	for _, p := range ps {
-		if p.Severity == SeverityError {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(ps, func(p Problem) bool { return p.Severity == SeverityError })
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -145,13 +146,7 @@ func (s *Server) serveOn(i int, l net.Listener, h http.Handler) {
 func (s *Server) URLs() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var urls []string
-	for _, u := range s.urls {
-		if u != "" {
-			urls = append(urls, u)
-		}
-	}
-	return urls
+	return slices.DeleteFunc(slices.Clone(s.urls[:]), func(u string) bool { return u == "" })
 }
 
 // Close stops listening, drops what is under way and waits for all of it.

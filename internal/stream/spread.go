@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -69,12 +70,7 @@ func (l *Leases) Owners() []Ownership {
 func (l *Leases) all() []*Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := make([]*Lease, 0, len(l.leases))
-	for _, lease := range l.leases {
-		list = append(list, lease)
-	}
-	slices.SortFunc(list, func(a, b *Lease) int { return cmp.Compare(a.app, b.app) })
-	return list
+	return slices.SortedFunc(maps.Values(l.leases), func(a, b *Lease) int { return cmp.Compare(a.app, b.app) })
 }
 
 // Run asks for apps and answers those who ask, until ctx ends. It must not
