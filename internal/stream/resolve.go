@@ -65,25 +65,39 @@ func (l *search) resolve(ctx context.Context) (resolved, error) {
 		return resolved{}, err
 	}
 	for name, sp := range found.plan {
-		info, err := l.lookAt(ctx, name)
-		if err != nil && !l.isAlone(ctx) {
-			return resolved{}, err
-		}
-		if err != nil || info == nil {
-			continue // its reader waits for it, or finds out what became of it
-		}
-		found.noteLossy(name, info.Config)
-		found.noteTransformed(name, sp.subjects, info.Config)
-		err = readable(name, info.Config)
-		if err != nil && len(l.known) == 0 {
-			return resolved{}, err
-		}
+		cfg, err := l.inspect(ctx, &found, name, sp.subjects...)
 		if err != nil {
-			delete(found.plan, name)
-			found.leaveOut(err, sp.subjects...)
+			return resolved{}, err
+		}
+		if cfg != nil {
+			found.noteTransformed(name, sp.subjects, *cfg)
 		}
 	}
 	return found, nil
+}
+
+// inspect looks at a stream that is to be read, and leaves it out, with what is not
+// read then, where it cannot be. Without a configuration its reader waits for it, or
+// finds out what became of it.
+func (l *search) inspect(ctx context.Context, found *resolved, name string, unread ...string) (*jetstream.StreamConfig, error) {
+	info, err := l.js.streamInfo(ctx, name)
+	switch {
+	case err != nil && !isMissing(err) && (ctx.Err() != nil || !l.js.nc.IsConnected()):
+		return nil, fmt.Errorf("cannot look at stream %s: %w", name, err)
+	case err != nil:
+		return nil, nil //nolint:nilerr // its own trouble: one without a leader, say, must not keep the others from being read
+	}
+	if info.Config.MaxMsgsPerSubject > 0 {
+		found.lossy = append(found.lossy, name)
+	}
+	if err := readable(name, info.Config); err != nil {
+		if len(l.known) == 0 {
+			return nil, err
+		}
+		delete(found.plan, name)
+		found.leaveOut(err, unread...)
+	}
+	return &info.Config, nil
 }
 
 // resolveNamed plans to read every subject from every stream that the rules
@@ -93,23 +107,15 @@ func (l *search) resolveNamed(ctx context.Context) (resolved, error) {
 	found, stored, all := resolved{plan: plan{}}, map[string]bool{}, true
 	for _, source := range l.sources {
 		found.plan[source.Stream] = streamPlan{subjects: l.subjects, filters: Filters(l.subjects), start: source.Start, named: true}
-		info, err := l.lookAt(ctx, source.Stream)
-		if err != nil && !l.isAlone(ctx) {
+		cfg, err := l.inspect(ctx, &found, source.Stream, source.Stream)
+		if err != nil {
 			return resolved{}, err
 		}
-		if err != nil || info == nil {
-			all = false // its reader waits for it
+		if cfg == nil {
+			all = false
 			continue
 		}
-		found.noteLossy(source.Stream, info.Config)
-		if err := readable(source.Stream, info.Config); err != nil {
-			if len(l.known) == 0 {
-				return resolved{}, err
-			}
-			delete(found.plan, source.Stream)
-			found.leaveOut(err, source.Stream)
-		}
-		for _, subject := range mayHave(l.subjects, info.Config) {
+		for _, subject := range mayHave(l.subjects, *cfg) {
 			stored[subject] = true
 		}
 	}
@@ -119,10 +125,6 @@ func (l *search) resolveNamed(ctx context.Context) (resolved, error) {
 	}
 	return found, nil
 }
-
-// isAlone reports whether the trouble with a stream can be its own: one without
-// a leader, say, must not keep the others from being read.
-func (l *search) isAlone(ctx context.Context) bool { return ctx.Err() == nil && l.js.nc.IsConnected() }
 
 // elsewhere says of subjects that none of the named streams stores which
 // stream does.
@@ -139,18 +141,6 @@ func (l *search) elsewhere(ctx context.Context, missing []string) string {
 	}
 	return "none of the streams under sources: in the rules file stores " + strings.Join(said, ", ") +
 		": these events are not read; name the stream that stores them there too, or mend the rule's subject"
-}
-
-// lookAt returns nil for a stream that does not exist.
-func (l *search) lookAt(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
-	info, err := l.js.streamInfo(ctx, name)
-	switch {
-	case isMissing(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("cannot look at stream %s: %w", name, err)
-	}
-	return info, nil
 }
 
 // mayHave leaves out what a stream cannot have. One that copies others, or has
@@ -202,12 +192,6 @@ func (r *resolved) noteTransformed(name string, subjects []string, cfg jetstream
 			r.none = strings.TrimPrefix(r.none+fmt.Sprintf("; the stream %s stores %s as %s: use that subject in the rules, and name the stream under sources:",
 				name, subject, cfg.SubjectTransform.Destination), "; ")
 		}
-	}
-}
-
-func (r *resolved) noteLossy(name string, cfg jetstream.StreamConfig) {
-	if cfg.MaxMsgsPerSubject > 0 {
-		r.lossy = append(r.lossy, name)
 	}
 }
 

@@ -131,6 +131,6 @@ func (l *search) mayComeBack(ctx context.Context, name string, found resolved) b
 	if len(l.sources) > 0 || len(found.missing) == 0 {
 		return false
 	}
-	info, err := l.lookAt(ctx, name)
-	return err != nil || info == nil
+	_, err := l.js.streamInfo(ctx, name)
+	return err != nil
 }
