@@ -150,12 +150,7 @@ func evaluationOf(o any) (*evaluation, bool) {
 
 // isExtensionName: CloudEvents 1.0 allows lower-case letters and digits only.
 func isExtensionName(s string) bool {
-	for _, c := range s {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
 func extensionField(name string) celField {

@@ -3,6 +3,7 @@ package mapping
 import (
 	"cmp"
 	"reflect"
+	"strings"
 )
 
 // Options are what compiling a rules file may reach of the outside world.
@@ -88,12 +89,7 @@ func (c *compiler) nameOf(s scalar, of string) {
 }
 
 func isName(s string) bool {
-	for _, r := range s {
-		if r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
 }
 
 // template compiles one template; nil when it has faults.
