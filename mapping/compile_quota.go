@@ -21,12 +21,9 @@ func defaultWorth() map[Priority]float64 {
 func (c *compiler) quota(d *quotaDoc) Quota {
 	q := Quota{
 		PerHour: d.PerHour.or(providerPerHour), PerDay: d.PerDay.or(providerPerDay),
-		Policy: PolicyPrice, SlotLocation: time.UTC, Reserve: map[Priority]int{}, Worth: defaultWorth(),
+		Policy: Policy(cmp.Or(d.Policy.Value, string(PolicyPrice))), SlotLocation: time.UTC, Reserve: map[Priority]int{}, Worth: defaultWorth(),
 		CountRejected: !d.CountRejected.set || d.CountRejected.B,
 		UrgentAtOnce:  !d.UrgentAtOnce.set || d.UrgentAtOnce.B,
-	}
-	if d.Policy.set {
-		q.Policy = Policy(d.Policy.Value)
 	}
 	if q.Location = c.zone(d.Timezone); q.Location != nil {
 		q.SlotLocation = q.Location

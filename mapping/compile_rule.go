@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -99,10 +100,7 @@ func (c *compiler) telling(r *compiledRule) {
 		return
 	}
 	pub := td.public(r.Template)
-	r.Gather, r.ExpiresAfter = d.Gather.over(pub.Gather), pub.ExpiresAfter
-	if d.ExpiresAfter.set {
-		r.ExpiresAfter = d.ExpiresAfter.D
-	}
+	r.Gather, r.ExpiresAfter = d.Gather.over(pub.Gather), cmp.Or(d.ExpiresAfter.D, pub.ExpiresAfter)
 	c.windows(r)
 	c.alerts(r, td)
 	c.tellers[r.Template] = append(c.tellers[r.Template], r)
@@ -150,14 +148,7 @@ func (c *compiler) with(r *compiledRule) {
 // windows checks what time makes impossible.
 func (c *compiler) windows(r *compiledRule) {
 	d := r.doc
-	at := d.ExpiresAfter.at
-	switch {
-	case d.ExpiresAfter.set:
-	case d.Gather.AtMost.set:
-		at = d.Gather.AtMost.at
-	default:
-		at = d.Name.at
-	}
+	at := cmp.Or(d.ExpiresAfter.at, d.Gather.AtMost.at, d.Name.at)
 	if r.Gather.AtMost >= r.ExpiresAfter {
 		c.hintf(at, "let it live longer (expires_after), or gather for less (at_most)", "cannot gather for %s what expires after %s: nothing would ever be sent", FormatSpan(r.Gather.AtMost), FormatSpan(r.ExpiresAfter))
 	}

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -98,33 +99,15 @@ func cutAt(s string, n int) int {
 
 // public describes a template to the rest of the program.
 func (d *templateDoc) public(name string) *Template {
-	t := &Template{
-		Name: name, Keep: d.Keep.or(defaultKeep), WhenInDoubt: HoldInDoubt,
-		Gather:       Gather{Idle: d.Gather.Idle.D, AtMost: defaultAtMost, MaxItems: d.Gather.MaxItems.N},
-		ExpiresAfter: defaultExpires,
+	return &Template{
+		Name: name, Keep: d.Keep.or(defaultKeep),
+		Gather:       d.Gather.over(Gather{AtMost: defaultAtMost}),
+		ExpiresAfter: cmp.Or(d.ExpiresAfter.D, defaultExpires),
+		WhenInDoubt:  WhenInDoubt(cmp.Or(d.WhenInDoubt.Value, string(HoldInDoubt))),
 	}
-	if d.Gather.AtMost.set {
-		t.Gather.AtMost = d.Gather.AtMost.D
-	}
-	if d.ExpiresAfter.set {
-		t.ExpiresAfter = d.ExpiresAfter.D
-	}
-	if d.WhenInDoubt.set {
-		t.WhenInDoubt = WhenInDoubt(d.WhenInDoubt.Value)
-	}
-	return t
 }
 
-// over lays a rule's window over the template's.
+// over lays a window, as far as it is set, over another one.
 func (d *gatherDoc) over(g Gather) Gather {
-	if d.Idle.set {
-		g.Idle = d.Idle.D
-	}
-	if d.AtMost.set {
-		g.AtMost = d.AtMost.D
-	}
-	if d.MaxItems.set {
-		g.MaxItems = d.MaxItems.N
-	}
-	return g
+	return Gather{Idle: cmp.Or(d.Idle.D, g.Idle), AtMost: cmp.Or(d.AtMost.D, g.AtMost), MaxItems: d.MaxItems.or(g.MaxItems)}
 }

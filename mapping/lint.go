@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"regexp"
@@ -63,10 +64,7 @@ func warnUnused[T any](c *compiler, in named[T], used map[string]bool, what stri
 
 // patience warns of items that expire before anything can be sent.
 func (c *compiler) patience(r *compiledRule, app *appDoc) {
-	at := r.doc.ExpiresAfter.at
-	if !r.doc.ExpiresAfter.set {
-		at = r.doc.Name.at
-	}
+	at := cmp.Or(r.doc.ExpiresAfter.at, r.doc.Name.at)
 	urgentPasses := r.Priority == Urgent
 	q := r.audience.QuietHours
 	if q != nil && !q.ForAll && urgentPasses {
