@@ -39,13 +39,6 @@ func (c *compiler) rules() {
 		}
 		c.rule(d)
 	}
-	for _, a := range c.set.Apps {
-		for i, r := range a.matcher.rules {
-			for _, s := range r.On {
-				a.matcher.subjects.add(s, i)
-			}
-		}
-	}
 }
 
 func (c *compiler) rule(d *ruleDoc) {
@@ -113,17 +106,16 @@ func (c *compiler) telling(r *compiledRule) {
 	r.users = r.audience.users
 	r.needs = readsAny(append([]*expression{r.when, r.key, r.group, r.users, r.with}, r.withVals...)...) || r.item != nil && r.item.uses.readsData()
 	if app := c.set.Apps[r.audience.App]; app != nil {
-		app.Templates[r.Template] = pub
-		app.addRule(r, c)
+		app.Templates[r.Template], app.matcher.templates[r.Template] = pub, c.templates[r.Template]
+		app.addRule(r)
 	}
 }
 
-func (a *App) addRule(r *compiledRule, c *compiler) {
-	a.Rules = append(a.Rules, r.Rule)
-	a.matcher.rules = append(a.matcher.rules, r)
-	if r.Template != "" {
-		a.matcher.templates[r.Template] = c.templates[r.Template]
+func (a *App) addRule(r *compiledRule) {
+	for _, s := range r.On {
+		a.matcher.subjects.add(s, len(a.matcher.rules))
 	}
+	a.Rules, a.matcher.rules = append(a.Rules, r.Rule), append(a.matcher.rules, r)
 }
 
 func readsAny(xs ...*expression) bool {
@@ -210,7 +202,7 @@ func (c *compiler) cancelling(r *compiledRule) {
 			rule, own := *r.Rule, *r
 			rule.Cancels = byApp[name]
 			own.Rule = &rule
-			app.addRule(&own, c)
+			app.addRule(&own)
 		}
 	}
 }
