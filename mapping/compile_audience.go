@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -17,10 +18,7 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 	a := &Audience{
 		Name: e.Name.text, App: d.App.Value, Package: d.Package.Value, Platforms: c.platforms(d),
 		TagsAll: values(d.Tags.All), TagsAny: values(d.Tags.Any), Everyone: d.Everyone.B,
-		HasUsers: d.Users.set, Location: time.UTC,
-	}
-	if loc := c.zone(d.Timezone); loc != nil {
-		a.Location = loc
+		HasUsers: d.Users.set, Location: cmp.Or(c.zone(d.Timezone), time.UTC),
 	}
 	a.QuietHours = c.quietHours(d)
 	c.tags(d.Tags.All)
@@ -36,9 +34,7 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 	c.audiences[a.Name] = compiled
 	if app := known(c, c.doc.Apps, d.App, "app"); app != nil {
 		c.reach(e, app)
-		if set := c.set.Apps[d.App.Value]; set != nil {
-			set.Audiences[a.Name] = a
-		}
+		c.set.Apps[d.App.Value].Audiences[a.Name] = a
 	}
 }
 

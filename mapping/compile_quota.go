@@ -21,13 +21,12 @@ func defaultWorth() map[Priority]float64 {
 func (c *compiler) quota(d *quotaDoc) Quota {
 	q := Quota{
 		PerHour: d.PerHour.or(providerPerHour), PerDay: d.PerDay.or(providerPerDay),
-		Policy: Policy(cmp.Or(d.Policy.Value, string(PolicyPrice))), SlotLocation: time.UTC, Reserve: map[Priority]int{}, Worth: defaultWorth(),
+		Policy: Policy(cmp.Or(d.Policy.Value, string(PolicyPrice))), Reserve: map[Priority]int{}, Worth: defaultWorth(),
 		CountRejected: !d.CountRejected.set || d.CountRejected.B,
 		UrgentAtOnce:  !d.UrgentAtOnce.set || d.UrgentAtOnce.B,
 	}
-	if q.Location = c.zone(d.Timezone); q.Location != nil {
-		q.SlotLocation = q.Location
-	}
+	q.Location = c.zone(d.Timezone)
+	q.SlotLocation = cmp.Or(q.Location, time.UTC)
 	c.overProvider(d)
 	q.Slots = c.slots(d)
 	c.reserve(d, &q)
