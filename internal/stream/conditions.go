@@ -84,33 +84,28 @@ func NewConditions(now func() time.Time, listen func(c Condition, active bool)) 
 
 // Set says that a condition holds. If it held already only its message changes.
 func (c *Conditions) Set(name ConditionName, about, message string) {
-	c.telling.Lock()
-	defer c.telling.Unlock()
-	news, fresh := c.set(name, about, message)
-	if fresh {
-		c.listen(news, true)
-	}
+	c.tell(name, about, message, true)
 }
 
 // setIfNew is Set, but leaves the message of a condition that holds already.
 func (c *Conditions) setIfNew(name ConditionName, about, message string) {
+	c.tell(name, about, message, false)
+}
+
+func (c *Conditions) tell(name ConditionName, about, message string, replace bool) {
 	c.telling.Lock()
 	defer c.telling.Unlock()
-	if _, held := c.Find(name, about); held {
-		return
-	}
-	news, fresh := c.set(name, about, message)
-	if fresh {
+	if news, fresh := c.set(name, about, message, replace); fresh {
 		c.listen(news, true)
 	}
 }
 
-func (c *Conditions) set(name ConditionName, about, message string) (Condition, bool) {
+func (c *Conditions) set(name ConditionName, about, message string, replace bool) (Condition, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := conditionKey{name, about}
 	held, ok := c.active[key]
-	if !ok && len(c.active) >= maxConditions {
+	if ok && !replace || !ok && len(c.active) >= maxConditions {
 		return Condition{}, false
 	}
 	if !ok {
