@@ -177,14 +177,11 @@ func (c *compiler) never(r *compiledRule) {
 	}
 	equal := map[string]string{}
 	for _, part := range conjuncts(r.when.ast.NativeRep().Expr()) {
-		if part.Kind() == ast.LiteralKind && part.AsLiteral() == types.False {
+		if part.AsLiteral() == types.False {
 			c.warnf(r.doc.When.at, "", "the rule %q never matches: its condition is false", r.Name)
 			return
 		}
-		path, value, ok := equality(part)
-		if !ok {
-			continue
-		}
+		path, value := equality(part)
 		if other, both := equal[path]; both && other != value {
 			c.warnf(r.doc.When.at, "use || or in", "the rule %q never matches: %s can't be both %s and %s", r.Name, path, other, value)
 			return
@@ -205,31 +202,19 @@ func conjuncts(e ast.Expr) []ast.Expr {
 	return []ast.Expr{e}
 }
 
-// equality takes `path == "constant"` apart.
-func equality(e ast.Expr) (path, value string, ok bool) {
+// equality takes `path == "constant"` apart; anything else has no path.
+func equality(e ast.Expr) (path, value string) {
 	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operators.Equals {
-		return "", "", false
+		return "", ""
 	}
 	for i, side := range e.AsCall().Args() {
-		other := e.AsCall().Args()[1-i]
-		if s, isText := literalText(other); isText {
-			if p := pathOf(side); p != "" {
-				return p, s, true
-			}
+		text, isText := e.AsCall().Args()[1-i].AsLiteral().(types.String)
+		if p := pathOf(side); isText && p != "" {
+			quoted, _ := json.Marshal(string(text)) // a string can always be encoded
+			return p, string(quoted)
 		}
 	}
-	return "", "", false
-}
-
-func literalText(e ast.Expr) (string, bool) {
-	if e.Kind() != ast.LiteralKind {
-		return "", false
-	}
-	if s, ok := e.AsLiteral().(types.String); ok {
-		b, err := json.Marshal(string(s))
-		return string(b), err == nil
-	}
-	return "", false
+	return "", ""
 }
 
 func pathOf(e ast.Expr) string {
