@@ -12,36 +12,17 @@ import (
 // configFile is Config as a person writes it: the same switches, with
 // durations, the zone and the webhook as text.
 type configFile struct {
-	Apps                   map[string]string `json:"apps"`
-	LockedApps             []string          `json:"locked_apps"`
-	ServiceDisabled        bool              `json:"service_disabled"`
-	DenyIP                 bool              `json:"deny_ip"`
-	Senders                []string          `json:"senders"`
-	Packages               []string          `json:"packages"`
-	RejectUnknownPackage   bool              `json:"reject_unknown_package"`
-	IsToAll                Spelling          `json:"is_to_all"`
-	AllowNoCriterion       bool              `json:"allow_no_criterion"`
-	CaseSensitivePlatforms bool              `json:"case_sensitive_platforms"`
-	MaxContent             int               `json:"max_content"`
-	ModeratedWords         []string          `json:"moderated_words"`
-	ClockTolerance         Duration          `json:"clock_tolerance"`
-	AcceptSeconds          bool              `json:"accept_seconds"`
-	AcceptLongNonce        bool              `json:"accept_long_nonce"`
-	RejectReplay           bool              `json:"reject_replay"`
-	Quota                  quotaFile         `json:"quota"`
-	RecallQuota            quotaFile         `json:"recall_quota"`
-	Latency                Duration          `json:"latency"`
-	RetryAfter             bool              `json:"retry_after"`
-	Webhook                string            `json:"webhook"`
+	Config
+	ClockTolerance Duration  `json:"clock_tolerance"`
+	Quota          quotaFile `json:"quota"`
+	RecallQuota    quotaFile `json:"recall_quota"`
+	Latency        Duration  `json:"latency"`
+	Webhook        string    `json:"webhook"`
 }
 
 type quotaFile struct {
-	PerHour         int    `json:"per_hour"`
-	PerDay          int    `json:"per_day"`
-	ClockHour       bool   `json:"clock_hour"`
-	DayZone         string `json:"day_zone"` // a name of the time zone database
-	Shared          bool   `json:"shared"`
-	UncountRejected bool   `json:"uncount_rejected"`
+	Quota
+	DayZone string `json:"day_zone"` // a name of the time zone database
 }
 
 // ReadConfig reads the switches from a JSON object whose keys are the names
@@ -57,15 +38,8 @@ func ReadConfig(r io.Reader) (Config, error) {
 	if dec.More() {
 		return Config{}, errors.New("cannot read the sandbox's switches: more follows the object")
 	}
-	cfg := Config{
-		Apps: f.Apps, LockedApps: f.LockedApps, ServiceDisabled: f.ServiceDisabled, DenyIP: f.DenyIP,
-		Senders: f.Senders, Packages: f.Packages, RejectUnknownPackage: f.RejectUnknownPackage,
-		IsToAll: f.IsToAll, AllowNoCriterion: f.AllowNoCriterion, CaseSensitivePlatforms: f.CaseSensitivePlatforms,
-		MaxContent: f.MaxContent, ModeratedWords: f.ModeratedWords,
-		ClockTolerance: time.Duration(f.ClockTolerance), AcceptSeconds: f.AcceptSeconds,
-		AcceptLongNonce: f.AcceptLongNonce, RejectReplay: f.RejectReplay,
-		Latency: time.Duration(f.Latency), RetryAfter: f.RetryAfter,
-	}
+	cfg := f.Config
+	cfg.ClockTolerance, cfg.Latency = time.Duration(f.ClockTolerance), time.Duration(f.Latency)
 	var errs [3]error
 	cfg.Quota, errs[0] = f.Quota.read()
 	cfg.RecallQuota, errs[1] = f.RecallQuota.read()
@@ -74,7 +48,7 @@ func ReadConfig(r io.Reader) (Config, error) {
 }
 
 func (f quotaFile) read() (Quota, error) {
-	q := Quota{PerHour: f.PerHour, PerDay: f.PerDay, ClockHour: f.ClockHour, Shared: f.Shared, UncountRejected: f.UncountRejected}
+	q := f.Quota
 	if f.DayZone == "" {
 		return q, nil
 	}
