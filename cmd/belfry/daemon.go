@@ -28,18 +28,18 @@ import (
 // daemon is everything that `belfry run` runs: one bridge for each app, over
 // one NATS connection, with its pages and its control service.
 type daemon struct {
-	opts    runOptions
-	env     func(string) (string, bool)
-	log     *slog.Logger
-	replica string
-	started time.Time
-
+	opts       runOptions
+	env        func(string) (string, bool)
+	log        *slog.Logger
+	replica    string
+	started    time.Time
 	conditions *stream.Conditions
 	rulesFile  *rulesFile
 	nc         *nats.Conn
 	js         *stream.JetStream
 	leases     *stream.Leases
 	reloaded   chan struct{} // capacity 1: other rules are in force
+	namesakes  *namesakes
 	stopping   atomic.Bool
 
 	mu          sync.Mutex // guards what follows
@@ -60,7 +60,7 @@ type running struct {
 func newDaemon(o runOptions, io stdio, log *slog.Logger) (*daemon, error) {
 	d := &daemon{
 		opts: o, env: io.env, log: log, replica: newReplicaID(o.name), started: time.Now(),
-		reloaded: make(chan struct{}, 1), apps: map[string]*running{}, failed: make(chan error, 1),
+		reloaded: make(chan struct{}, 1), apps: map[string]*running{}, failed: make(chan error, 1), namesakes: newNamesakes(),
 	}
 	d.conditions = stream.NewConditions(time.Now, d.logCondition)
 	file, problems, err := openRulesFile(o.rules, d.env)

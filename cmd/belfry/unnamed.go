@@ -206,50 +206,6 @@ func (u *unnamed) tell(names []string) string {
 	return text
 }
 
-// namesake says why an app must not send yet: it has sent under another name
-// since an instant (zero: ever, it begins without a state). What the rules
-// name, too, is another app.
-func (d *daemon) namesake(ctx context.Context, name string, since time.Time) (string, error) {
-	rs := d.rulesFile.current()
-	app := rs.Apps[name]
-	if d.opts.dryRun || app == nil {
-		return "", nil
-	}
-	names, err := unnamedApps(ctx, d.js, rs)
-	if err != nil {
-		return "", err
-	}
-	var why []string
-	for _, other := range names {
-		s, err := readState(ctx, d.js, other)
-		if err != nil {
-			return "", err
-		}
-		if s == nil || s.OtherKey(app) {
-			continue
-		}
-		runs, err := d.js.Runs(ctx, other)
-		if err != nil {
-			return "", err
-		}
-		keyed, sent := s.Key != "", s.SentWith(app, since)
-		u := unnamedOf(other, s, rs, nil, time.Now())
-		loses := u.renamed([]string{name})
-		if !since.IsZero() {
-			loses = u.returned(name)
-		}
-		switch {
-		case keyed && runs && (sent || since.IsZero()):
-			why = append(why, fmt.Sprintf("a replica with other rules runs %s, which has the same App Key: both would send what they read, each with a quota of its own; %s", other, loses))
-		case keyed && sent:
-			why = append(why, fmt.Sprintf("the stream %s has the state of %s, which has the same App Key and has sent; %s", d.opts.stateStream, other, loses))
-		case !keyed && sent && !runs && len(u.sends) > 0: // of an older build, which did not say whose key it is
-			why = append(why, fmt.Sprintf("the stream %s has the state of %s, which the rules do not name and which may have the same App Key; %s", d.opts.stateStream, other, loses))
-		}
-	}
-	return strings.Join(why, "; and "), nil
-}
-
 // watchUnnamed keeps the condition true, beginning at once and after every
 // reload. The quota of a dry run is nobody's.
 func (d *daemon) watchUnnamed(ctx context.Context) {
