@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ with - were expected, lines with + happened. The exit code is 1 if anything fail
 What the rules ask of the environment a test file can set under env, so that a test gives the same
 everywhere; the rest is the environment's. The file that app_secret_file names is not read.
 
---update writes what happened into the expect block of every test that fails; the rest of the file stays
+--update writes what happened into the expect block of every test that fails, or that says expect: {}; the rest of the file stays
 as it is, to the letter. Comments inside such a block are lost. Read the change before you keep it.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.do(cmd.Context(), std, args) },
@@ -43,7 +44,7 @@ as it is, to the letter. Comments inside such a block are lost. Read the change 
 	f.StringVar(&o.run, "run", "", "run only tests whose name matches this regular expression")
 	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, for CI")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "name the tests that pass, too, and show what happened in them")
-	f.BoolVar(&o.update, "update", false, "write what happened into the expectations that fail")
+	f.BoolVar(&o.update, "update", false, "write what happened into the expectations that fail, or are {}")
 	return cmd
 }
 
@@ -97,6 +98,12 @@ type tested struct {
 	took time.Duration
 }
 
+// outdated is what --update writes anew: what fails, and an expect that is still empty.
+func (t tested) outdated() bool {
+	x := t.test.Expect
+	return len(t.diff) > 0 || x.Broadcasts == nil && x.Digests == nil && x.DeadLetters == nil
+}
+
 func (s *suite) failures() int {
 	n := 0
 	for _, t := range s.tests {
@@ -125,7 +132,7 @@ func (o *testOptions) file(ctx context.Context, std stdio, file string, only *re
 	if s.tests, err = runTests(ctx, std, file, src, only); err != nil {
 		return s, err
 	}
-	if o.update && s.failures() > 0 {
+	if o.update && slices.ContainsFunc(s.tests, tested.outdated) {
 		return s, o.updated(ctx, std, &s, src)
 	}
 	for _, t := range s.tests {

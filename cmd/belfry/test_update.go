@@ -12,7 +12,7 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// updated writes what happened into the expectations that failed, and
+// updated writes what happened into the expectations that are outdated, and
 // everything else back to the letter. It runs the new text before it replaces
 // the old one.
 func (o *testOptions) updated(ctx context.Context, std stdio, s *suite, src []byte) error {
@@ -38,7 +38,7 @@ func (o *testOptions) updated(ctx context.Context, std stdio, s *suite, src []by
 		return fmt.Errorf("cannot update the tests: %w", err)
 	}
 	for i := range s.tests {
-		if len(s.tests[i].diff) > 0 {
+		if s.tests[i].outdated() {
 			fmt.Fprintf(std.out, "updated  %s (%s:%d)\n", s.tests[i].test.Name, s.file, s.tests[i].test.Line)
 			s.tests[i].diff = nil
 		}
@@ -47,11 +47,11 @@ func (o *testOptions) updated(ctx context.Context, std stdio, s *suite, src []by
 	return nil
 }
 
-// rewrite replaces the expect blocks of the tests that failed.
+// rewrite replaces the expect blocks that are outdated.
 func rewrite(src string, tests []tested) (string, error) {
 	lines := strings.SplitAfter(src, "\n")
 	for _, t := range slices.Backward(tests) {
-		if len(t.diff) == 0 {
+		if !t.outdated() {
 			continue
 		}
 		if len(t.got.failures) > 0 {
