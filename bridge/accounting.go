@@ -3,7 +3,6 @@ package bridge
 import (
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"time"
 
 	"github.com/belfry-bridge/belfry/mapping"
@@ -126,13 +125,9 @@ func (s *State) Foresee(app *mapping.App, now time.Time) (found bool) {
 			continue
 		}
 		d.Warned, found = true, true
-		ids := d.EventIDs(maxIDs)
-		s.report(d.ID+"."+string(ResultWillMiss), Result{
-			State: ResultWillMiss, Audience: d.Audience, Template: d.Template, Group: d.Group, Package: packageOf(app, d.Audience),
-			Digest: d.ID, Rules: maps.Clone(d.Rules), Items: d.Count(), Approximate: d.Approximate(), Incomplete: d.Missing,
-			Events: d.Events, EventIDs: ids, EventIDsLeftOut: d.Events - len(ids), Reason: why, Trace: d.Trace,
-			Quota: LimitsFor(app.Quota).Usage(&s.Ledger, now), Times: ResultTimes{FirstEvent: d.Opened, WindowClosed: d.Ready()},
-		}, now)
+		r := d.result(ResultWillMiss)
+		r.Package, r.Reason, r.Quota = packageOf(app, d.Audience), why, LimitsFor(app.Quota).Usage(&s.Ledger, now)
+		s.report(d.ID+"."+string(ResultWillMiss), r, now)
 	}
 	return found
 }

@@ -219,18 +219,21 @@ func (s *State) report(id string, r Result, now time.Time) {
 	s.Outbox = append(s.Outbox, OutboxEntry{ID: id, Result: &r})
 }
 
-// resultOf describes a broadcast; the caller adds what it came to.
-func (s *State) resultOf(b *Broadcast, state ResultState) Result {
-	d := b.Digest
+// result describes the digest as it is; the caller adds what became of it.
+func (d *Digest) result(state ResultState) Result {
 	ids := d.EventIDs(maxIDs)
-	r := Result{
-		State: state, Audience: d.Audience, Template: d.Template, Group: d.Group, Package: b.Package,
-		Broadcast: b.ID, Digest: d.ID, RequestHash: b.RequestHash, Rules: maps.Clone(d.Rules), Items: d.Count(),
-		Approximate: d.Approximate(), Incomplete: d.Missing,
-		Events: d.Events, EventIDs: ids, EventIDsLeftOut: d.Events - len(ids),
-		Cuts: b.Cuts, Reason: b.Reason, Trace: d.Trace,
-		Times: ResultTimes{FirstEvent: d.Opened, WindowClosed: d.Ready(), Sent: b.Started},
+	return Result{
+		State: state, Audience: d.Audience, Template: d.Template, Group: d.Group, Digest: d.ID,
+		Rules: maps.Clone(d.Rules), Items: d.Count(), Approximate: d.Approximate(), Incomplete: d.Missing,
+		Events: d.Events, EventIDs: ids, EventIDsLeftOut: d.Events - len(ids), Trace: d.Trace,
+		Times: ResultTimes{FirstEvent: d.Opened, WindowClosed: d.Ready()},
 	}
+}
+
+// result describes the broadcast, and what it came to if that is known.
+func (b *Broadcast) result(state ResultState) Result {
+	r := b.Digest.result(state)
+	r.Broadcast, r.Package, r.RequestHash, r.Cuts, r.Reason, r.Times.Sent = b.ID, b.Package, b.RequestHash, b.Cuts, b.Reason, b.Started
 	if o := b.Outcome; o != nil {
 		r.ProviderID, r.MessageID, r.Attempts = o.ProviderID, o.MessageID, o.Attempts
 		r.HTTPStatus, r.Code, r.Message, r.Times.Answered = o.HTTPStatus, o.Code, o.Message, o.At
@@ -245,14 +248,10 @@ func (s *State) reportDrops(app *mapping.App, now time.Time) {
 	}
 	usage := LimitsFor(app.Quota).Usage(&s.Ledger, now)
 	for _, d := range s.Drops {
-		id := fmt.Sprintf("%s.%s.%d", d.Digest.ID, d.Kind, s.Commit)
-		s.report(id, Result{
-			State: ResultState(d.Kind), Audience: d.Digest.Audience, Template: d.Digest.Template,
-			Group: d.Digest.Group, Digest: d.Digest.ID, Events: d.Events, Items: d.Events,
-			EventIDs: d.IDs, EventIDsLeftOut: d.Events - len(d.IDs), Trace: d.Digest.Trace,
-			Package: packageOf(app, d.Digest.Audience), Rules: d.Digest.Rules, Quota: usage, Reason: d.Reason,
-			Times: ResultTimes{FirstEvent: d.Digest.Opened, WindowClosed: d.Digest.ReadyBy},
-		}, now)
+		r := d.Digest.result(ResultState(d.Kind))
+		r.Items, r.Events, r.EventIDs, r.EventIDsLeftOut = d.Events, d.Events, d.IDs, d.Events-len(d.IDs)
+		r.Package, r.Reason, r.Quota = packageOf(app, d.Digest.Audience), d.Reason, usage
+		s.report(fmt.Sprintf("%s.%s.%d", d.Digest.ID, d.Kind, s.Commit), r, now)
 	}
 	s.Drops = nil
 }

@@ -307,7 +307,7 @@ func (s *State) Recover(app *mapping.App, now time.Time) {
 }
 
 func (s *State) reportBroadcast(app *mapping.App, b *Broadcast, state ResultState, resolved string, now time.Time) {
-	r := s.resultOf(b, state)
+	r := b.result(state)
 	r.Resolved = resolved
 	r.Quota = LimitsFor(app.Quota).Usage(&s.Ledger, now)
 	s.report(b.ID+"."+string(state), r, now)
