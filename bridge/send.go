@@ -65,20 +65,20 @@ func (s *State) Settle(app *mapping.App, o Outcome, now time.Time) {
 	s.settleSecond(b)
 	switch o.Kind {
 	case Accepted:
-		s.finish(app, b, ResultSent, now)
+		s.finish(app, b, ResultSent, "", now)
 	case OutcomeRejected:
 		s.giveBack(app, b)
-		s.finish(app, b, ResultRejected, now)
+		s.finish(app, b, ResultRejected, "", now)
 	case DryRun:
-		s.finish(app, b, ResultDryRun, now)
+		s.finish(app, b, ResultDryRun, "", now)
 	case NotSent:
-		s.takeBack(app, b, ResultNotSent, now)
+		s.takeBack(app, b, ResultNotSent, "", now)
 		s.backOff(o, now)
 	case Throttled:
-		s.takeBack(app, b, ResultThrottled, now)
+		s.takeBack(app, b, ResultThrottled, "", now)
 		s.backOff(o, now)
 	case Blocked:
-		s.takeBack(app, b, ResultNotSent, now)
+		s.takeBack(app, b, ResultNotSent, "", now)
 		s.block(o, now)
 	default:
 		s.doubt(app, b, now)
@@ -128,11 +128,15 @@ func countedBy(b *Broadcast, outcome OutcomeKind, now time.Time) time.Time {
 	return now
 }
 
-func (s *State) finish(app *mapping.App, b *Broadcast, state ResultState, now time.Time) {
+// finish ends a broadcast; resolved is by whose word, if nothing has shown it.
+func (s *State) finish(app *mapping.App, b *Broadcast, state ResultState, resolved string, now time.Time) {
 	events := uint64(b.Digest.Events)
 	switch state {
 	case ResultSent:
-		s.countSent(b)
+		b.State = Sent
+		s.Counts.Sent += events
+		s.Counts.Broadcasts++
+		s.Counts.Cuts += uint64(len(b.Cuts))
 	case ResultDryRun:
 		b.State = Sent // as far as a dry run goes
 		s.Counts.DryRun += events
@@ -140,14 +144,14 @@ func (s *State) finish(app *mapping.App, b *Broadcast, state ResultState, now ti
 		b.State = Rejected
 		s.Counts.Rejected += events
 	}
-	s.reportBroadcast(app, b, state, "", now)
+	s.reportBroadcast(app, b, state, resolved, now)
 }
 
 // takeBack refunds the send and returns the digest to the gathering: it was
-// certainly not sent.
-func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, now time.Time) {
+// not sent, for certain or by the word of resolved.
+func (s *State) takeBack(app *mapping.App, b *Broadcast, state ResultState, resolved string, now time.Time) {
 	s.giveBack(app, b)
-	s.reportBroadcast(app, b, state, "", now)
+	s.reportBroadcast(app, b, state, resolved, now)
 	s.restore(app, b.Digest)
 }
 
@@ -211,18 +215,10 @@ func (s *State) doubt(app *mapping.App, b *Broadcast, now time.Time) {
 	b.State = InDoubt
 	s.reportBroadcast(app, b, ResultInDoubt, "", now)
 	if t := app.Templates[b.Digest.Template]; t != nil && t.WhenInDoubt == mapping.AssumeSent {
-		s.countSent(b)
-		s.reportBroadcast(app, b, ResultSent, "assumed: when_in_doubt is assume_sent", now)
+		s.finish(app, b, ResultSent, "assumed: when_in_doubt is assume_sent", now)
 		return
 	}
 	s.Held = append(s.Held, b)
-}
-
-func (s *State) countSent(b *Broadcast) {
-	b.State = Sent
-	s.Counts.Sent += uint64(b.Digest.Events)
-	s.Counts.Broadcasts++
-	s.Counts.Cuts += uint64(len(b.Cuts))
 }
 
 // EndBackoff is an operator's word that it may be tried again.
@@ -282,13 +278,10 @@ func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now t
 	}
 	s.Held = slices.Delete(s.Held, i, i+1)
 	if sent {
-		s.countSent(b)
-		s.reportBroadcast(app, b, ResultSent, by, now)
-		return nil
+		s.finish(app, b, ResultSent, by, now)
+	} else {
+		s.takeBack(app, b, ResultNotSent, by, now)
 	}
-	s.giveBack(app, b)
-	s.reportBroadcast(app, b, ResultNotSent, by, now)
-	s.restore(app, b.Digest)
 	return nil
 }
 
