@@ -85,8 +85,8 @@ func (s *State) countFailure(f mapping.Failure, m *mapping.Message) {
 	}
 }
 
-// FailedSince names, once, the rules that failed since the last call.
-func (s *State) FailedSince() []string {
+// failedSince names, once, the rules that failed since the last call.
+func (s *State) failedSince() []string {
 	rules := slices.Sorted(maps.Keys(s.failing))
 	s.failing = nil
 	return rules

@@ -70,8 +70,8 @@ func (s *State) drop(kind dropKind, d *Digest, events int, ids []string) {
 	s.Drops = append(s.Drops, Drop{Kind: kind, Digest: name, Events: events, IDs: ids[:min(len(ids), maxIDs)]})
 }
 
-// ExplainDrops adds the planner's last word on a digest to what it has lost.
-func (s *State) ExplainDrops(why func(digest string) string) {
+// explainDrops adds the planner's last word on a digest to what it has lost.
+func (s *State) explainDrops(why func(digest string) string) {
 	for i := range s.Drops {
 		if d := &s.Drops[i]; d.Reason == "" && (d.Kind == dropExpired || d.Kind == dropMuted) {
 			d.Reason = why(d.Digest.ID)
@@ -107,8 +107,8 @@ func (s *State) Crowded() bool {
 	return n >= maxOutSize
 }
 
-// Roomy reports whether a crowded outbox has emptied far enough to read on.
-func (s *State) Roomy() bool { return len(s.Outbox) <= maxOutbox/4 }
+// roomy reports whether a crowded outbox has emptied far enough to read on.
+func (s *State) roomy() bool { return len(s.Outbox) <= maxOutbox/4 }
 
 func (e *OutboxEntry) size() int {
 	n := 400
@@ -128,7 +128,7 @@ func listSize(ids []string) (n int) {
 	return n
 }
 
-// Published takes an acknowledged entry out of the outbox.
-func (s *State) Published(id string) {
+// published takes an acknowledged entry out of the outbox.
+func (s *State) published(id string) {
 	s.Outbox = slices.DeleteFunc(s.Outbox, func(e OutboxEntry) bool { return e.ID == id })
 }

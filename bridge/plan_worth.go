@@ -27,13 +27,6 @@ func (t *table) weigh(d *Digest) row {
 	return r
 }
 
-// Worth is what sending the digest at an instant earns: for each item its
-// priority's worth times its usefulness then.
-func (d *Digest) Worth(worth map[mapping.Priority]float64, at time.Time) float64 {
-	w := flat(worth)
-	return d.worth(&w, at)
-}
-
 // worths is a worth for every priority, quick to look up.
 type worths [mapping.Urgent + 1]float64
 
@@ -46,6 +39,8 @@ func flat(worth map[mapping.Priority]float64) (w worths) {
 	return w
 }
 
+// worth is what sending the digest at an instant earns: for each item its
+// priority's worth times its usefulness then.
 func (d *Digest) worth(w *worths, at time.Time) float64 {
 	sum := 0.0
 	for i := range d.Items {

@@ -79,10 +79,10 @@ func (t *tenure) mayPublish() (chan<- OutboxEntry, OutboxEntry) {
 func (t *tenure) acknowledged(id string) {
 	delete(t.handed, id)
 	crowded := t.state.Crowded()
-	t.state.Published(id)
+	t.state.published(id)
 	t.dirty = true
 	t.changed = t.changed || crowded && !t.state.Crowded()
-	if t.backlog != nil && t.state.Roomy() {
+	if t.backlog != nil && t.state.roomy() {
 		rest := t.backlog
 		t.backlog = nil
 		t.take(rest)
@@ -228,7 +228,7 @@ const (
 )
 
 func (t *tenure) logFailures(now time.Time) {
-	for _, rule := range t.state.FailedSince() {
+	for _, rule := range t.state.failedSince() {
 		f, known := t.state.FailedOn[rule]
 		if last, told := t.toldOf[rule]; !known || told && now.Sub(last) < failuresEvery {
 			continue

@@ -260,16 +260,13 @@ func (s *State) TrustClock(now time.Time) {
 	}
 }
 
-// ErrNotHeld is returned by Resolve for a broadcast that is not in doubt.
-var ErrNotHeld = errors.New("no such broadcast is in doubt")
-
 // Resolve ends the doubt about a broadcast by an operator's word: it was sent
 // after all, or it was not, and its items go back to their digest and the
 // send is refunded. That it was not sent is refused while its request may still arrive.
 func (s *State) Resolve(app *mapping.App, id string, sent bool, by string, now time.Time) error {
 	i := slices.IndexFunc(s.Held, func(b *Broadcast) bool { return b.ID == id })
 	if i < 0 {
-		return fmt.Errorf("cannot resolve %q: %w", id, ErrNotHeld)
+		return fmt.Errorf("cannot resolve %q: no such broadcast is in doubt", id)
 	}
 	b := s.Held[i]
 	if from := b.Arrived(); !sent && now.Before(from) {

@@ -173,7 +173,7 @@ func (t *tenure) turn(ctx context.Context) error {
 // expire lets what is worth nothing any more leave, with the planner's last word on it.
 func (t *tenure) expire(now time.Time) {
 	if next := t.state.NextExpiry(); !next.IsZero() && !next.After(now) && t.state.Expire(now) {
-		t.state.ExplainDrops(t.lastWord)
+		t.state.explainDrops(t.lastWord)
 		t.touch()
 	}
 }
