@@ -79,16 +79,16 @@ type Span struct {
 
 func (s *State) countRead(m *mapping.Message) {
 	s.Counts.Read++
-	span := s.Folded[m.Stream]
-	if span == nil {
-		if s.Folded == nil {
-			s.Folded = map[string]*Span{}
-		}
-		span = &Span{First: m.Sequence}
-		s.Folded[m.Stream] = span
+	if s.Folded == nil {
+		s.Folded = map[string]Span{}
+	}
+	span, begun := s.Folded[m.Stream]
+	if !begun {
+		span.First = m.Sequence
 	}
 	span.Last = m.Sequence
 	span.Events++
+	s.Folded[m.Stream] = span
 }
 
 // countUnder starts the spans anew when other subjects are read from now on:
@@ -102,14 +102,6 @@ func (s *State) countUnder(subjects []string) {
 	if sum := fmt.Sprintf("%016x", h.Sum64()); sum != s.Subjects {
 		s.Subjects, s.Folded = sum, nil
 	}
-}
-
-func (s *State) spans() map[string]Span {
-	out := make(map[string]Span, len(s.Folded))
-	for stream, span := range s.Folded {
-		out[stream] = *span
-	}
-	return out
 }
 
 // Foresee reports, once for each digest, that it is not expected to leave

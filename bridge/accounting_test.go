@@ -102,11 +102,7 @@ func (a *account) check(rt *rapid.T) {
 	if events, items := a.s.Counts.Missing(a.s.Waiting()); events != 0 || items != 0 {
 		rt.Fatalf("%d events and %d items have no end: %+v, %d wait", events, items, a.s.Counts, a.s.Waiting())
 	}
-	span := bridge.Span{}
-	if p := a.s.Folded["S"]; p != nil {
-		span = *p
-	}
-	want := bridge.Span{}
+	span, want := a.s.Folded["S"], bridge.Span{}
 	if n := len(a.asked); n > 0 {
 		want = bridge.Span{First: a.asked[0], Last: a.asked[n-1], Events: uint64(n)}
 	}

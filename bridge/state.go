@@ -33,7 +33,7 @@ type State struct {
 	Key      string    `json:"key,omitempty"` // of which App Key, as a hash; empty in old states
 
 	Sources  map[string]Checkpoint  `json:"sources"`
-	Folded   map[string]*Span       `json:"folded,omitempty"`   // by stream; see accounting.go
+	Folded   map[string]Span        `json:"folded,omitempty"`   // by stream; see accounting.go
 	Subjects string                 `json:"subjects,omitempty"` // under which Folded was counted, as a hash
 	Digests  []*Digest              `json:"digests"`            // in the order of their keys
 	Ledger   quota.Ledger           `json:"ledger"`

@@ -152,7 +152,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),
 		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), FailedOn: maps.Clone(st.FailedOn), Outbox: len(st.Outbox),
-		Host: st.Host, Skew: t.skew,
+		Folded: maps.Clone(st.Folded), Subjects: t.subjects, Host: st.Host, Skew: t.skew,
 	}
 	for _, r := range t.rules.App.Rules {
 		s.Rules = append(s.Rules, r.Name)
@@ -162,7 +162,6 @@ func (t *tenure) snapshot(now time.Time) Status {
 			s.External = append(s.External, sp)
 		}
 	}
-	s.Subjects, s.Folded = t.subjects, st.spans()
 	if st.Ledger.ThrottledUntil.After(now) {
 		s.Throttled = st.Ledger.ThrottledUntil
 	}
