@@ -13,14 +13,8 @@ import (
 // the longer wait, then the key. Under FIFO only the wait counts.
 func (t *table) rank() {
 	fifo := t.App.Quota.Policy == PolicyFIFO
-	unwanted := func(r *row) int {
-		if r.d.Wanted == "" {
-			return 1
-		}
-		return 0
-	}
 	slices.SortStableFunc(t.order, func(a, b *row) int {
-		if c := cmp.Compare(unwanted(a), unwanted(b)); c != 0 {
+		if c := compareBools(a.d.Wanted == "", b.d.Wanted == ""); c != 0 {
 			return c
 		}
 		if !fifo {
