@@ -90,6 +90,18 @@ func (d *Digest) Expires() time.Time {
 	return first
 }
 
+// Ends is when the last item expires; zero for an empty digest.
+func (d *Digest) Ends() time.Time {
+	var last time.Time
+	for i := range d.Items {
+		last = later(last, d.Items[i].Expires)
+	}
+	for i := range d.Rest {
+		last = later(last, d.Rest[i].ends())
+	}
+	return last
+}
+
 // EventIDs lists the events behind the digest as far as they were kept, at most limit.
 func (d *Digest) EventIDs(limit int) []string {
 	var ids []string

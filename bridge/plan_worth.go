@@ -8,23 +8,10 @@ import (
 
 // weigh reads off a digest what every policy wants to know.
 func (t *table) weigh(d *Digest) row {
-	r := row{d: d, audience: t.App.Audiences[d.Audience], worth: d.worth(&t.worths, t.Now)}
-	note := func(p mapping.Priority, expires time.Time) {
-		r.top = max(r.top, p)
-		if r.first.IsZero() || expires.Before(r.first) {
-			r.first = expires
-		}
-		if expires.After(r.last) {
-			r.last = expires
-		}
+	return row{
+		d: d, audience: t.App.Audiences[d.Audience], worth: d.worth(&t.worths, t.Now),
+		top: d.Priority(), first: d.Expires(), last: d.Ends(),
 	}
-	for i := range d.Items {
-		note(d.Items[i].Priority, d.Items[i].Expires)
-	}
-	for _, b := range d.Rest {
-		note(b.Priority, b.ends())
-	}
-	return r
 }
 
 // worths is a worth for every priority, quick to look up.

@@ -106,30 +106,14 @@ func foresee(app *mapping.App, s *bridge.State, now time.Time) *foresight {
 
 // toTheEnd turns the clock on until nothing waits any more.
 func toTheEnd(d *simulate.Driver) {
-	last := lastExpiry(d.State, d.Now())
+	last := d.Now()
+	for _, g := range d.State.Digests {
+		if ends := g.Ends(); ends.After(last) {
+			last = ends
+		}
+	}
 	d.Plan()
 	d.AdvanceTo(last)
-}
-
-// lastExpiry is when nothing that waits now can still wait.
-func lastExpiry(s *bridge.State, now time.Time) time.Time {
-	last := now
-	for _, d := range s.Digests {
-		for i := range d.Items {
-			last = maxTime(last, d.Items[i].Expires)
-		}
-		for i := range d.Rest {
-			last = maxTime(last, d.Rest[i].Expires)
-		}
-	}
-	return last
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // storedMessage reads one event from a stream.
