@@ -47,7 +47,7 @@ type daemon struct {
 	apps        map[string]*running
 	failed      chan error // capacity 1: an app that can never run
 
-	onURL func(natsURL, httpURL string) // for the demo; nil: nobody wants to know
+	onPage func(url string) // for the demo: where the pages are; nil: nobody wants to know
 }
 
 // running is one app's bridge and the goroutine that runs it.
@@ -161,13 +161,13 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	cleanup(d.nc.Close)
 
-	page, err := web.Start(d.opts.http, d.overview, d.log)
+	page, err := web.Start(d.opts.http, d.Overview, d.log)
 	if err != nil {
 		return fmt.Errorf("%w (--http names another address; --http \"\" does without the pages)", err)
 	}
 	cleanup(page.Close)
-	if d.onURL != nil {
-		d.onURL(natsOpts.URL, page.URL())
+	if d.onPage != nil {
+		d.onPage(page.URL())
 	}
 
 	service, err := control.Serve(d.nc, d, d.log) // so that status tells what the start waits for
@@ -341,8 +341,8 @@ func (d *daemon) fail(err error) {
 	}
 }
 
-// overview is what the pages and the control service show.
-func (d *daemon) overview() bridge.Overview {
+// Overview is what the pages show, and implements control.Daemon.
+func (d *daemon) Overview() bridge.Overview {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	// Not asked of the connection: while it tries a server that does not answer, it lets everybody wait for seconds.
@@ -385,9 +385,6 @@ func canWork(o *bridge.Overview) bool {
 	}
 	return len(o.Apps) == 0 || slices.ContainsFunc(o.Apps, func(s bridge.Status) bool { return !hindered[s.App] })
 }
-
-// Overview implements control.Daemon.
-func (d *daemon) Overview() bridge.Overview { return d.overview() }
 
 // Do implements control.Daemon. An app that is not in the rules of this
 // replica belongs to another: that one answers.

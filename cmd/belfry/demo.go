@@ -149,7 +149,7 @@ func (d *demo) startDaemon(ctx context.Context, io stdio, log *slog.Logger, url 
 		return nil, err
 	}
 	pages := make(chan string, 1)
-	d.daemon.onURL = func(_, page string) { pages <- page }
+	d.daemon.onPage = func(page string) { pages <- page }
 	daemonCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- d.daemon.run(daemonCtx) }()
@@ -183,7 +183,7 @@ func (d *demo) play(ctx context.Context, url string) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	err = d.show.summary(d.daemon.overview(), d.provider.Broadcasts())
+	err = d.show.summary(d.daemon.Overview(), d.provider.Broadcasts())
 	if d.opts.keep && err == nil {
 		d.show.line("", "Keeps running. NATS: %s. Stop it with Ctrl-C.", url)
 		<-ctx.Done()
@@ -230,7 +230,7 @@ func (d *demo) watch(ctx context.Context) {
 
 func (d *demo) look() {
 	d.show.broadcasts(d.provider.Broadcasts())
-	for _, app := range d.daemon.overview().Apps {
+	for _, app := range d.daemon.Overview().Apps {
 		d.show.digests(app)
 	}
 }
@@ -246,7 +246,7 @@ func (d *demo) awaitEnd(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if d.show.quietFor() >= demoSettle && settled(d.daemon.overview(), deadline) {
+		if d.show.quietFor() >= demoSettle && settled(d.daemon.Overview(), deadline) {
 			return
 		}
 	}
