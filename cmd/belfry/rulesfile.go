@@ -88,6 +88,11 @@ func (f *rulesFile) sum(src []byte, fresh bool) (sum [sha256.Size]byte) {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
+// errorsOf leaves the warnings out.
+func errorsOf(problems mapping.Problems) mapping.Problems {
+	return slices.DeleteFunc(slices.Clone(problems), func(p mapping.Problem) bool { return p.Severity != mapping.SeverityError })
+}
+
 func (f *rulesFile) current() *mapping.RuleSet {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -151,7 +156,11 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 	rules, problems := f.compile(src)
 	f.seen(f.sum(src, false)) // it may name other files than before
 	if problems.HasErrors() {
-		f.refuse(lines(errorsOf(problems)), log)
+		var why []string
+		for _, p := range errorsOf(problems) {
+			why = append(why, p.String())
+		}
+		f.refuse(why, log)
 		return nil
 	}
 	f.mu.Lock()
@@ -160,8 +169,8 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 	f.rules, f.src, f.state = rules, src, rulesInForce(f.path, src)
 	f.mu.Unlock()
 	log.Info("uses new rules", "file", f.path, "changes", rulesDiff(old, src))
-	for _, p := range lines(problems) {
-		log.Warn(p)
+	for _, p := range problems {
+		log.Warn(p.String())
 	}
 	return rules
 }
