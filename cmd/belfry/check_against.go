@@ -9,10 +9,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/control"
+	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -116,23 +115,23 @@ func (o *checkOptions) liveApps(ctx context.Context, std stdio, rules *mapping.R
 	if err != nil {
 		return nil, nil, err
 	}
+	js, err := clientOf(nc, o.stateStream)
+	if err != nil {
+		return nil, nil, err
+	}
 	apps := map[string]live{}
 	for _, s := range owned(all) {
 		l := live{status: s}
-		l.state, l.unread = stateOf(ctx, nc, o.stateStream, s.App)
+		l.state, l.unread = stateOf(ctx, js, s.App)
 		apps[s.App] = l
 	}
 	for name := range rules.Apps {
 		if _, runs := apps[name]; runs {
 			continue
 		}
-		if state, err := stateOf(ctx, nc, o.stateStream, name); err == nil {
+		if state, err := stateOf(ctx, js, name); err == nil {
 			apps[name] = live{idle: true, state: state}
 		}
-	}
-	js, err := clientOf(nc, o.stateStream)
-	if err != nil {
-		return nil, nil, err
 	}
 	leaving := func(app string) bool { _, runs := apps[app]; return runs }
 	left, err := findUnnamed(ctx, js, rules, leaving, time.Now())
@@ -143,17 +142,16 @@ func (o *checkOptions) liveApps(ctx context.Context, std stdio, rules *mapping.R
 }
 
 // stateOf gives copies of a state, since planning uses one up.
-func stateOf(ctx context.Context, nc *nats.Conn, stateStream, app string) (func() *bridge.State, error) {
-	nothing := func() *bridge.State { return nil }
-	record, err := committed(ctx, nc, stateStream, app)
+func stateOf(ctx context.Context, js *stream.JetStream, app string) (func() *bridge.State, error) {
+	record, err := committed(ctx, js, app)
+	if err == nil && record.Sequence == 0 {
+		err = errors.New("none is committed")
+	}
+	if err == nil {
+		_, err = bridge.Decode(app, record.Data)
+	}
 	if err != nil {
-		return nothing, err
-	}
-	if record.Sequence == 0 {
-		return nothing, errors.New("none is committed")
-	}
-	if _, err := bridge.Decode(app, record.Data); err != nil {
-		return nothing, err
+		return func() *bridge.State { return nil }, err
 	}
 	return func() *bridge.State {
 		s, _ := bridge.Decode(app, record.Data) // it was decoded before
@@ -286,7 +284,7 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 	if waits != nil {
 		i.Changes = append(i.Changes, stateChanges(app, waits, now)...)
 	}
-	i.Changes = slices.Concat(i.Changes, quotaChanges(app, l), ruleChanges(old, app, waits))
+	i.Changes = slices.Concat(i.Changes, quotaChanges(app, l.status, waits), ruleChanges(old, app, waits))
 	if old == nil && len(l.status.Digests) > 0 {
 		i.Unknown = append(i.Unknown, "when the digests would go with the rules in force, and how windows, expiry and quiet hours differ: the daemon does not tell its rules; name their file with --was")
 	}

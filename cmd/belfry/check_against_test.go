@@ -20,7 +20,7 @@ func against(t *testing.T) (check func(rules string, more ...string) (int, []imp
 	t.Helper()
 	provider := startSandbox(t, sandbox.Config{})
 	url, _ = startNATS(t, t.TempDir(), freePort(t))
-	_, js := connect(t, url)
+	nc, js := connect(t, url)
 	createSchool(t, js)
 	was := writeFile(t, "was.yaml", againstRules)
 	_, page := startBelfry(t, provider, url, was)
@@ -33,9 +33,12 @@ func against(t *testing.T) (check func(rules string, more ...string) (int, []imp
 		name, value, _ := strings.Cut(v, "=")
 		t.Setenv(name, value)
 	}
+	ports, err := clientOf(nc, "BELFRY")
+	if err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "the committed state has the digest", func() bool {
-		nc, _ := connect(t, url)
-		s, err := liveState(t.Context(), nc, "BELFRY", "campus")
+		s, err := liveState(t.Context(), ports, "campus")
 		return err == nil && s != nil && len(s.Digests) == 1
 	})
 	check = func(rules string, more ...string) (int, []impact, string) {

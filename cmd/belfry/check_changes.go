@@ -14,22 +14,21 @@ import (
 )
 
 // quotaChanges compares the new quota with what the daemon reports of its own.
-func quotaChanges(app *mapping.App, l live) []string {
-	s := l.state()
+func quotaChanges(app *mapping.App, now bridge.Status, s *bridge.State) []string {
 	if s == nil {
 		return nil
 	}
 	var out []string
 	limits := bridge.LimitsFor(app.Quota)
-	for _, will := range limits.Usage(&s.Ledger, l.status.At) {
-		for _, was := range l.status.Quota {
+	for _, will := range limits.Usage(&s.Ledger, now.At) {
+		for _, was := range now.Quota {
 			if was.Window == will.Window && was.Max != will.Max {
 				out = append(out, fmt.Sprintf("quota of the %s: %s instead of %d", will.Window, plural(will.Max, "send", "sends"), was.Max))
 			}
 		}
 	}
-	if left := limits.Left(&s.Ledger, l.status.At); left != l.status.Left {
-		out = append(out, fmt.Sprintf("%s left now instead of %d", plural(left, "send", "sends"), l.status.Left))
+	if left := limits.Left(&s.Ledger, now.At); left != now.Left {
+		out = append(out, fmt.Sprintf("%s left now instead of %d", plural(left, "send", "sends"), now.Left))
 	}
 	return out
 }

@@ -177,9 +177,13 @@ func (o *explainOptions) states(ctx context.Context, rules *mapping.RuleSet) (ma
 		return nil, err
 	}
 	defer nc.Close()
+	js, err := clientOf(nc, o.stateStream)
+	if err != nil {
+		return nil, err
+	}
 	out := map[string]*bridge.State{}
 	for name := range rules.Apps {
-		if out[name], err = liveState(ctx, nc, o.stateStream, name); err != nil {
+		if out[name], err = liveState(ctx, js, name); err != nil {
 			return nil, err
 		}
 	}

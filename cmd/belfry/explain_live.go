@@ -21,11 +21,7 @@ func clientOf(nc *nats.Conn, stateStream string) (*stream.JetStream, error) {
 }
 
 // committed reads the state that an app has committed last, about a second ago.
-func committed(ctx context.Context, nc *nats.Conn, stateStream, app string) (bridge.Record, error) {
-	js, err := clientOf(nc, stateStream)
-	if err != nil {
-		return bridge.Record{}, err
-	}
+func committed(ctx context.Context, js *stream.JetStream, app string) (bridge.Record, error) {
 	record, err := js.Store(app).Get(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -38,8 +34,8 @@ func committed(ctx context.Context, nc *nats.Conn, stateStream, app string) (bri
 
 // liveState is the ledger, the digests, what is muted or paused. Nil: the app
 // has never run.
-func liveState(ctx context.Context, nc *nats.Conn, stateStream, app string) (*bridge.State, error) {
-	record, err := committed(ctx, nc, stateStream, app)
+func liveState(ctx context.Context, js *stream.JetStream, app string) (*bridge.State, error) {
+	record, err := committed(ctx, js, app)
 	if err != nil || record.Sequence == 0 {
 		return nil, err
 	}
