@@ -225,7 +225,6 @@ func newDeadLetterList(std stdio) *cobra.Command {
 		},
 	}
 	p.flags(cmd)
-	p.flag(cmd.Flags())
 	c.flags(cmd.Flags())
 	return cmd
 }
@@ -275,7 +274,6 @@ func newDeadLetterShow(std stdio) *cobra.Command {
 		},
 	}
 	p.flags(cmd)
-	p.flag(cmd.Flags())
 	return cmd
 }
 

@@ -46,7 +46,6 @@ The dead letter of a replay is a new one, which says what it is a replay of, and
 		},
 	}
 	p.flags(cmd)
-	p.flag(cmd.Flags())
 	c.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&all, "all", false, "all dead letters")
 	cmd.Flags().BoolVar(&again, "again", false, "also those that were replayed before")

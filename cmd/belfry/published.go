@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/stream"
@@ -23,9 +23,10 @@ type publications struct {
 	stream string
 }
 
-func (p *publications) flag(f *pflag.FlagSet) {
+func (p *publications) flags(cmd *cobra.Command) {
+	p.asking.flags(cmd)
 	p.stream = stream.DefaultResultStream
-	f.Var((*streamFlag)(&p.stream), "result-stream", "stream of results and dead letters")
+	cmd.Flags().Var((*streamFlag)(&p.stream), "result-stream", "stream of results and dead letters")
 }
 
 // each calls f with everything on a subject that the stream has now, in order.

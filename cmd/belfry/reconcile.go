@@ -77,7 +77,6 @@ named. With --strict it counts as a difference. Results that are just on their w
 		},
 	}
 	p.flags(cmd)
-	p.flag(cmd.Flags())
 	cmd.Flags().StringVar(&app, "app", "", "only this app")
 	within = 10 * time.Second
 	cmd.Flags().Var((*spanFlag)(&within), "within", "how long to wait for what is on its way")
