@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // claim makes this replica the owner: it reads the state from the leader,
@@ -19,66 +17,66 @@ import (
 //
 // If the process dies before the commit landed, nothing has changed; after
 // it, the next claim finds an epoch in which nothing was sent.
-func (b *Bridge) claim(ctx context.Context, c *committer, codec *Codec, app *mapping.App) (*State, error) {
+func (t *tenure) claim(ctx context.Context) (*State, error) {
 	for {
-		s, err := b.load(ctx, c)
+		s, err := t.load(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if s.Epoch > 0 { // else begin has asked
-			if err := b.askNamesake(ctx, c, s, s.Ledger.Seen); err != nil {
+			if err := t.askNamesake(ctx, s, s.Ledger.Seen); err != nil {
 				return nil, err
 			}
 		}
 		s.Epoch++
 		now := time.Now()
 		interrupted := s.Sending
-		s.Recover(app, now)
-		b.adopt(s, app, now)
-		s.Seal(app, b.cfg.Replica, now)
-		data, err := codec.Encode(s)
+		s.Recover(t.rules.App, now)
+		t.adopt(s, now)
+		s.Seal(t.rules.App, t.cfg.Replica, now)
+		data, err := t.codec.Encode(s)
 		if err != nil {
 			return nil, err
 		}
-		err = c.commit(ctx, data, s.token())
+		err = t.commits.commit(ctx, data, s.token())
 		if errors.Is(err, ErrFenced) {
-			b.log.Info("another replica claimed the app first, trying again", "why", err)
+			t.log.Info("another replica claimed the app first, trying again", "why", err)
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
 		committed := time.Now()
-		b.kept = Record{Data: data, Token: s.token(), Sequence: c.sequence}
+		t.kept = Record{Data: data, Token: s.token(), Sequence: t.commits.sequence}
 		if interrupted != nil {
-			b.log.Warn("found a broadcast whose sending was interrupted; whether it was sent is not known",
+			t.log.Warn("found a broadcast whose sending was interrupted; whether it was sent is not known",
 				"broadcast", interrupted.ID, "started", interrupted.Started, "remedy", "belfry resolve "+interrupted.ID+" --sent, or --not-sent")
 		}
-		return s, b.compareClocks(ctx, c, s, now, committed)
+		return s, t.compareClocks(ctx, s, now, committed)
 	}
 }
 
-func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
-	r, err := c.load(ctx)
+func (t *tenure) load(ctx context.Context) (*State, error) {
+	r, err := t.commits.load(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if r.Sequence == 0 {
-		return b.begin(ctx, c)
+		return t.begin(ctx)
 	}
 	data, taken := r.Data, r.Time
 	// Only who owned the app to the last: after a loss, another owner's epochs may
 	// be lower than ours of before.
-	if b.cfg.Lease.Vanished() == b.cfg.Replica && r.Sequence < b.kept.Sequence && older(r.Token, b.kept.Token) && sameBirth(r.Data, b.kept.Data) {
-		b.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", b.kept.Token)
-		data, taken = b.kept.Data, time.Time{}
+	if t.cfg.Lease.Vanished() == t.cfg.Replica && r.Sequence < t.kept.Sequence && older(r.Token, t.kept.Token) && sameBirth(r.Data, t.kept.Data) {
+		t.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", t.kept.Token)
+		data, taken = t.kept.Data, time.Time{}
 	}
-	s, err := Decode(b.name, data)
+	s, err := Decode(t.name, data)
 	if err == nil {
 		if s.Taken.IsZero() {
 			s.Taken = taken
 		}
-		b.askResults(ctx, s)
+		t.askResults(ctx, s)
 	}
 	return s, err
 }
@@ -88,12 +86,12 @@ func (b *Bridge) load(ctx context.Context, c *committer) (*State, error) {
 // between sealed and committed: sends count by the later, and nothing is said of what
 // is only the time that it took. If the process dies before the next commit, the claim
 // still has what the last owner's clock showed, and the next one compares it.
-func (b *Bridge) compareClocks(ctx context.Context, c *committer, s *State, sealed, committed time.Time) error {
+func (t *tenure) compareClocks(ctx context.Context, s *State, sealed, committed time.Time) error {
 	if s.Taken.IsZero() || s.Sealed.IsZero() {
 		s.Taken = time.Time{}
 		return nil
 	}
-	r, err := c.latest(ctx)
+	r, err := t.commits.latest(ctx)
 	if err != nil || r.Token != s.token() || r.Time.IsZero() {
 		return err // another's: the next commit is fenced
 	}
@@ -102,11 +100,11 @@ func (b *Bridge) compareClocks(ctx context.Context, c *committer, s *State, seal
 		s.slip(step, committed)
 	}
 	if step < -quotaGuard || step-committed.Sub(sealed) > quotaGuard {
-		b.log.Warn("this machine's clock, or that of NATS, shows another time than when the app was owned last: sends count by both",
+		t.log.Warn("this machine's clock, or that of NATS, shows another time than when the app was owned last: sends count by both",
 			"by", step.Round(time.Millisecond).String(), "nats", r.Time.UTC(), "here", committed.UTC(),
 			"remedy", "see whether NTP is at work on the machines of Belfry and NATS; if it is, the last owner was cut off from NATS, and its last state was stored late")
 	}
-	s.Taken, b.clock = time.Time{}, committed // a step before this one has been seen to
+	s.Taken, t.clock = time.Time{}, committed // a step before this one has been seen to
 	return nil
 }
 
@@ -153,28 +151,28 @@ const lookFirst = "see what was sent (results; the provider's console), record i
 // was lost: then the one in our memory goes on, if nobody has changed it
 // since. Else nobody knows what was sent, and nothing is until an operator
 // has looked.
-func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
-	owner := b.cfg.Lease.Vanished()
-	if b.kept.Sequence > 0 && owner == b.cfg.Replica {
-		b.log.Error("the stored state has vanished; going on with the one in memory")
-		return Decode(b.name, b.kept.Data)
+func (t *tenure) begin(ctx context.Context) (*State, error) {
+	owner := t.cfg.Lease.Vanished()
+	if t.kept.Sequence > 0 && owner == t.cfg.Replica {
+		t.log.Error("the stored state has vanished; going on with the one in memory")
+		return Decode(t.name, t.kept.Data)
 	}
-	latest, err := b.latestResult(ctx, c.trouble)
+	latest, err := t.latestResult(ctx, t.commits.trouble)
 	if err != nil {
 		return nil, err
 	}
-	s := NewState(b.name, b.cfg.Born())
+	s := NewState(t.name, t.cfg.Born())
 	s.Began = time.Now()
 	born, _, _ := strings.Cut(latest.Commit, "/")
 	s.comesAfter(born)
 	if owner == "" && latest.At.IsZero() {
-		b.log.Info("no state is stored yet, beginning with an empty one")
-		return s, b.askNamesake(ctx, c, s, time.Time{})
+		t.log.Info("no state is stored yet, beginning with an empty one")
+		return s, t.askNamesake(ctx, s, time.Time{})
 	}
 	s.pause("the stored state is lost, and with it what was sent of the quota and what was waiting. "+
 		"Events are read again from where start says: what was sent before the loss may wait again (belfry digests). "+lostTraces(owner, latest.At), time.Now())
-	b.log.Error("the stored state has vanished; the app begins anew and is paused", "why", s.Paused.Why,
-		"remedy", lookFirst+b.name)
+	t.log.Error("the stored state has vanished; the app begins anew and is paused", "why", s.Paused.Why,
+		"remedy", lookFirst+t.name)
 	return s, nil
 }
 
@@ -182,29 +180,29 @@ func (b *Bridge) begin(ctx context.Context, c *committer) (*State, error) {
 // knows nothing of what it has sent under the other one since. It is asked with
 // every claim, and what it pauses for is in the state that the claim commits:
 // the next one asks about what was sent later.
-func (b *Bridge) askNamesake(ctx context.Context, c *committer, s *State, since time.Time) error {
-	if b.cfg.Namesake == nil {
+func (t *tenure) askNamesake(ctx context.Context, s *State, since time.Time) error {
+	if t.cfg.Namesake == nil {
 		return nil
 	}
-	why, err := insist(ctx, "look for another name of the app", func(ctx context.Context) (string, error) { return b.cfg.Namesake(ctx, since) }, c.trouble)
+	why, err := insist(ctx, "look for another name of the app", func(ctx context.Context) (string, error) { return t.cfg.Namesake(ctx, since) }, t.commits.trouble)
 	if err != nil || why == "" {
 		return err
 	}
 	s.pause(why, time.Now())
-	b.log.Error("the App Key has sent under another name; the app is paused", "why", why,
-		"remedy", "record its sends, mute what waits again (belfry digests, belfry mute), then belfry resume --app "+b.name)
+	t.log.Error("the App Key has sent under another name; the app is paused", "why", why,
+		"remedy", "record its sends, mute what waits again (belfry digests, belfry mute), then belfry resume --app "+t.name)
 	return nil
 }
 
 // adopt takes over the rules in force. With another App Key the app is another
 // one to the provider: its users and its quota are not those of the ledger.
-func (b *Bridge) adopt(s *State, app *mapping.App, now time.Time) {
-	if changed := s.adopt(app); !changed {
+func (t *tenure) adopt(s *State, now time.Time) {
+	if changed := s.adopt(t.rules.App); !changed {
 		return
 	}
 	s.pause("its App Key has changed: what it has sent and the quota that it has used were another's, and what was sent with this one is not known here", now)
-	b.log.Error("the App Key has changed; the app is paused", "why", s.Paused.Why,
-		"remedy", "if it was a mistake, put the App Key of before back; else record what was sent with this one (belfry quota spend) and see what waits (belfry digests); then, either way, belfry resume --app "+b.name)
+	t.log.Error("the App Key has changed; the app is paused", "why", s.Paused.Why,
+		"remedy", "if it was a mistake, put the App Key of before back; else record what was sent with this one (belfry quota spend) and see what waits (belfry digests); then, either way, belfry resume --app "+t.name)
 }
 
 // lostTraces says what is known of a state that was lost.

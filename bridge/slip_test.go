@@ -101,11 +101,10 @@ func TestAStepBetweenTenuresIsSeenOnce(t *testing.T) {
 		s := NewState("campus", "born")
 		s.Sealed, s.Taken = now.Add(-time.Hour), now.Add(-time.Hour)
 		b := &Bridge{name: "campus", log: slog.New(slog.DiscardHandler), cfg: Config{Note: func(string, error) {}}, clock: misread(now, -step)}
-		c := &committer{store: stored{Token: s.token(), Time: now.Add(-step)}, trouble: func(error) {}}
-		if err := b.compareClocks(t.Context(), c, s, now, now); err != nil {
+		te := &tenure{Bridge: b, state: s, commits: committer{store: stored{Token: s.token(), Time: now.Add(-step)}, trouble: func(error) {}}}
+		if err := te.compareClocks(t.Context(), s, now, now); err != nil {
 			t.Fatal(err)
 		}
-		te := &tenure{Bridge: b, state: s}
 		if te.noteClock(time.Now()); (s.Ledger.Skew + step).Abs() > time.Second {
 			t.Errorf("the provider's clock is taken to be %s ahead of ours, want %s", s.Ledger.Skew, -step)
 		}

@@ -94,7 +94,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 		return nil, fmt.Errorf("%w of %s: %w", errProvider, b.name, err)
 	}
 	b.cfg.Note("provider.unusable", nil)
-	if t.state, err = b.claim(ctx, &t.commits, codec, t.rules.App); err != nil {
+	if t.state, err = t.claim(ctx); err != nil {
 		return nil, err
 	}
 	t.lastCommit = time.Now()
@@ -367,7 +367,7 @@ func (t *tenure) reload(ctx context.Context) error {
 	t.rules, t.provider, t.memo = rules, provider, &Memo{}
 	t.warnOfUncancelled(was)
 	t.warnOfVoidMutes(time.Now())
-	t.adopt(t.state, rules.App, time.Now())
+	t.adopt(t.state, time.Now())
 	t.backlog = nil // not folded, so it is read again
 	clear(t.broken)
 	t.cfg.Note("digest.unsendable", nil)
