@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
-
-	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // MaxState is the most bytes that an encoded state may have (architecture,
@@ -177,20 +174,4 @@ func compareDigests(a, b *Digest) int {
 		return c
 	}
 	return -1 // two of one key are out of order too
-}
-
-// Seal prepares the state for its next commit: results for what was dropped,
-// the next number, nothing in the ledger that no longer counts.
-func (s *State) Seal(app *mapping.App, owner string, now time.Time) {
-	s.Commit++
-	s.Owner = owner
-	if s.Taken.IsZero() {
-		s.Sealed = now.Round(0)
-	}
-	if !now.Before(s.Ledger.Seen) { // a clock that is behind corrects nothing
-		s.Forecast.Correct(now.In(ForecastZone(app)))
-	}
-	s.reportDrops(app, now)
-	s.warnOfQuota(app, now)
-	s.Ledger.Prune(now, LimitsFor(app.Quota))
 }

@@ -256,6 +256,13 @@ func (s *State) reportDrops(app *mapping.App, now time.Time) {
 	s.Drops = nil
 }
 
+func packageOf(app *mapping.App, audience string) string {
+	if a := app.Audiences[audience]; a != nil {
+		return a.Package
+	}
+	return ""
+}
+
 // ReportGap counts and reports a stretch of a stream that could not be read.
 func (s *State) ReportGap(g Gap, now time.Time) {
 	s.Counts.Gaps++

@@ -184,6 +184,22 @@ func (s *State) rebear(born, later string, now time.Time) {
 	}
 }
 
+// Seal prepares the state for its next commit: results for what was dropped,
+// the next number, nothing in the ledger that no longer counts.
+func (s *State) Seal(app *mapping.App, owner string, now time.Time) {
+	s.Commit++
+	s.Owner = owner
+	if s.Taken.IsZero() {
+		s.Sealed = now.Round(0)
+	}
+	if !now.Before(s.Ledger.Seen) { // a clock that is behind corrects nothing
+		s.Forecast.Correct(now.In(ForecastZone(app)))
+	}
+	s.reportDrops(app, now)
+	s.warnOfQuota(app, now)
+	s.Ledger.Prune(now, LimitsFor(app.Quota))
+}
+
 func (s *State) find(k digestKey) (int, bool) {
 	return slices.BinarySearchFunc(s.Digests, k, func(d *Digest, k digestKey) int { return d.key().compare(k) })
 }
