@@ -42,6 +42,12 @@ func batch(stream string, n, pending uint64, subject string) bridge.Batch {
 	return b
 }
 
+// stored is a batch with its event stored so long ago.
+func stored(b bridge.Batch, ago time.Duration) bridge.Batch {
+	b.Messages[0].Time = time.Now().Add(-ago)
+	return b
+}
+
 func (w *world) startReading(read func(from map[string]bridge.Checkpoint, say func(bridge.Batch))) {
 	w.startWith(func(c *bridge.Config) { c.Source = told{w.source, read} })
 }

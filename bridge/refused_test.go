@@ -70,25 +70,14 @@ func TestWhatWasGatheredIsSentAlthoughReadingFailsOrFallsSilent(t *testing.T) {
 	}
 }
 
-// long hands over the first event of a long backlog, stored an hour ago by a server whose clock may be ahead.
-type long struct {
-	bridge.Source
-	ahead time.Duration
-}
-
-func (l long) Read(ctx context.Context, _ []string, _ []mapping.Source, _ map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
-	out <- bridge.Batch{Stream: "SCHOOL", Pending: 1000, Checkpoint: bridge.Checkpoint{Sequence: 1}, Messages: []mapping.Message{
-		{Stream: "SCHOOL", Sequence: 1, Subject: "lesson.cancelled", Time: time.Now().Add(l.ahead - time.Hour), Data: []byte(`{"id":"maths"}`)},
-	}}
-	<-ctx.Done()
-	return ctx.Err()
-}
-
+// The first event of a long backlog was stored an hour ago by a server whose clock may be ahead.
 func TestABacklogIsOneAlsoWhereOurClockIsBehind(t *testing.T) {
 	for _, ahead := range []time.Duration{0, 2 * time.Hour} {
 		inWorld(t, func(w *world) {
 			w.end()
-			w.startWith(func(c *bridge.Config) { c.Source = long{w.source, ahead} })
+			w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
+				say(stored(batch("SCHOOL", 1, 1000, "lesson.cancelled"), time.Hour-ahead))
+			})
 			w.pass(time.Second)
 			if w.bridge.Status().CaughtUp {
 				t.Errorf("%s ahead: it counts as caught up with 1,000 to come", ahead)
@@ -97,43 +86,21 @@ func TestABacklogIsOneAlsoWhereOurClockIsBehind(t *testing.T) {
 	}
 }
 
-// inTurn is two streams with a long backlog each: the second one waits for its turn,
-// and its first event cancels what the first one has asked for.
-type inTurn struct{ bridge.Source }
-
-func (inTurn) Read(ctx context.Context, _ []string, _ []mapping.Source, _ map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
-	say := func(stream string, n, pending uint64, subject string) {
-		b := bridge.Batch{Stream: stream, Pending: pending, Checkpoint: bridge.Checkpoint{Sequence: n}}
-		if subject != "" {
-			b.Messages = []mapping.Message{{Stream: stream, Sequence: n, Subject: subject, Time: time.Now().Add(-time.Hour), Data: []byte(`{"id":"maths"}`)}}
-		}
-		select {
-		case out <- b:
-		case <-ctx.Done():
-		}
-	}
-	say("CANCELS", 1, 1, "")
-	say("ITEMS", 1, 20, "lesson.cancelled")
-	for n := range uint64(20) {
-		select {
-		case <-time.After(3 * time.Second):
-		case <-ctx.Done():
-		}
-		say("ITEMS", n+2, 19-n, "")
-	}
-	select {
-	case <-time.After(5 * time.Second):
-	case <-ctx.Done():
-	}
-	say("CANCELS", 2, 0, "lesson.restored")
-	<-ctx.Done()
-	return ctx.Err()
-}
-
+// Of two streams with a long backlog each the second one waits for its turn, and its
+// first event cancels what the first one has asked for.
 func TestAStreamThatWaitsForItsTurnIsNotSilent(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.end()
-		w.startWith(func(c *bridge.Config) { c.Source = inTurn{w.source} })
+		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
+			say(batch("CANCELS", 1, 1, ""))
+			say(stored(batch("ITEMS", 1, 20, "lesson.cancelled"), time.Hour))
+			for n := range uint64(20) {
+				time.Sleep(3 * time.Second)
+				say(batch("ITEMS", n+2, 19-n, ""))
+			}
+			time.Sleep(5 * time.Second)
+			say(stored(batch("CANCELS", 2, 0, "lesson.restored"), time.Hour))
+		})
 		w.pass(2 * time.Hour)
 		w.wantSends(0)
 		if c := w.bridge.Status().Counts; c.Cancelled != 1 {

@@ -1154,19 +1154,6 @@ func TestAStateBegunAnewIsNotOverwrittenFromOldMemory(t *testing.T) {
 	})
 }
 
-// stalled has more to come and does not bring it, as when NATS is gone in the
-// middle of a backlog.
-type stalled struct{ bridge.Source }
-
-func (s stalled) Read(ctx context.Context, _ []string, _ []mapping.Source, _ map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
-	select {
-	case out <- bridge.Batch{Stream: "SCHOOL", Checkpoint: bridge.Checkpoint{Created: time.Now(), Sequence: 1}, Pending: 1000}:
-	case <-ctx.Done():
-	}
-	<-ctx.Done()
-	return ctx.Err()
-}
-
 // turning counts the turns of the loop, which asks it once in each.
 type turning struct {
 	bridge.Lease
@@ -1178,12 +1165,13 @@ func (l turning) Emptied() <-chan struct{} {
 	return l.Lease.Emptied()
 }
 
+// There is more to come that does not, as when NATS is gone in the middle of a backlog.
 func TestAnIdleBacklogLeavesTheProcessorAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.end()
 		turns := 0
 		w.startWith(func(c *bridge.Config) {
-			c.Source = stalled{w.source}
+			c.Source = told{w.source, func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) { say(batch("SCHOOL", 1, 1000, "")) }}
 			c.Lease = turning{w.lease, func() {
 				if turns++; turns == 10_000 { // or virtual time would stand still for ever
 					t.Error("the loop spins")
