@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -21,11 +20,7 @@ import (
 // has reports whether the replica names a trouble, as its page shows it:
 // "<condition> <about>: <message>".
 func (r *replica) has(condition, about string) bool {
-	var o bridge.Overview
-	if _, body := get(r.page + "/status"); json.Unmarshal([]byte(body), &o) != nil {
-		return false
-	}
-	for _, c := range o.Conditions {
+	for _, c := range overview(r.page).Conditions {
 		if c.Name == condition && strings.HasPrefix(c.About, about) {
 			return true
 		}

@@ -24,14 +24,21 @@ func cli(t testing.TB, args ...string) (code int, out, errs string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// overviewOf asks the daemon's page.
+// overview is what a daemon's page shows; empty while it does not answer.
+func overview(page string) (o bridge.Overview) {
+	if _, body := get(page + "/status"); json.Unmarshal([]byte(body), &o) != nil {
+		return bridge.Overview{}
+	}
+	return o
+}
+
+// overviewOf is that of its only app.
 func overviewOf(t testing.TB, page string) bridge.Status {
 	t.Helper()
-	var o bridge.Overview
-	if _, body := get(page + "/status"); json.Unmarshal([]byte(body), &o) != nil || len(o.Apps) != 1 {
-		return bridge.Status{}
+	if o := overview(page); len(o.Apps) == 1 {
+		return o.Apps[0]
 	}
-	return o.Apps[0]
+	return bridge.Status{}
 }
 
 func TestABroadcastInDoubtIsHeldUntilAnOperatorDecides(t *testing.T) {

@@ -151,12 +151,8 @@ func TestThreeEventsBecomeOneBroadcastAndOneResultAcrossARestart(t *testing.T) {
 		t.Errorf("sent %+v; want the second to hold only what came meanwhile", sent)
 	}
 	eventually(t, "everything is accounted for", func() bool {
-		var o bridge.Overview
-		_, body := get(page + "/status")
-		if err := json.Unmarshal([]byte(body), &o); err != nil || len(o.Apps) != 1 {
-			return false
-		}
-		c := o.Apps[0].Counts
-		return c.Read == 4 && c.Matched == 3 && c.Unmatched == 1 && c.Sent == 2 && c.Replaced == 1 && o.Apps[0].Waiting == 0
+		s := overviewOf(t, page)
+		c := s.Counts
+		return c.Read == 4 && c.Matched == 3 && c.Unmatched == 1 && c.Sent == 2 && c.Replaced == 1 && s.Waiting == 0
 	})
 }

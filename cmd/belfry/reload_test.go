@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
@@ -101,12 +99,6 @@ type reload struct {
 	rules  string
 }
 
-func (x *reload) overview() (o bridge.Overview) {
-	_, body := get(x.page + "/status")
-	_ = json.Unmarshal([]byte(body), &o) // an empty one is not what is waited for
-	return o
-}
-
 // replace puts a file in place as editors do, and has it looked at now.
 func (x *reload) replace(text string) {
 	x.t.Helper()
@@ -122,10 +114,10 @@ func (x *reload) replace(text string) {
 
 func (x *reload) good(text string) {
 	x.t.Helper()
-	before := x.overview().Rules
+	before := overview(x.page).Rules
 	x.replace(text)
 	eventually(x.t, "the new rules are in force", func() bool {
-		now := x.overview().Rules
+		now := overview(x.page).Rules
 		return now.Loaded.After(before.Loaded) && len(now.Problems) == 0
 	})
 }
@@ -133,13 +125,13 @@ func (x *reload) good(text string) {
 // bad checks that a bad file is shown, and changes nothing else.
 func (x *reload) bad(text string, n int) {
 	x.t.Helper()
-	before := x.overview()
+	before := overview(x.page)
 	x.replace(text)
 	eventually(x.t, fmt.Sprintf("bad file %d is shown in the status:\n%s", n, text), func() bool {
-		now := x.overview().Rules
+		now := overview(x.page).Rules
 		return len(now.Problems) > 0 && !slices.Equal(now.Problems, before.Rules.Problems)
 	})
-	after := x.overview()
+	after := overview(x.page)
 	if !after.Rules.Loaded.Equal(before.Rules.Loaded) {
 		x.t.Errorf("bad file %d: the rules in force are of %s, want those of %s", n, after.Rules.Loaded, before.Rules.Loaded)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"syscall"
@@ -38,11 +37,7 @@ func owners(pages map[string]string) map[string]int {
 	out := map[string]int{}
 	for name, page := range pages {
 		out[name] = 0
-		var o bridge.Overview
-		if _, body := get(page + "/status"); json.Unmarshal([]byte(body), &o) != nil {
-			continue
-		}
-		for _, s := range o.Apps {
+		for _, s := range overview(page).Apps {
 			if s.Role == bridge.RoleOwner {
 				out[name]++
 			}
@@ -83,7 +78,7 @@ func TestSixAppsAreSharedByThreeReplicasAndTakenOver(t *testing.T) {
 	eventually(t, "every owner has stored its states again", func() bool { return storedStates(t, js) == 6 })
 	eventually(t, "the apps are shared evenly", shared(2))
 	for name, page := range pages {
-		for _, s := range overviewAll(t, page).Apps {
+		for _, s := range overview(page).Apps {
 			if s.Paused != nil {
 				t.Errorf("replica %s paused %s: %s", name, s.App, s.Paused.Why)
 			}
@@ -137,12 +132,4 @@ func storedStates(t *testing.T, js jetstream.JetStream) int {
 		return 0
 	}
 	return len(info.State.Subjects)
-}
-
-func overviewAll(t *testing.T, page string) (o bridge.Overview) {
-	t.Helper()
-	if _, body := get(page + "/status"); json.Unmarshal([]byte(body), &o) != nil {
-		t.Fatalf("the status is %q", body)
-	}
-	return o
 }

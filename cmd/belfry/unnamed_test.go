@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"log/slog"
 	"os"
 	"strings"
@@ -179,10 +178,7 @@ func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
 
 // unnamedCondition is what the daemon says of an app that its rules do not name.
 func unnamedCondition(page, app string) string {
-	var o bridge.Overview
-	_, body := get(page + "/status")
-	_ = json.Unmarshal([]byte(body), &o)
-	for _, c := range o.Conditions {
+	for _, c := range overview(page).Conditions {
 		if c.Name == string(stream.AppUnnamed) && c.About == app {
 			return c.Message
 		}
