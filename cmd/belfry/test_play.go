@@ -76,11 +76,10 @@ func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTes
 			if d.Kind == "expired" {
 				reason = ": " + why[d.Digest.ID]
 			}
-			h.beside(now.Sub(t.Start), "%s of %s %s, unsent%s", plural(d.Events, "item", "items"),
-				bridge.DigestName(d.Digest.Audience, d.Digest.Template, d.Digest.Group), d.Kind, reason)
+			h.beside(now.Sub(t.Start), "%s of %s %s, unsent%s", plural(d.Events, "item", "items"), d.Digest.Name(), d.Kind, reason)
 		},
 		Failed: func(_ time.Time, d *bridge.Digest, err error) {
-			h.failures = append(h.failures, bridge.DigestName(d.Audience, d.Template, d.Group)+" cannot be rendered: "+err.Error())
+			h.failures = append(h.failures, d.Name()+" cannot be rendered: "+err.Error())
 		},
 	}
 	last := t.Start
