@@ -51,7 +51,7 @@ func TestABroadcastInDoubtIsHeldUntilAnOperatorDecides(t *testing.T) {
 		states    []bridge.ResultState
 	}{
 		{"as sent: it stays charged and nothing is sent again", "--sent", 1, 1, []bridge.ResultState{bridge.ResultInDoubt, bridge.ResultSent}},
-		{"as not sent: its items go again, and the call that was answered stays counted", "--not-sent", 2, 2, []bridge.ResultState{bridge.ResultInDoubt, bridge.ResultNotSent, bridge.ResultSent}},
+		{"as not sent: its items go again, and the send is refunded", "--not-sent", 2, 1, []bridge.ResultState{bridge.ResultInDoubt, bridge.ResultNotSent, bridge.ResultSent}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
