@@ -35,6 +35,9 @@ const (
 	// priorWeight is what the prior weighs beside remembered days, the less the more
 	// of them there are.
 	priorWeight = 0.3
+	// firstOfAll is how much likelier it is of an app's first half hour with arrivals that
+	// they were all than that things go on: what somebody tries first would wait for hours.
+	firstOfAll = 6
 	// cautious is how many slots without arrivals the prior adds to today's.
 	cautious = 3
 	// otherKind is what a day of the other kind weighs while few of today's are known,
@@ -72,12 +75,15 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 		total += w
 	}
 	if w := priorWeight * (1 - total/knownAfter); learning && w > 0 {
-		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.prior(now)})
-		total += w
-		if n := f.arrived(0, PerDay); n > 0 { // the fewer have come, the likelier they were all
-			out.Paths = append(out.Paths, Path{Weight: w / n})
-			total += w / n
+		nothing := 0.0 // more comes
+		if n := f.arrived(0, PerDay); n > 0 {
+			nothing = w / n // the fewer have come, the likelier they were all
+			if total == 0 && f.arrived(0, slotOf(now)) == 0 {
+				nothing = firstOfAll * w
+			}
 		}
+		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.prior(now)}, Path{Weight: nothing})
+		total += w + nothing
 	}
 	for i := range out.Paths {
 		out.Paths[i].Weight /= total
