@@ -12,6 +12,8 @@ import (
 
 const (
 	commitEvery   = time.Second            // how much reading a crash repeats
+	commitSeldom  = 5 * time.Second        // the same where a commit takes long
+	commitShare   = 50                     // of its time an app spends a 50th on commits, unless they are seldom
 	planEvery     = 20 * time.Millisecond  // planning under a flood of matches
 	statusEvery   = 100 * time.Millisecond // the same for the status
 	catchUpAtMost = 30 * time.Second       // a stream that says nothing for so long is not waited for
@@ -35,6 +37,7 @@ type tenure struct {
 	dirty       bool // the state differs from the stored one
 	changed     bool // the planner has to be asked
 	lastCommit  time.Time
+	commitTook  time.Duration
 	lastPlan    time.Time
 	lastStatus  time.Time
 	statusStale bool
@@ -240,7 +243,7 @@ func (t *tenure) wakeAt(now time.Time) time.Time {
 	}
 	soonest(t.state.NextExpiry())
 	if t.dirty {
-		soonest(t.lastCommit.Add(commitEvery))
+		soonest(t.lastCommit.Add(t.commitPause()))
 	}
 	if t.changed {
 		soonest(t.lastPlan.Add(planEvery))
@@ -325,7 +328,13 @@ func (t *tenure) commitDue(now time.Time) bool {
 	if !t.dirty {
 		return false
 	}
-	return now.Sub(t.lastCommit) >= commitEvery || now.Before(t.lastCommit) || t.backlog != nil && t.unsealed() > 0
+	return now.Sub(t.lastCommit) >= t.commitPause() || now.Before(t.lastCommit) || t.backlog != nil && t.unsealed() > 0
+}
+
+// commitPause is how long to wait between two commits for which nothing else
+// waits: many apps with large states would else do nothing but commit.
+func (t *tenure) commitPause() time.Duration {
+	return min(max(commitEvery, commitShare*t.commitTook), commitSeldom)
 }
 
 // unsealed is how many results wait for a commit before they may be published.
@@ -347,6 +356,7 @@ func (t *tenure) commit(ctx context.Context) error {
 	t.kept = Record{Data: data, Token: t.state.token(), Sequence: t.commits.sequence}
 	t.cfg.Note("state.unstorable", nil)
 	t.dirty, t.lastCommit = false, time.Now()
+	t.commitTook = t.lastCommit.Sub(now)
 	t.queueUnpublished()
 	return nil
 }
