@@ -86,6 +86,14 @@ func (a *App) Map(m *Message) Decision {
 	return e.named(d)
 }
 
+// EventOf reads who a message says that it is, for those that Map has nothing to say about.
+func (a *App) EventOf(m *Message) Event {
+	e := a.matcher.evaluation()
+	defer a.matcher.release(e)
+	_ = e.open(m) // what cannot be read has the name of its place in the stream
+	return e.env.event()
+}
+
 // isMarker tells from an event what is for the server: its note that a message was removed,
 // by its age, say, which it stores under the message's subject (nats-server 2.11, stream
 // option subject_delete_marker_ttl), and the definition of a schedule (2.12).

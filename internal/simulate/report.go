@@ -24,8 +24,8 @@ type Report struct {
 	Score      float64        `json:"score"`   // Earned / Bound, 0 to 1
 	Priorities []ByPriority   `json:"priorities"`
 	Days       []Day          `json:"days"`
-	Events     []Fate         `json:"events"`          // what each item came to, in order of arrival
-	Left       int            `json:"events_left_out"` // beyond the ones listed
+	Events     []Fate         `json:"events"`          // what each item came to, and each event without one, in order of arrival
+	Left       int            `json:"events_left_out"` // beyond the ones listed: 10,000 of items, and as many others
 	Failures   []string       `json:"failures,omitempty"`
 	Failed     map[string]int `json:"failed,omitempty"` // events on which a rule's expression failed, by rule
 
@@ -80,17 +80,18 @@ type Day struct {
 	Earned     float64 `json:"earned"`
 }
 
-// Fate is what one item came to.
+// Fate is what one item came to, or an event that has become none: of that it has
+// no more than when it arrived.
 type Fate struct {
-	Event     string           `json:"event"`
-	Rule      string           `json:"rule"`
-	Audience  string           `json:"audience"`
-	Template  string           `json:"template"`
-	Priority  mapping.Priority `json:"priority"`
-	Arrived   time.Time        `json:"arrived"`
-	Came      string           `json:"came"` // delivered, expired, replaced, cancelled or waiting
-	Ended     time.Time        `json:"ended,omitzero"`
-	Broadcast int              `json:"broadcast"` // index into the broadcasts, -1 without
+	Event     string            `json:"event"`
+	Rule      string            `json:"rule,omitempty"`
+	Audience  string            `json:"audience,omitempty"`
+	Template  string            `json:"template,omitempty"`
+	Priority  *mapping.Priority `json:"priority,omitempty"`
+	Arrived   time.Time         `json:"arrived"`
+	Came      string            `json:"came"` // see Delivered and Unmatched
+	Ended     time.Time         `json:"ended,omitzero"`
+	Broadcast int               `json:"broadcast"` // index into the broadcasts, -1 without
 }
 
 // report draws the sum.
@@ -111,10 +112,12 @@ func (t *tally) report(r *Report, keep int) {
 	for _, o := range t.items[:min(len(t.items), keep)] {
 		r.Events = append(r.Events, Fate{
 			Event: o.event, Rule: o.rule, Audience: o.place.audience, Template: o.place.template,
-			Priority: o.priority, Arrived: o.arrived, Came: o.came, Ended: o.ended, Broadcast: o.by,
+			Priority: &o.priority, Arrived: o.arrived, Came: o.came, Ended: o.ended, Broadcast: o.by,
 		})
 	}
-	r.Left = len(t.items) - len(r.Events)
+	r.Events = append(r.Events, t.barren...)
+	r.Left = len(t.items) + t.others - len(r.Events)
+	slices.SortStableFunc(r.Events, func(a, b Fate) int { return a.Arrived.Compare(b.Arrived) })
 	r.arrivals, r.expiries = t.marks(r.location)
 }
 

@@ -45,12 +45,15 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	if app.Quota.Policy == mapping.PolicySlots && len(app.Quota.Slots) == 0 {
 		return Report{}, fmt.Errorf("cannot use the policy slots: the quota of %s has no slots; give it some, as in slots: [\"09:00\", \"18:00\"]", app.Name)
 	}
-	t := newTally(base.Worth)
+	t, keep := newTally(base.Worth), cmp.Or(c.Keep, keepEvents)
 	r := Report{App: app.Name, Policy: app.Quota.Policy, quota: app.Quota, audiences: app.Audiences, location: bridge.ForecastZone(app)}
 	o := Observer{
 		Decided: func(m *mapping.Message, d *mapping.Decision) {
 			if t.since.IsZero() {
 				t.since = midnight(m.Time, r.location).AddDate(0, 0, c.Learn)
+			}
+			if came := barren(d); came != "" {
+				t.note(app, m, came, keep)
 			}
 			t.decided(m, d) // by the operator's own windows, whatever a trial changes
 			for i := range d.Matches {
@@ -79,7 +82,7 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	}
 	r.To, r.Counts, r.Since, r.Failed = d.Now(), d.State.Counts, t.since, d.State.Failed
 	t.close(d.Now())
-	t.report(&r, cmp.Or(c.Keep, keepEvents))
+	t.report(&r, keep)
 	if !c.SkipBound {
 		best := bound.Upper(t.problem(app, t.since, r.To))
 		r.Bound, r.Reached = best.Bound, max(best.Reached, r.Earned) // what was earned can be

@@ -133,7 +133,7 @@ func (l *tableLine) countUrgent(r *Report) {
 		return limits.Left(&led, at) > 0
 	}
 	for _, f := range r.Events {
-		if f.Priority != mapping.Urgent || f.Came != Delivered {
+		if f.Came != Delivered || *f.Priority != mapping.Urgent {
 			continue
 		}
 		l.Urgent++

@@ -17,6 +17,29 @@ const (
 	Waiting   = "waiting" // the history ended first
 )
 
+// What an event can come to that has become no item.
+const (
+	Unmatched  = "unmatched"
+	Cancels    = "cancels"
+	DeadLetter = "dead letter"
+	Failed     = "failed" // an expression, on all rules that might have matched
+)
+
+// barren says what an event has come to of which no item was made; empty if one was.
+func barren(d *mapping.Decision) string {
+	switch {
+	case slices.ContainsFunc(d.Matches, func(m mapping.Match) bool { return len(m.Cancels) == 0 }):
+		return ""
+	case len(d.Dead) > 0:
+		return DeadLetter
+	case len(d.Matches) > 0:
+		return Cancels
+	case len(d.Failures) > 0:
+		return Failed
+	}
+	return Unmatched
+}
+
 // place is a digest's name, whatever its id.
 type place struct{ audience, template, group string }
 
@@ -44,6 +67,8 @@ type tally struct {
 	keyed   map[string][]*tracked // by key: the latest items, also those that are delivered
 	joined  map[place]bool        // of which groups had no room for digests of their own
 	sent    []Broadcast
+	barren  []Fate // the first events without an item
+	others  int    // how many there were
 }
 
 func newTally(worth map[mapping.Priority]float64) *tally {
@@ -72,6 +97,14 @@ func (t *tally) decided(m *mapping.Message, d *mapping.Decision) {
 		t.pending[p] = append(t.pending[p], item)
 		t.keyed[it.Key] = append(t.keyed[it.Key], item)
 	}
+}
+
+// note takes in an event of which no item was made.
+func (t *tally) note(app *mapping.App, m *mapping.Message, came string, keep int) {
+	if t.others++; t.others > keep {
+		return
+	}
+	t.barren = append(t.barren, Fate{Event: app.EventOf(m).ID, Arrived: m.Time, Came: came, Broadcast: -1})
 }
 
 // goes ends those items of a key that still wait, and notes of all that from now
