@@ -115,7 +115,7 @@ func TestTheSchemaTakesWhatTheParserTakes(t *testing.T) {
 			`    packages: [com.example.student]
     quota: {per_hour: "2", per_day: 3, worth: {low: "1.5", high: "${W:-10}"}, urgent_at_once: "true", count_rejected: false}`,
 		},
-		"- name: one": {"- name: 5"},
+		"- name: one":   {"- name: 5"},
 		"{alert: news}": {`{alert: news, force_show: "false"}`},
 	} {
 		for _, text := range list {
