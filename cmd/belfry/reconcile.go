@@ -100,13 +100,29 @@ func (p *publications) reconcile(ctx context.Context, app string, within time.Du
 	if err != nil {
 		return nil, fmt.Errorf("cannot use JetStream: %w", err)
 	}
+	agreed := agreement{}
 	return untilClean(ctx, within, func(ctx context.Context) ([]finding, error) {
 		all, err := control.Overviews(ctx, nc)
 		if err != nil {
 			return nil, err
 		}
-		return p.lookAt(ctx, js, owned(all), app)
+		return p.lookAt(ctx, js, owned(all), app, agreed)
 	})
+}
+
+// agreement is what was found of apps of which nothing differed. They are not
+// looked at again: of many that are busy, one is always about to publish something.
+type agreement map[string][]finding
+
+func (a agreement) orLook(app string, look func() ([]finding, error)) ([]finding, error) {
+	if found, ok := a[app]; ok {
+		return found, nil
+	}
+	found, err := look()
+	if err == nil && clean(found, false) {
+		a[app] = found
+	}
+	return found, err
 }
 
 // untilClean looks again while anything differs: the daemon counts at once,
@@ -131,7 +147,7 @@ func untilClean(ctx context.Context, within time.Duration, look func(context.Con
 	}
 }
 
-func (p *publications) lookAt(ctx context.Context, js jetstream.JetStream, apps []bridge.Status, only string) ([]finding, error) {
+func (p *publications) lookAt(ctx context.Context, js jetstream.JetStream, apps []bridge.Status, only string, agreed agreement) ([]finding, error) {
 	var findings []finding
 	found := false
 	for i := range apps {
@@ -143,22 +159,26 @@ func (p *publications) lookAt(ctx context.Context, js jetstream.JetStream, apps 
 		if s.Role != bridge.RoleOwner {
 			return nil, fmt.Errorf("cannot reconcile %s: nobody owns it at this moment", s.App)
 		}
-		told, err := p.of(ctx, js, s.App)
+		more, err := agreed.orLook(s.App, func() ([]finding, error) { return p.lookAtOne(ctx, js, s) })
 		if err != nil {
 			return nil, err
 		}
-		findings = append(findings, counters(s)...)
-		findings = append(findings, publishedFindings(s, told)...)
-		sources, err := sourceFindings(ctx, js, s)
-		if err != nil {
-			return nil, err
-		}
-		findings = append(findings, sources...)
+		findings = append(findings, more...)
 	}
 	if !found {
 		return nil, errors.New("cannot reconcile: no such app (see belfry status)")
 	}
 	return findings, nil
+}
+
+func (p *publications) lookAtOne(ctx context.Context, js jetstream.JetStream, s *bridge.Status) ([]finding, error) {
+	told, err := p.of(ctx, js, s.App)
+	if err != nil {
+		return nil, err
+	}
+	findings := append(counters(s), publishedFindings(s, told)...)
+	sources, err := sourceFindings(ctx, js, s)
+	return append(findings, sources...), err
 }
 
 // counters checks that the daemon's own counts add up.
