@@ -48,10 +48,14 @@ func readAll(ctx context.Context, js jetstream.JetStream, name string, cfg jetst
 ) error {
 	within, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	cfg.InactiveThreshold = readTimeout
 	c, err := js.OrderedConsumer(within, name, cfg)
 	if err != nil {
 		return cannotRead(ctx, js, name, err)
 	}
+	defer func() { // a server has room for a thousand, and would keep it for a while
+		_ = js.Conn().Publish("$JS.API.CONSUMER.DELETE."+name+"."+c.CachedInfo().Name, nil)
+	}()
 	info, err := c.Info(within)
 	if err != nil {
 		return cannotRead(ctx, js, name, err)
