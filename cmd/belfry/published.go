@@ -53,9 +53,7 @@ func readAll(ctx context.Context, js jetstream.JetStream, name string, cfg jetst
 	if err != nil {
 		return cannotRead(ctx, js, name, err)
 	}
-	defer func() { // a server has room for a thousand, and would keep it for a while
-		_ = js.Conn().Publish("$JS.API.CONSUMER.DELETE."+name+"."+c.CachedInfo().Name, nil)
-	}()
+	defer func() { stream.Forget(js.Conn(), name, c.CachedInfo().Name) }()
 	info, err := c.Info(within)
 	if err != nil {
 		return cannotRead(ctx, js, name, err)

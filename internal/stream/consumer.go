@@ -120,12 +120,12 @@ func (c *consumer) pullMore() error {
 // close ends the subscription and, without waiting for it, the consumer.
 func (c *consumer) close() {
 	_ = c.sub.Unsubscribe()
-	forget(c.js.nc, c.stream, c.name)
+	Forget(c.js.nc, c.stream, c.name)
 }
 
-// forget deletes a consumer without waiting for it: else it goes by itself, some
-// time later.
-func forget(nc *nats.Conn, stream, consumer string) {
+// Forget deletes a consumer without waiting for it: else it goes by itself, some
+// time later, and a server has room for a thousand of a stream at most.
+func Forget(nc *nats.Conn, stream, consumer string) {
 	_ = nc.Publish("$JS.API.CONSUMER.DELETE."+stream+"."+consumer, nil)
 }
 

@@ -153,6 +153,6 @@ func pendingFrom(ctx context.Context, js jetstream.JetStream, stream string, fil
 		return 0, fmt.Errorf("cannot count the events of %s: %w", stream, err)
 	}
 	pending := c.CachedInfo().NumPending
-	forget(js.Conn(), stream, cfg.Name)
+	Forget(js.Conn(), stream, cfg.Name)
 	return pending, nil
 }

@@ -87,6 +87,6 @@ func (s *source) sequenceBefore(ctx context.Context, stream string, at time.Time
 	if err != nil {
 		return 0, fmt.Errorf("cannot find the first event of %s at or after %s: %w", stream, at, err)
 	}
-	forget(s.js.nc, stream, cfg.Name)
+	Forget(s.js.nc, stream, cfg.Name)
 	return made.Delivered.Stream, nil
 }
