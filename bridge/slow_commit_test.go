@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,4 +45,22 @@ func TestStatesThatTakeLongToStoreAreStoredLessOften(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The results of so many digests wait for a commit, and the reading for them.
+func TestAFloodOfCancellationsDoesNotWaitWhereStatesAreStoredLessOften(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.rules = compile(t, strings.Replace(scenarioRules, "keep: 5", "keep: 5\n    group_by: event.data.id", 1))
+		w.startWith(func(c *bridge.Config) { c.Store = &slowStore{Store: w.store, takes: 100 * time.Millisecond} })
+		w.pass(10 * time.Second)
+		for i := range 1000 {
+			w.cancelled(fmt.Sprint("group-", i))
+			w.restored(fmt.Sprint("group-", i))
+		}
+		w.pass(3 * time.Second)
+		if n := w.bridge.Status().Counts.Cancelled; n != 1000 {
+			t.Errorf("%d of 1000 are read after 3 s", n)
+		}
+	})
 }

@@ -337,8 +337,9 @@ func (t *tenure) commitPause() time.Duration {
 	return min(max(commitEvery, commitShare*t.commitTook), commitSeldom)
 }
 
-// unsealed is how many results wait for a commit before they may be published.
-func (t *tenure) unsealed() int { return len(t.state.Outbox) - len(t.handed) }
+// unsealed is how many results wait for a commit before they may be published:
+// of those of drops, the commit makes them.
+func (t *tenure) unsealed() int { return len(t.state.Outbox) + len(t.state.Drops) - len(t.handed) }
 
 // commit stores the state, and lets go what had to wait for that.
 func (t *tenure) commit(ctx context.Context) error {
