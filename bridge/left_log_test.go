@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
 )
 
 func TestDigestsThatExpireTogetherAreNamedAndDoNotFloodTheLog(t *testing.T) {
@@ -27,6 +29,23 @@ func TestDigestsThatExpireTogetherAreNamedAndDoNotFloodTheLog(t *testing.T) {
 		}
 		if more := w.logged("further digests went the same way"); len(more) == 0 || !strings.Contains(more[0], "digests=") {
 			t.Errorf("of the others it says %q", more)
+		}
+	})
+}
+
+func TestANewOwnerSaysNothingOfWhatBroadcastsCameTo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.publishNothing()
+		w.answer(always, bridge.Outcome{Kind: bridge.NotSent, Message: "no byte of the request left"})
+		w.cancelled("maths")
+		w.pass(4 * time.Hour)
+		if n := w.bridge.Status().Outbox; n < 10 {
+			t.Fatalf("%d results wait", n)
+		}
+		w.end()
+		w.start()
+		if more := w.logged("further digests went the same way"); len(more) > 0 {
+			t.Errorf("it says %s", more)
 		}
 	})
 }

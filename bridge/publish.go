@@ -51,13 +51,16 @@ func (t *tenure) queueUnpublished() {
 			kind = string(e.Result.State)
 		}
 		o.waiting = append(o.waiting, e)
+		if e.Result != nil && (e.Result.Broadcast != "" || e.Result.Gap != nil) {
+			continue // the log was told when it happened
+		}
 		if lines[kind]++; lines[kind] <= maxLines {
 			t.logResult(e)
 		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(lines)) {
 		switch more := lines[kind] - maxLines; {
-		case more <= 0, kind == string(ResultGap): // which has been told when it was found
+		case more <= 0:
 		case kind == "":
 			t.log.Warn("further events went to the dead letters", "events", more, "see", "belfry deadletter list")
 		default:
@@ -213,7 +216,7 @@ func (t *tenure) logResult(e OutboxEntry) {
 	case e.Result.State == ResultBlocked:
 		t.log.Error("the provider refuses the app itself: it is paused", "http", e.Result.HTTPStatus, "code", e.Result.Code,
 			"message", e.Result.Message, "remedy", "mend it (a secret from a file is read again, one from the environment needs a restart), then belfry resume --app "+t.name)
-	case e.Result.Broadcast == "" && e.Result.Gap == nil:
+	default:
 		attrs := []any{"why", e.Result.State, "digest", DigestName(e.Result.Audience, e.Result.Template, e.Result.Group), "events", e.Result.Events}
 		if e.Result.Message != "" {
 			attrs = append(attrs, "message", e.Result.Message)
