@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,29 +16,29 @@ import (
 type slowStore struct {
 	*bridgetest.Store
 	takes time.Duration
-	puts  int
+	puts  atomic.Int64
 }
 
 func (s *slowStore) Put(ctx context.Context, data []byte, token string, expect uint64) (uint64, error) {
-	s.puts++
+	s.puts.Add(1)
 	time.Sleep(s.takes)
 	return s.Store.Put(ctx, data, token, expect)
 }
 
 func TestStatesThatTakeLongToStoreAreStoredLessOften(t *testing.T) {
-	for takes, most := range map[time.Duration]int{time.Millisecond: 61, 30 * time.Millisecond: 42, 300 * time.Millisecond: 14} {
+	for takes, most := range map[time.Duration]int64{time.Millisecond: 61, 30 * time.Millisecond: 42, 300 * time.Millisecond: 14} {
 		t.Run(takes.String(), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.end()
 				store := &slowStore{Store: w.store, takes: takes}
 				w.startWith(func(c *bridge.Config) { c.Store = store })
 				w.pass(10 * time.Second)
-				before := store.puts
+				before := store.puts.Load()
 				for i := range 600 {
 					w.cancelled(fmt.Sprint("lesson-", i))
 					w.pass(100 * time.Millisecond)
 				}
-				if n := store.puts - before; n > most || n < 11 {
+				if n := store.puts.Load() - before; n > most || n < 11 {
 					t.Errorf("stored %d times in a minute, want 11 to %d", n, most)
 				}
 				w.pass(20 * time.Minute)
