@@ -30,7 +30,7 @@ func (s *State) restore(app *mapping.App, old *Digest) {
 		s.putBack(app, old)
 		return
 	}
-	s.apart = false // its users may have a place in another part by now
+	s.apart = nil // its users may have a place in another part by now
 	for _, d := range s.split(old) {
 		s.putBack(app, d)
 	}

@@ -40,6 +40,7 @@ func (s *State) Begin(app *mapping.App, d *Digest, reason string, now time.Time)
 	hash := sha256.Sum256(body)
 	s.Digests = slices.DeleteFunc(s.Digests, func(o *Digest) bool { return o == d })
 	s.used -= d.size()
+	s.apart = nil // those left may be
 	s.closeSiblings(d)
 	s.Sending = &Broadcast{
 		ID: s.newID(), State: Sending, Digest: d, RequestHash: hex.EncodeToString(hash[:]), Epoch: s.Epoch,

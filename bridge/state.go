@@ -55,7 +55,7 @@ type State struct {
 	used    int             // bytes that the digests take, about; see room.go
 	failing map[string]bool // rules that failed since the log was told
 	tight   bool            // key sets were shrunk to save room
-	apart   bool            // no two parts have a user in common; false: not known
+	apart   *bool           // no two parts have a user in common; nil: not known
 }
 
 // SentWith reports whether anything may have been sent with an app's key since

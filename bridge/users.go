@@ -103,12 +103,14 @@ func (d *Digest) tellsOf(o *Digest) bool {
 }
 
 // partsAreApart reports whether no two parts of an audience have a user in
-// common. Folding keeps it so, and only a digest that came back can end it.
+// common. Folding keeps it so, and only a digest that came back can end it, until
+// it leaves. To look costs more than a fold: so either answer is kept.
 func (s *State) partsAreApart() bool {
-	if !s.apart {
-		s.apart = !s.somebodyTwice()
+	if s.apart == nil {
+		apart := !s.somebodyTwice()
+		s.apart = &apart
 	}
-	return s.apart
+	return *s.apart
 }
 
 func (s *State) somebodyTwice() bool {
