@@ -45,7 +45,8 @@ const (
 	AppUnnamed ConditionName = "app.unnamed"
 )
 
-// maxConditions bounds what a flood of different subjects can pile up.
+// maxConditions bounds what a flood of different subjects can pile up. Beyond it there
+// is room for what is about all of NATS: a replica without a connection is not ready.
 const maxConditions = 200
 
 // Condition is one trouble that holds at the moment.
@@ -105,7 +106,7 @@ func (c *Conditions) set(name ConditionName, about, message string, replace bool
 	defer c.mu.Unlock()
 	key := conditionKey{name, about}
 	held, ok := c.active[key]
-	if ok && !replace || !ok && len(c.active) >= maxConditions {
+	if ok && !replace || !ok && about != "" && len(c.active) >= maxConditions {
 		return Condition{}, false
 	}
 	if !ok {

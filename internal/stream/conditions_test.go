@@ -44,4 +44,8 @@ func TestConditionsAreBounded(t *testing.T) {
 	if n := len(c.Active()); n != maxConditions {
 		t.Errorf("%d conditions, want %d", n, maxConditions)
 	}
+	c.Set(Disconnected, "", "") // what readiness is read off
+	if _, held := c.Find(Disconnected, ""); !held {
+		t.Error("among so many conditions there is no room to say that the connection is lost")
+	}
 }
