@@ -96,6 +96,8 @@ type tested struct {
 	got  happened
 	diff []difference
 	took time.Duration
+
+	rewritten bool // by --update
 }
 
 // outdated is what --update writes anew: what fails, and an expect that is still empty.

@@ -38,7 +38,7 @@ func (o *testOptions) updated(ctx context.Context, std stdio, s *suite, src []by
 		return fmt.Errorf("cannot update the tests: %w", err)
 	}
 	for i := range s.tests {
-		if s.tests[i].outdated() {
+		if s.tests[i].rewritten {
 			fmt.Fprintf(std.out, "updated  %s (%s:%d)\n", s.tests[i].test.Name, s.file, s.tests[i].test.Line)
 			s.tests[i].diff = nil
 		}
@@ -47,10 +47,10 @@ func (o *testOptions) updated(ctx context.Context, std stdio, s *suite, src []by
 	return nil
 }
 
-// rewrite replaces the expect blocks that are outdated.
+// rewrite replaces the expect blocks that are outdated, and marks whose they were.
 func rewrite(src string, tests []tested) (string, error) {
 	lines := strings.SplitAfter(src, "\n")
-	for _, t := range slices.Backward(tests) {
+	for i, t := range slices.Backward(tests) {
 		if !t.outdated() {
 			continue
 		}
@@ -58,6 +58,9 @@ func rewrite(src string, tests []tested) (string, error) {
 			return "", fmt.Errorf("%q: %s", t.test.Name, t.got.failures[0])
 		}
 		from, to, indent, err := expectBlock(lines, t.test)
+		if err != nil && len(t.diff) == 0 {
+			continue // it holds as it is: no reason to leave the others
+		}
 		if err != nil {
 			return "", err
 		}
@@ -66,7 +69,7 @@ func rewrite(src string, tests []tested) (string, error) {
 		if to == len(lines) && !strings.HasSuffix(src, "\n") {
 			block = strings.TrimSuffix(block, "\n")
 		}
-		lines = slices.Replace(lines, from, to, block)
+		lines, tests[i].rewritten = slices.Replace(lines, from, to, block), true
 	}
 	return strings.Join(lines, ""), nil
 }
