@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -53,7 +54,8 @@ func (n *namesakes) use(ctx context.Context, read func(context.Context) (*mappin
 	return look(n.rules, n.states)
 }
 
-// unnamedStates reads the states that can be decoded of apps that the rules do not name.
+// unnamedStates reads the states that can be decoded of apps that the rules do not
+// name. It keeps those that may be an app of the rules: another daemon's may be many.
 func (d *daemon) unnamedStates(ctx context.Context) (*mapping.RuleSet, map[string]*bridge.State, error) {
 	rs := d.rulesFile.current()
 	names, err := unnamedApps(ctx, d.js, rs)
@@ -66,7 +68,7 @@ func (d *daemon) unnamedStates(ctx context.Context) (*mapping.RuleSet, map[strin
 		if err != nil {
 			return nil, nil, err
 		}
-		if s != nil {
+		if s != nil && slices.ContainsFunc(sortedKeys(rs.Apps), func(app string) bool { return !s.OtherKey(rs.Apps[app]) }) {
 			states[name] = s
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -60,4 +62,40 @@ func TestAppsThatAskAtTheSameTimeShareTheStatesThatTheyLookFor(t *testing.T) {
 			t.Error("the states are kept, although nobody asks")
 		}
 	})
+}
+
+// A stream may be shared with a daemon of a hundred apps, whose states are large.
+func TestOnlyStatesThatMayBeOursAreKeptForThoseWhoAsk(t *testing.T) {
+	embedded, err := stream.StartEmbedded(t.Context(), stream.EmbeddedOptions{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(embedded.Shutdown)
+	nc, _ := connect(t, embedded.URL())
+	js, err := stream.New(nc, stream.Config{Replica: "test", Provision: true, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		err = js.Provision(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	codec, err := bridge.NewCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for app, key := range map[string]string{"theirs": "another's hash", "older": ""} {
+		s := bridge.NewState(app, "born")
+		s.Epoch, s.Commit, s.Key = 1, 1, key
+		data, err := codec.Encode(s)
+		if err == nil {
+			_, err = js.Store(app).Put(t.Context(), data, "test", 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := daemon{js: js, rulesFile: &rulesFile{rules: &mapping.RuleSet{Apps: map[string]*mapping.App{"campus": {Name: "campus", Key: "ours"}}}}}
+	if _, states, err := d.unnamedStates(t.Context()); err != nil || len(states) != 1 || states["older"] == nil {
+		t.Errorf("kept are %v, %v; want older, which does not say whose key it is", sortedKeys(states), err)
+	}
 }
