@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"reflect"
@@ -15,15 +16,22 @@ const mostDifferences = 20 // that one line of the log names
 // compiled, by path, with values as they are written: before the environment
 // is put in. Of a secret it says only that it is another.
 func rulesDiff(old, src []byte) []string {
-	var was, will any
-	if yaml.Unmarshal(old, &was) != nil || yaml.Unmarshal(src, &will) != nil {
-		return nil
+	was, err := parsed(old)
+	will, failed := parsed(src)
+	if err != nil || failed != nil {
+		return []string{"cannot be told"} // two merge keys in one map, say
 	}
 	out := differencesAt("", was, will)
 	if more := len(out) - mostDifferences; more > 0 {
 		out = append(out[:mostDifferences], fmt.Sprintf("and %d more", more))
 	}
 	return out
+}
+
+// parsed reads YAML without the byte order mark with which some editors begin it.
+func parsed(src []byte) (v any, err error) {
+	err = yaml.Unmarshal(bytes.TrimPrefix(src, []byte("\ufeff")), &v)
+	return v, err
 }
 
 func differencesAt(path string, was, will any) (out []string) {
@@ -61,8 +69,8 @@ func byName(v any) (map[string]any, bool) {
 	out := map[string]any{}
 	for _, element := range list {
 		m, _ := element.(map[string]any)
-		name, ok := m["name"].(string)
-		if !ok {
+		name := fmt.Sprint(m["name"]) // also of a rule that is called 404
+		if _, twice := out[name]; twice || m["name"] == nil {
 			return nil, false
 		}
 		out[name] = m

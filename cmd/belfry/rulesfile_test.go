@@ -83,6 +83,17 @@ rules:
 	if got := rulesDiff([]byte(src), []byte(src)); len(got) != 0 {
 		t.Errorf("without a change: %q", got)
 	}
+	for _, tt := range []struct{ old, src, want string }{
+		{"keep: 1", "\ufeff# saved by another editor\nkeep: 2", "keep: 2 instead of 1"},
+		{"rules: [{name: 404, on: a}]", "rules: [{name: 404, on: b}]", "rules.404.on: b instead of a"},
+		{"list: [{name: a, of: 1}, {name: a, of: 2}]", "list: [{name: a, of: 3}, {name: a, of: 2}]",
+			"list: [map[name:a of:3] map[name:a of:2]] instead of [map[name:a of:1] map[name:a of:2]]"},
+		{"a: &a {x: 1}\nb: &b {y: 1}", "a: &a {x: 1}\nb: &b {y: 1}\nc: {<<: *a, <<: *b}", "cannot be told"},
+	} {
+		if got := rulesDiff([]byte(tt.old), []byte(tt.src)); len(got) != 1 || got[0] != tt.want {
+			t.Errorf("from %q to %q: %q, want %q", tt.old, tt.src, got, tt.want)
+		}
+	}
 }
 
 func TestRulesMountedFromAConfigMapAreFollowed(t *testing.T) {
