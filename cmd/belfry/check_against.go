@@ -123,6 +123,7 @@ func (o *checkOptions) liveApps(ctx context.Context, std stdio, rules *mapping.R
 	for _, s := range owned(all) {
 		l := live{status: s}
 		l.state, l.unread = stateOf(ctx, js, s.App)
+		l.unread = denied(nc, l.unread)
 		apps[s.App] = l
 	}
 	for name := range rules.Apps {
@@ -136,7 +137,7 @@ func (o *checkOptions) liveApps(ctx context.Context, std stdio, rules *mapping.R
 	leaving := func(app string) bool { _, runs := apps[app]; return runs }
 	left, err := findUnnamed(ctx, js, rules, leaving, time.Now())
 	if err != nil {
-		fmt.Fprintln(std.err, "belfry: cannot tell whether an app is renamed:", err)
+		fmt.Fprintln(std.err, "belfry: cannot tell whether an app is renamed:", denied(nc, err))
 	}
 	return apps, left, nil
 }

@@ -184,7 +184,7 @@ func (o *explainOptions) states(ctx context.Context, rules *mapping.RuleSet) (ma
 	out := map[string]*bridge.State{}
 	for name := range rules.Apps {
 		if out[name], err = liveState(ctx, js, name); err != nil {
-			return nil, err
+			return nil, denied(nc, err)
 		}
 	}
 	return out, nil

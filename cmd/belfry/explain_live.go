@@ -125,7 +125,7 @@ func storedMessage(ctx context.Context, nc *nats.Conn, name string, sequence uin
 	case errors.Is(err, nats.ErrStreamNotFound):
 		return mapping.Message{}, fmt.Errorf("cannot find the stream %q", name)
 	case err != nil:
-		return mapping.Message{}, fmt.Errorf("cannot read the event %d of the stream %s: %w", sequence, name, err)
+		return mapping.Message{}, fmt.Errorf("cannot read the event %d of the stream %s: %w", sequence, name, denied(nc, err))
 	}
 	return mapping.Message{Subject: m.Subject, Stream: name, Sequence: m.Sequence, Time: m.Time, Header: m.Header, Data: m.Data}, nil
 }

@@ -103,12 +103,25 @@ func cannotRead(ctx context.Context, js jetstream.JetStream, name string, err er
 		return fmt.Errorf("cannot read the stream %s: this NATS has only %s", name, strings.Join(names, ", "))
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		return fmt.Errorf("cannot read the stream %s: JetStream does not answer; %s", name, stream.Silent)
-	case errors.Is(js.Conn().LastError(), nats.ErrPermissionViolation): // a denied request is not answered at all
-		return fmt.Errorf("cannot read the stream %s: %w: %w (docs/operations.md lists the permissions)", name, err, js.Conn().LastError())
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+	case errors.Is(js.Conn().LastError(), nats.ErrPermissionViolation):
+		return fmt.Errorf("cannot read the stream %s: %w", name, denied(js.Conn(), err))
+	case late(err):
 		return fmt.Errorf("cannot read the stream %s: %w: is NATS up?", name, err)
 	}
 	return fmt.Errorf("cannot read the stream %s: %w", name, err)
+}
+
+func late(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+}
+
+// denied adds what the server refused: a request that it denies is not answered
+// at all.
+func denied(nc *nats.Conn, err error) error {
+	if last := nc.LastError(); late(err) && errors.Is(last, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w: %w (docs/operations.md lists the permissions)", err, last)
+	}
+	return err
 }
 
 // published is what subscribers that dedupe by id know of one app.
@@ -121,7 +134,9 @@ type published struct {
 
 // of reads what is published about one app.
 func (p *publications) of(ctx context.Context, js jetstream.JetStream, app string) (published, error) {
-	s, err := js.Stream(ctx, p.stream)
+	within, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	s, err := js.Stream(within, p.stream)
 	if err != nil {
 		return published{}, cannotRead(ctx, js, p.stream, err)
 	}

@@ -283,6 +283,7 @@ authorization: { users: [
   { user: nobody, password: nobody, permissions: {
 %s
   } }
+  { user: orders, password: orders, permissions: { publish: [ "belfry.control.>" ], subscribe: [ "_INBOX.>" ] } }
 ] }`, port, t.TempDir(), permissions["nats"], permissions["nats books"],
 		strings.NewReplacer("CONSUMER.INFO", "CONSUMER.NONE", "belfry.deadletter.replayed", "school.>").Replace(permissions["nats books"])))
 	start(t, nil, built(t, "nats-server"), "-c", config)
@@ -314,7 +315,10 @@ authorization: { users: [
 		t.Errorf("there is trouble:\n%s", body)
 	}
 	look := func(user string, args ...string) (int, string) {
-		p := start(t, rulesEnv(provider), built(t, "belfry"), append(args, "--nats", natsURL, "--nats-user", user, "--nats-password", user)...)
+		if args[0] != "check" {
+			args = append(args, "--nats", natsURL)
+		}
+		p := start(t, rulesEnv(provider), built(t, "belfry"), append(args, "--nats-user", user, "--nats-password", user)...)
 		return p.exit(75 * time.Second), p.log.String()
 	}
 	for _, args := range [][]string{
@@ -328,6 +332,14 @@ authorization: { users: [
 	}
 	if code, log := look("nobody", "simulate", "--rules", rules, "--stream", "SCHOOL"); code != exitFailed || !strings.Contains(log, "$JS.API.CONSUMER.INFO.SCHOOL.") {
 		t.Errorf("without a permission simulate exits with %d:\n%s", code, log)
+	}
+	for _, args := range [][]string{
+		{"reconcile"}, {"check", rules, "--against", natsURL}, {"explain", "--rules", rules, "--stream", "SCHOOL", "--seq", "1"},
+	} {
+		began := time.Now()
+		if _, log := look("orders", args...); !strings.Contains(log, `Permissions Violation for Publish to "$JS.API.`) || time.Since(began) > 40*time.Second {
+			t.Errorf("without permissions %v says after %s:\n%s", args, time.Since(began), log)
+		}
 	}
 	if code, log := look("books", "deadletter", "replay", "--all"); code != exitFailed || !strings.Contains(log, `Permissions Violation for Publish to "school.lesson.cancelled"`) {
 		t.Errorf("without a permission replay exits with %d:\n%s", code, log)
