@@ -174,9 +174,12 @@ func (t *table) heldBecause(r *row) string {
 	case r.worth >= h.price:
 		return fmt.Sprintf("held: worth %s now, and a send would earn %s elsewhere, so it goes when sends are weighed again %s.",
 			number(r.worth), number(max(0, h.price)), t.on(r, r.until))
-	case h.when.IsZero() || h.odds < 0.5: // what comes on few days is not to be expected
-		return fmt.Sprintf("held: worth %s now, and a send is expected to earn %s elsewhere; %s.",
-			number(r.worth), number(h.price), t.sendsLeft(r))
+	case h.when.IsZero() || h.odds < 0.5 || h.later <= r.worth: // what comes on few days is not to be expected, and less is no reason
+		elsewhere := number(h.price)
+		if elsewhere == number(r.worth) {
+			elsewhere = "a little more"
+		}
+		return fmt.Sprintf("held: worth %s now, and a send is expected to earn %s elsewhere; %s.", number(r.worth), elsewhere, t.sendsLeft(r))
 	}
 	return fmt.Sprintf("held: worth %s now; with what usually joins it, it is expected to be worth %s at about %s, and %s.",
 		number(r.worth), number(h.later), t.clock(r, h.when), t.sendsLeft(r))

@@ -150,6 +150,17 @@ func TestAHeldDigestNamesTheMomentThatItWaitsFor(t *testing.T) {
 	}
 }
 
+func TestADigestThatIsNotWorthMoreLaterIsSaidToWaitForThePrice(t *testing.T) {
+	r := &row{d: waiting("east", "news", planStart, time.Hour, mapping.Normal), audience: &mapping.Audience{}, worth: 20}
+	table := &table{Situation: Situation{Now: planStart, App: planApp(mapping.PolicyPrice)}, limits: quota.Limits{Windows: make([]quota.Window, 1)}}
+	for later, want := range map[float64]string{19.4: "a send is expected to earn a little more elsewhere", 20: "a little more elsewhere", 30: "expected to be worth 30 at about"} {
+		r.hold = &hold{price: 20.4, later: later, when: planStart.Add(time.Hour), odds: 1}
+		if why := table.heldBecause(r); !strings.Contains(why, want) {
+			t.Errorf("worth 20 now and %g later: %s", later, why)
+		}
+	}
+}
+
 func TestADigestIsExpectedToMissWhenNoSendComesBackInTime(t *testing.T) {
 	noon := planStart.Add(12 * time.Hour)
 	app := planApp(mapping.PolicyASAP)
