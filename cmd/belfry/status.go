@@ -86,6 +86,7 @@ func printStatus(w io.Writer, all []bridge.Overview, where string) {
 	}
 	_ = tab.Flush()
 	printRules(w, all)
+	printBuilds(w, all)
 	for _, s := range owned(all) {
 		printApp(w, s, where)
 	}
@@ -110,6 +111,26 @@ func printRules(w io.Writer, all []bridge.Overview) {
 	fmt.Fprintln(w, "\nRULES DIFFER between replicas: after a takeover others would be in force; give all the same file")
 	for _, o := range all {
 		fmt.Fprintf(w, "  replica %s\t%s, version %s, loaded %s\n", o.Name, o.Rules.File, o.Rules.Version, stamp(o.Rules.Loaded))
+	}
+}
+
+// printBuilds tells of replicas of one app with different builds: an older one
+// cannot read the state of a newer one. During an upgrade it says who is left.
+func printBuilds(w io.Writer, all []bridge.Overview) {
+	builds, differ := map[string]string{}, false // by app
+	for _, o := range all {
+		for _, s := range o.Apps {
+			known := cmp.Or(builds[s.App], o.Version)
+			differ = differ || o.Version != known
+			builds[s.App] = known
+		}
+	}
+	if !differ {
+		return
+	}
+	fmt.Fprintln(w, "\nBUILDS DIFFER between replicas: an older one may be unable to read what a newer one has stored; upgrade all soon")
+	for _, o := range all {
+		fmt.Fprintf(w, "  replica %s\t%s\n", o.Name, o.Version)
 	}
 }
 

@@ -133,6 +133,28 @@ func TestStatusTellsOfReplicasWithDifferentRules(t *testing.T) {
 	}
 }
 
+func TestStatusTellsWhichReplicaHasAnotherBuild(t *testing.T) {
+	text := func(app string, builds ...string) string {
+		var all []bridge.Overview
+		for i, v := range builds {
+			all = append(all, bridge.Overview{Name: string(rune('a' + i)), Version: v, Apps: []bridge.Status{{App: "campus"}}})
+		}
+		all[len(all)-1].Apps[0].App = app
+		var out strings.Builder
+		printStatus(&out, all, "")
+		return out.String()
+	}
+	if got := text("campus", "v1", "v1"); strings.Contains(got, "DIFFER") {
+		t.Errorf("of the same build it says\n%s", got)
+	}
+	if got := text("campus", "v1", "v1", "v2"); !strings.Contains(got, "BUILDS DIFFER between replicas") || !strings.Contains(got, "replica c\tv2\n") {
+		t.Errorf("it says\n%s", got)
+	}
+	if got := text("campus"+dryRunSuffix, "v1", "v2"); strings.Contains(got, "DIFFER") {
+		t.Errorf("of a dry run of another build it says\n%s", got)
+	}
+}
+
 func TestDigestsOfNoAppAreAListToPrograms(t *testing.T) {
 	var out strings.Builder
 	if err := printJSON(&out, owned([]bridge.Overview{{Name: "waits for its streams"}})); err != nil || out.String() != "[]\n" {
