@@ -88,7 +88,7 @@ func printStatus(w io.Writer, all []bridge.Overview, where string) {
 	printRules(w, all)
 	printBuilds(w, all)
 	for _, s := range owned(all) {
-		printApp(w, s, where)
+		printApp(w, s, loadedBy(all, s.Replica), where)
 	}
 	printLeftOut(w, all)
 }
@@ -161,7 +161,17 @@ func latest(at time.Time) string {
 	return ", the last at " + stamp(at)
 }
 
-func printApp(w io.Writer, s bridge.Status, where string) {
+// loadedBy is when a replica has loaded its rules.
+func loadedBy(all []bridge.Overview, replica string) (at time.Time) {
+	for _, o := range all {
+		if o.Replica == replica {
+			at = o.Rules.Loaded
+		}
+	}
+	return at
+}
+
+func printApp(w io.Writer, s bridge.Status, loaded time.Time, where string) {
 	fmt.Fprintf(w, "\napp %s", s.App)
 	if s.Role != bridge.RoleOwner {
 		fmt.Fprintf(w, ": %s\n", ownerless(s))
@@ -198,7 +208,7 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	if isDryRun(s.App) {
 		fmt.Fprintf(w, "  dry run   %s would have been sent\n", plural(int(c.DryRun), "item", "items"))
 	}
-	printFailing(w, s, where)
+	printFailing(w, s, loaded, where)
 	printMutes(w, s.Mutes, here)
 	if s.Sending != nil {
 		fmt.Fprintf(w, "  sending   %s, %s, since %s\n", s.Sending.ID, s.Sending.Name(), stamp(s.Sending.Started))
@@ -223,13 +233,18 @@ func printApp(w io.Writer, s bridge.Status, where string) {
 	fmt.Fprintf(w, " (belfry digests%s)\n", where)
 }
 
-func printFailing(w io.Writer, s bridge.Status, where string) {
+// printFailing tells what has failed of rules that may have been mended since.
+func printFailing(w io.Writer, s bridge.Status, loaded time.Time, where string) {
 	for _, rule := range sortedKeys(s.Failed) {
-		see := ""
+		state, see := "failing", ""
 		if f, ok := s.FailedOn[rule]; ok {
-			see = fmt.Sprintf("%s: %s: %s (belfry explain --stream %s --seq %d%s)", latest(f.At), f.Part, f.Error, quoted(f.Stream), f.Sequence, where)
+			when := latest(f.At)
+			if f.At.Before(loaded) {
+				state, when = "failed ", when+", before the rules in force were loaded"
+			}
+			see = fmt.Sprintf("%s: %s: %s (belfry explain --stream %s --seq %d%s)", when, f.Part, f.Error, quoted(f.Stream), f.Sequence, where)
 		}
-		fmt.Fprintf(w, "  failing   rule %s: an expression failed on %s%s\n", rule, plural(s.Failed[rule], "event", "events"), see)
+		fmt.Fprintf(w, "  %s   rule %s: an expression failed on %s%s\n", state, rule, plural(s.Failed[rule], "event", "events"), see)
 	}
 }
 

@@ -11,9 +11,10 @@ import (
 // What --json has is in the text too, if there is any of it.
 func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 	s := bridge.Status{App: "campus", Role: bridge.RoleOwner, CaughtUp: true, At: time.Now()}
+	until := time.Date(2026, 11, 2, 15, 4, 5, 0, time.UTC)
 	text := func() string {
 		var out strings.Builder
-		printApp(&out, s, " --nats nats://n1:4222")
+		printApp(&out, s, until, " --nats nats://n1:4222")
 		return out.String()
 	}
 	quiet := text()
@@ -22,7 +23,6 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 			t.Errorf("nothing is wrong, and it says %q:\n%s", not, quiet)
 		}
 	}
-	until := time.Date(2026, 11, 2, 15, 4, 5, 0, time.UTC)
 	s.Counts = bridge.Counts{Read: 9, Matched: 7, Unmatched: 1, Dead: 1, DeadLetters: 3, Items: 7, Gaps: 1, Overflowed: 1}
 	s.Digests = []bridge.DigestStatus{
 		{Explanation: bridge.Explanation{State: bridge.StateOrphaned}, Events: 3},
@@ -42,6 +42,15 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 	} {
 		if !strings.Contains(loud, want) {
 			t.Errorf("it lacks %q:\n%s", want, loud)
+		}
+	}
+	for at, want := range map[time.Time]string{
+		until.Add(time.Second):  "  failing   rule moved: an expression failed on 1 event, the last at ",
+		until.Add(-time.Second): ", before the rules in force were loaded: when: no such key (",
+	} {
+		s.FailedOn = map[string]bridge.FailedEvent{"moved": {Stream: "SCHOOL", Sequence: 3, At: at, Part: "when", Error: "no such key"}}
+		if got := text(); !strings.Contains(got, want) || strings.Contains(got, "before the rules") != at.Before(until) {
+			t.Errorf("a rule that failed at %s, under rules of %s:\n%s", at, until, got)
 		}
 	}
 	s.Backoff.Throttled = false
