@@ -199,10 +199,13 @@ const deadLettersFound = "dead letters"
 // publishedFindings compares the counts with what subscribers were told.
 func publishedFindings(s *bridge.Status, told published) []finding {
 	events, ends, broadcasts := map[bridge.ResultState]uint64{}, map[string]int{}, uint64(0)
-	earlier := 0 // of a state that was lost: it had counts of its own
+	earlier, left := 0, uint64(0) // of a state that was lost: it had counts of its own
 	for id, r := range told.results {
 		if i := strings.IndexAny(id, "-."); s.Born != "" && i > 0 && id[:i] != s.Born {
 			earlier++
+			if r.State == bridge.ResultSent {
+				left++
+			}
 			continue
 		}
 		events[r.State] += uint64(r.Events)
@@ -241,6 +244,12 @@ func publishedFindings(s *bridge.Status, told published) []finding {
 		if f := &out[i]; f.Verdict == differs && f.What == deadLettersFound && earlier > 0 {
 			f.Verdict, f.Why = unprovable, "there are results of an earlier state, which was lost, and dead letters do not tell of which they are"
 		}
+	}
+	if left > 0 { // what waits now may have left with them
+		out = append(out, finding{
+			App: s.App, What: "broadcasts sent before, by a state that was lost or put back", Found: left, Verdict: unprovable,
+			Why: "whether the counts know of them cannot be told; they are on belfry.result." + s.App + ".*.sent",
+		})
 	}
 	return append(out, compare(s.App, "broadcasts with more than one end", 0, twice))
 }

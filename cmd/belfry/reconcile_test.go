@@ -314,13 +314,22 @@ func TestResultsOfAStateThatWasLostAreNotCountedAgainstTheNextOne(t *testing.T) 
 			"newone-4.sent": {State: bridge.ResultSent, Broadcast: "newone-4", Events: 2},
 		},
 	}
+	before := 0
 	for _, f := range publishedFindings(s, told) {
+		if strings.Contains(f.What, "sent before") {
+			before++
+		}
 		switch {
+		case strings.Contains(f.What, "sent before") && (f.Found != 1 || f.Verdict != unprovable):
+			t.Errorf("a broadcast of the lost state: %+v", f)
 		case f.What == deadLettersFound && f.Verdict != unprovable:
 			t.Errorf("dead letters, of which some may be older: %+v", f)
 		case f.Verdict == differs:
 			t.Errorf("%+v", f)
 		}
+	}
+	if before != 1 {
+		t.Errorf("the broadcast of the lost state is told %d times", before)
 	}
 	delete(told.results, "oldone-3.sent")
 	for _, f := range publishedFindings(s, told) {
