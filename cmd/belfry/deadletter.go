@@ -21,8 +21,8 @@ import (
 
 // What is said where there are none, and where none is meant.
 const (
-	noLetters  = "no dead letters"
-	noneChosen = "no dead letters of that choice (belfry deadletter list without options lists all)"
+	noLetters  = "no dead letters (those of a dry run: --app APP" + dryRunSuffix + ")"
+	noneChosen = "no dead letters of that choice (belfry deadletter list without options lists all but those of dry runs)"
 )
 
 const (
