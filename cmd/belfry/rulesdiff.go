@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 const mostDifferences = 20 // that one line of the log names
@@ -32,6 +35,18 @@ func rulesDiff(old, src []byte) []string {
 func parsed(src []byte) (v any, err error) {
 	err = yaml.Unmarshal(bytes.TrimPrefix(src, []byte("\ufeff")), &v)
 	return v, err
+}
+
+// withSecrets adds the apps whose App Secret is another one in a file that the
+// rules name, while they stay as they are.
+func withSecrets(changes []string, was, will *mapping.RuleSet) []string {
+	for _, name := range sortedKeys(will.Apps) {
+		another := "apps." + name + ".app_secret: another"
+		if old := was.Apps[name]; old != nil && old.Secret != will.Apps[name].Secret && !slices.Contains(changes, another) {
+			changes = append(changes, another)
+		}
+	}
+	return changes
 }
 
 func differencesAt(path string, was, will any) (out []string) {

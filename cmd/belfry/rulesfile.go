@@ -164,11 +164,11 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 		return nil
 	}
 	f.mu.Lock()
-	old := f.src
+	changes := withSecrets(rulesDiff(f.src, src), f.rules, rules)
 	f.retry = time.Time{}
 	f.rules, f.src, f.state = rules, src, rulesInForce(f.path, src)
 	f.mu.Unlock()
-	log.Info("uses new rules", "file", f.path, "changes", rulesDiff(old, src))
+	log.Info("uses new rules", "file", f.path, "changes", changes)
 	for _, p := range problems {
 		log.Warn(p.String())
 	}

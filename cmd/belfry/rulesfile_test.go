@@ -210,6 +210,9 @@ func TestRulesThatWereRefusedAreUsedOnceTheSecretTheyNameIsThere(t *testing.T) {
 		if rules := lookTwice(f, log); rules == nil || string(rules.Apps["campus"].Secret) != "another-secret" {
 			t.Error("a secret that was replaced is not used")
 		}
+		if !strings.Contains(said.String(), "changes=\"[apps.campus.app_secret: another]\"\n") {
+			t.Errorf("the log does not say that the secret is another one:\n%s", said.String())
+		}
 	})
 }
 
