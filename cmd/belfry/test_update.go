@@ -105,6 +105,9 @@ func indentation(line string) int { return len(line) - len(strings.TrimLeft(line
 func expectText(x mapping.Expectation, h happened, indent string) string {
 	if x.Broadcasts == nil && x.Digests == nil && x.DeadLetters == nil {
 		x.Broadcasts, x.Digests = []mapping.ExpectedBroadcast{}, []mapping.ExpectedDigest{}
+		if len(h.deadLetters) > 0 {
+			x.DeadLetters = []mapping.ExpectedDeadLetter{}
+		}
 	}
 	var b bytes.Buffer
 	if x.Broadcasts != nil {
