@@ -109,7 +109,7 @@ func secretAt(line string) int {
 // written for it. The file that holds one is no secret.
 func meansSecret(key string) bool {
 	key = fold(key)
-	if key == "appsecretfile" {
+	if strings.HasSuffix(key, "secretfile") { // also of a variable that names it
 		return false
 	}
 	for _, word := range [...]string{"secret", "passw", "pwd", "token"} {

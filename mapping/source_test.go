@@ -72,7 +72,7 @@ func TestASecretIsNeverShownHoweverItsKeyIsWritten(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range []string{"    app_secret: ${HUSH}", `    app_secrt: "${HUSH}" # as in ops`, "    {app_secret: ${HUSH}, app_key: hush}", "    when: event.data.tokens.size() > 2", "    app_secret_file: /run/hush", "    app_key: hush", "    sender: hush", "  - {name: hush, on: a.b}", "    package: com.example.hush"} {
+	for _, line := range []string{"    app_secret: ${HUSH}", `    app_secrt: "${HUSH}" # as in ops`, "    {app_secret: ${HUSH}, app_key: hush}", "    when: event.data.tokens.size() > 2", "    app_secret_file: /run/hush", "    app_secret_file: ${CAMPUS_SECRET_FILE:-/run/hush}", "    app_key: hush", "    sender: hush", "  - {name: hush, on: a.b}", "    package: com.example.hush"} {
 		if got := newSource("f.yaml", []byte(line)).shown(1); got != line {
 			t.Errorf("%q is shown as %q", line, got)
 		}
