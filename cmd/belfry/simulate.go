@@ -277,7 +277,7 @@ func parseTuning(policies, slots, reserves, worths []string, windows []float64) 
 		if err != nil {
 			return t, err
 		}
-		if p == mapping.PolicySlots {
+		if p == mapping.PolicySlots && len(slots) == 0 {
 			return t, usageError{errors.New("cannot try the policy slots without times: name them with --slots")}
 		}
 		t.Policies = append(t.Policies, p)
