@@ -65,3 +65,19 @@ func TestAFloodOfCancellationsDoesNotWaitWhereStatesAreStoredLessOften(t *testin
 		}
 	})
 }
+
+// Who reconciles compares them with what has been counted already.
+func TestResultsDoNotWaitWhereStatesAreStoredLessOften(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.startWith(func(c *bridge.Config) { c.Store = &slowStore{Store: w.store, takes: 200 * time.Millisecond} })
+		for i := range 20 {
+			w.cancelled("maths")
+			w.restored("maths")
+			w.pass(1500 * time.Millisecond)
+			if n := len(w.results()); n < i {
+				w.t.Fatalf("%d results of %d cancellations, one every 1.5 s", n, i+1)
+			}
+		}
+	})
+}

@@ -332,8 +332,12 @@ func (t *tenure) commitDue(now time.Time) bool {
 }
 
 // commitPause is how long to wait between two commits for which nothing else
-// waits: many apps with large states would else do nothing but commit.
+// waits: many apps with large states would else do nothing but commit. What ended
+// is counted at once, and belfry reconcile looks for its results.
 func (t *tenure) commitPause() time.Duration {
+	if t.unsealed() > 0 {
+		return commitEvery
+	}
 	return min(max(commitEvery, commitShare*t.commitTook), commitSeldom)
 }
 
