@@ -40,13 +40,16 @@ type Broadcast struct {
 // Arrived is from when on what the provider's record shows is final: until
 // then the request of a broadcast in doubt may still be on its way. Whatever
 // was answered, and a connection that the other side has closed, show that it
-// has arrived, or never will.
+// has arrived, or never will; but not a gateway that has waited in vain itself.
 func (b *Broadcast) Arrived() time.Time {
-	if b.Outcome == nil || b.Outcome.HTTPStatus > 0 || b.Outcome.Closed {
+	o := b.Outcome
+	if o == nil || o.Closed || o.HTTPStatus > 0 && (o.HTTPStatus != gatewayTimeout || o.Code != 0) {
 		return time.Time{}
 	}
-	return later(b.Outcome.At, b.Deadline).Add(lateArrival)
+	return later(o.At, b.Deadline).Add(lateArrival)
 }
+
+const gatewayTimeout = 504
 
 // Fates says what has become, since a broadcast left, of the items that it
 // holds: so many go again if it turns out that it was not sent.

@@ -167,15 +167,24 @@ func TestTheFatesOfWhatIsInDoubtAreTold(t *testing.T) {
 }
 
 func TestNothingIsTakenAsNotSentWhileItsRequestMayBeOnItsWay(t *testing.T) {
-	for name, o := range map[string]bridge.Outcome{"no answer": {}, "an answer of a gateway's": {HTTPStatus: 502}, "a connection that was closed": {Closed: true}} {
+	for name, c := range map[string]struct {
+		outcome bridge.Outcome
+		arrived bool
+	}{
+		"no answer":                       {bridge.Outcome{}, false},
+		"a gateway that got none in time": {bridge.Outcome{HTTPStatus: 504}, false},
+		"the provider's own 504":          {bridge.Outcome{HTTPStatus: 504, Code: 1050}, true},
+		"another answer of a gateway's":   {bridge.Outcome{HTTPStatus: 502}, true},
+		"a connection that was closed":    {bridge.Outcome{Closed: true}, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				o.Kind = bridge.Doubtful
-				w.answer(always, o)
+				c.outcome.Kind = bridge.Doubtful
+				w.answer(always, c.outcome)
 				w.cancelled("maths")
 				w.pass(2*time.Minute + time.Second)
 				b := w.bridge.Status().InDoubt[0]
-				if o.HTTPStatus > 0 || o.Closed {
+				if c.arrived {
 					if err := w.resolve(b.ID, false); err != nil || !b.Arrived.IsZero() {
 						t.Errorf("refused until %s: %v", b.Arrived, err)
 					}
