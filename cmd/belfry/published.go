@@ -103,7 +103,7 @@ func cannotRead(ctx context.Context, js jetstream.JetStream, name string, err er
 		return fmt.Errorf("cannot read the stream %s: this NATS has only %s", name, strings.Join(names, ", "))
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		return fmt.Errorf("cannot read the stream %s: JetStream does not answer; %s", name, stream.Silent)
-	case errors.Is(js.Conn().LastError(), nats.ErrPermissionViolation):
+	case refused(js.Conn()) != nil:
 		return fmt.Errorf("cannot read the stream %s: %w", name, denied(js.Conn(), err))
 	case late(err):
 		return fmt.Errorf("cannot read the stream %s: %w: is NATS up?", name, err)
@@ -118,10 +118,18 @@ func late(err error) bool {
 // denied adds what the server refused: a request that it denies is not answered
 // at all.
 func denied(nc *nats.Conn, err error) error {
-	if last := nc.LastError(); late(err) && errors.Is(last, nats.ErrPermissionViolation) {
+	if last := refused(nc); late(err) && last != nil {
 		return fmt.Errorf("%w: %w (docs/operations.md lists the permissions)", err, last)
 	}
 	return err
+}
+
+// refused is the permission that was missing last. To forget a consumer needs no answer.
+func refused(nc *nats.Conn) error {
+	if last := nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) && !strings.Contains(last.Error(), "$JS.API.CONSUMER.DELETE.") {
+		return last
+	}
+	return nil
 }
 
 // published is what subscribers that dedupe by id know of one app.

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfry-bridge/belfry/internal/stream"
@@ -40,5 +44,35 @@ func TestWhoHasReadAStreamLeavesNoConsumersBehind(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("%d consumers are left", s.CachedInfo().State.Consumers)
 		}
+	}
+}
+
+// It would be the reason of whatever goes wrong later, and nothing would be tried again.
+func TestWhoMayNotDeleteConsumersIsNotToldThatThisKeepsAStreamFromBeingRead(t *testing.T) {
+	port := freePort(t)
+	config := writeFile(t, "nats.conf", fmt.Sprintf(`
+port: %d
+jetstream: { store_dir: %q }
+no_auth_user: reader
+authorization: { users: [ { user: reader, permissions: { publish: { deny: "$JS.API.CONSUMER.DELETE.>" } } } ] }
+`, port, t.TempDir()))
+	start(t, nil, built(t, "nats-server"), "-c", config)
+	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
+	awaitNATS(t, url)
+	nc, js := connect(t, url)
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
+		t.Fatal(err)
+	}
+	read := func(ctx context.Context) error {
+		return readAll(ctx, js, "S", jetstream.OrderedConsumerConfig{}, func(jetstream.Msg, *jetstream.MsgMetadata, uint64) (bool, error) { return true, nil })
+	}
+	if err := read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server has refused to delete the consumer", func() bool { return errors.Is(nc.LastError(), nats.ErrPermissionViolation) })
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	if err := read(late); !stream.MayPass(err) {
+		t.Errorf("a stream that does not answer in time is not looked at again: %v", err)
 	}
 }
