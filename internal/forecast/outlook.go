@@ -52,7 +52,7 @@ const (
 
 // Outlook replays the remembered days that are like today, each continued
 // with the day that followed it. Paths are in the order of the days; while
-// few are known, the last one is the prior.
+// few are known, the last two are the prior: more comes, or nothing.
 func (f *Forecast) Outlook(now time.Time) Outlook {
 	f = f.by(now)
 	var out Outlook
