@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -128,24 +127,14 @@ func (p *publications) replayOne(ctx context.Context, js jetstream.JetStream, d 
 		return "", fmt.Errorf("cannot replay %s: no stream takes the subject %s now; create one that does, and try again", d.ID, d.Subject)
 	}
 	if err != nil {
-		return "", fmt.Errorf("cannot replay %s to %s: %w", d.ID, d.Subject, orDenied(js, d.Subject, err))
+		return "", fmt.Errorf("cannot replay %s to %s: %w", d.ID, d.Subject, denied(js.Conn(), err))
 	}
 	note := &nats.Msg{Subject: replayedSubject, Header: nats.Header{
 		replayHeader: {d.ID}, "Belfry-App": {d.App}, "Belfry-Stream": {d.Stream}, "Belfry-Sequence": {d.Sequence},
 		"Belfry-Time": {d.Stored}, "Belfry-Subject": {d.Subject},
 	}}
 	if _, err := js.PublishMsg(ctx, note, jetstream.WithMsgID(as+".note"), jetstream.WithExpectStream(p.stream)); err != nil {
-		return as, fmt.Errorf("replayed %s, but cannot note that it was: %w", d.ID, orDenied(js, note.Subject, err))
+		return as, fmt.Errorf("replayed %s, but cannot note that it was: %w", d.ID, denied(js.Conn(), err))
 	}
 	return as, nil
-}
-
-// orDenied adds to an error that the server refused the subject: it does not
-// answer then.
-func orDenied(js jetstream.JetStream, subject string, err error) error {
-	last := js.Conn().LastError()
-	if errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), `"`+subject+`"`) {
-		return fmt.Errorf("%w: %w", err, last)
-	}
-	return err
 }
