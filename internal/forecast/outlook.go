@@ -35,8 +35,11 @@ const (
 	// priorWeight is what the prior weighs beside remembered days, the less the more
 	// of them there are.
 	priorWeight = 0.3
-	// firstOfAll is how much likelier it is of an app's first half hour with arrivals that
-	// they were all than that things go on: what somebody tries first would wait for hours.
+	// hush is how much likelier every slot without arrivals makes it that no more come today.
+	hush = 0.3
+	// firstOfAll is how much likelier it is of an app's very first slot with arrivals, in it and
+	// in the next, that they were all than that things go on: what somebody tries first would
+	// wait for hours.
 	firstOfAll = 6
 	// cautious is how many slots without arrivals the prior adds to today's.
 	cautious = 3
@@ -75,10 +78,10 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 		total += w
 	}
 	if w := priorWeight * (1 - total/knownAfter); learning && w > 0 {
-		nothing := 0.0 // more comes
-		if n := f.arrived(0, PerDay); n > 0 {
-			nothing = w / n // the fewer have come, the likelier they were all
-			if total == 0 && f.arrived(0, slotOf(now)) == 0 {
+		nothing := 0.0                                // more comes
+		if slots, silent := f.heard(now); slots > 0 { // the fewer have come and the longer ago, the likelier they were all
+			nothing = w * (1 + hush*float64(silent)) / f.arrived(0, PerDay)
+			if total == 0 && slots == 1 && silent == 0 {
 				nothing = firstOfAll * w
 			}
 		}
@@ -89,6 +92,18 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 		out.Paths[i].Weight /= total
 	}
 	return out
+}
+
+// heard counts today's slots with arrivals, and the whole ones that have passed since.
+func (f *Forecast) heard(now time.Time) (slots, silent int) {
+	for slot := range slotOf(now) + 1 {
+		if f.arrived(slot, slot+1) > 0 {
+			slots, silent = slots+1, 0
+		} else if slot < slotOf(now) {
+			silent++
+		}
+	}
+	return slots, silent
 }
 
 // arrived counts today's arrivals in the slots from one to before another.

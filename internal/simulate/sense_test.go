@@ -317,18 +317,20 @@ func TestNothingIsKeptForAMutedAudience(t *testing.T) {
 	}
 }
 
-// Else the first thing that anybody tries waits for hours.
+// Else the first thing that anybody tries waits for hours, or expires.
 func TestTheFirstNewsOfANewAppGoAtOnce(t *testing.T) {
 	news := kind{"all", "news", "normal", "12s", "6h", ""}
-	for _, quota := range []string{"per_day: 3", "per_day: 3, timezone: UTC"} {
-		rules := smallTown(t, quota+", per_hour: 2", news)
+	for _, quota := range []string{"per_hour: 2, per_day: 3", "per_hour: 2, per_day: 3, timezone: UTC"} {
+		rules := smallTown(t, quota, news)
 		for h := range 24 {
-			for _, n := range []int{1, 5} {
-				var d diary
-				d.daily(1, time.Duration(h)*hour, news, n)
-				r := lived(t, rules, d, 0)
-				if len(r.Broadcasts) != 1 || r.Broadcasts[0].Items != n || r.Broadcasts[0].At.Sub(d[0].Time) > time.Minute {
-					t.Errorf("%s: %d at %d:00 leave in %d broadcasts, late", quota, n, h, len(r.Broadcasts))
+			for _, within := range []time.Duration{0, 29*time.Minute + 55*time.Second} {
+				for _, n := range []int{1, 5} {
+					var d diary
+					d.daily(1, time.Duration(h)*hour+within, news, n)
+					r := lived(t, rules, d, 0)
+					if len(r.Broadcasts) != 1 || r.Broadcasts[0].Items != n || r.Broadcasts[0].At.Sub(d[0].Time) > time.Minute {
+						t.Errorf("%s: %d at %d:00 and %s leave in %d broadcasts, late", quota, n, h, within, len(r.Broadcasts))
+					}
 				}
 			}
 		}
