@@ -17,6 +17,10 @@ func TestDigestsThatExpireTogetherAreNamedAndDoNotFloodTheLog(t *testing.T) {
 		for i := range 100 {
 			w.cancelled(fmt.Sprint("group-", i))
 		}
+		w.pass(10 * time.Second)
+		if d := w.bridge.Status().Digests; len(d) == 0 || !d[0].WillMiss {
+			t.Error("the status does not say that a digest will miss its time")
+		}
 		w.pass(7 * time.Hour)
 		for _, message := range []string{"items left without being sent", "a digest will not leave before its first item expires"} {
 			lines := w.logged(message)

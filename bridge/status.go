@@ -81,6 +81,7 @@ type DigestStatus struct {
 	Opened      time.Time `json:"opened"`
 	Ready       time.Time `json:"ready"`
 	Expires     time.Time `json:"expires"`
+	WillMiss    bool      `json:"will_miss,omitempty"` // was reported: it is not expected to leave before its first item expires
 	Texts       []string  `json:"texts,omitempty"` // of the kept items
 }
 
@@ -202,7 +203,7 @@ func (t *tenure) digestStatus() []DigestStatus {
 		}
 		out = append(out, DigestStatus{
 			Explanation: e, Count: d.Count(), Approximate: d.Approximate(), Events: d.Events, Users: len(d.Users),
-			Priority: d.Priority().String(), Opened: d.Opened, Ready: d.Ready(), Expires: d.Expires(), Texts: texts(d.Items),
+			Priority: d.Priority().String(), Opened: d.Opened, Ready: d.Ready(), Expires: d.Expires(), WillMiss: d.Warned, Texts: texts(d.Items),
 		})
 	}
 	return out

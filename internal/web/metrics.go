@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // triedWithin is how long after a back-off the next broadcast is tried, if any
@@ -96,10 +97,14 @@ func (s series) app(a *bridge.Status) {
 	s.gauge("belfry_outbox", "Results and dead letters not yet acknowledged by their stream.", float64(a.Outbox), "app", a.App)
 	s.gauge("belfry_commit_timestamp_seconds", "When the state was last stored.", seconds(a.Committed), "app", a.App)
 	s.gauge("belfry_provider_clock_skew_seconds", "The provider's clock minus ours, at its last answer.", a.Skew.Seconds(), "app", a.App)
-	digests := map[string]int{}
+	digests, late := map[string]int{}, 0
 	for _, d := range a.Digests {
 		digests[d.State]++
+		if d.WillMiss && d.Priority == mapping.Urgent.String() {
+			late++
+		}
 	}
+	s.gauge("belfry_urgent_will_miss", "Urgent digests that wait and for which no send comes in time, as far as can be foreseen.", float64(late), "app", a.App)
 	for state, n := range digests {
 		s.gauge("belfry_digests", "Digests, by the planner's word on them.", float64(n), "app", a.App, "state", state)
 	}

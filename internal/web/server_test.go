@@ -35,13 +35,17 @@ func TestReadinessNamesWhatIsMissing(t *testing.T) {
 }
 
 func TestMetricsOfAnAppComeFromItsOwnerAlone(t *testing.T) {
-	h := Handler(sample)
+	o := sample()
+	urgent := o.Apps[0].Digests[0]
+	urgent.Priority, urgent.WillMiss = "urgent", true
+	o.Apps[0].Digests = append(o.Apps[0].Digests, urgent)
+	h := Handler(func() bridge.Overview { return o })
 	body := ask(h, "/metrics").Body.String()
 	for _, want := range []string{
 		`belfry_app_owner{app="campus"} 1`, `belfry_app_owner{app="clinic"} 0`, `belfry_items_total{app="campus",fate="sent"} 80`,
 		`belfry_dead_letters_total{app="campus"} 3`,
 		`belfry_rule_failures_total{app="campus",rule="lesson-moved"} 1`, `belfry_rule_failures_total{app="campus",rule="lesson-cancelled"} 0`,
-		`belfry_quota_left{app="campus",window="day"} 1`, `belfry_in_doubt{app="campus"} 1`, `belfry_digests{app="campus",state="held"} 1`,
+		`belfry_quota_left{app="campus",window="day"} 1`, `belfry_in_doubt{app="campus"} 1`, `belfry_digests{app="campus",state="held"} 2`, `belfry_urgent_will_miss{app="campus"} 1`,
 		`belfry_condition{about="BELFRY_RESULTS",condition="results.unavailable"} 1`, `belfry_rules_problems 1`,
 	} {
 		if !strings.Contains(body, want) {
