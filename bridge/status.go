@@ -82,7 +82,7 @@ type DigestStatus struct {
 	Ready       time.Time `json:"ready"`
 	Expires     time.Time `json:"expires"`
 	WillMiss    bool      `json:"will_miss,omitempty"` // was reported: it is not expected to leave before its first item expires
-	Texts       []string  `json:"texts,omitempty"` // of the kept items
+	Texts       []string  `json:"texts,omitempty"`     // of the kept items
 }
 
 // BroadcastStatus is a broadcast under way or in doubt.
