@@ -81,7 +81,7 @@ type DigestStatus struct {
 	Opened      time.Time `json:"opened"`
 	Ready       time.Time `json:"ready"`
 	Expires     time.Time `json:"expires"`
-	WillMiss    bool      `json:"will_miss,omitempty"` // was reported: it is not expected to leave before its first item expires
+	WillMiss    bool      `json:"will_miss,omitempty"` // as things are now, it does not leave before its first item expires
 	Texts       []string  `json:"texts,omitempty"`     // of the kept items
 }
 
@@ -149,7 +149,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 	s := Status{
 		App: t.name, Replica: t.cfg.Replica, Role: RoleOwner, At: now,
 		Born: st.Born, Began: st.Began, Restored: st.Restored, GapAt: st.GapAt, Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.wasCaughtUp,
-		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(),
+		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(now),
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),
 		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), FailedOn: maps.Clone(st.FailedOn), Outbox: len(st.Outbox),
@@ -182,7 +182,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 	return s
 }
 
-func (t *tenure) digestStatus() []DigestStatus {
+func (t *tenure) digestStatus(now time.Time) []DigestStatus {
 	said := map[string]Explanation{}
 	for _, e := range t.plan.Explanations {
 		said[e.Digest] = e
@@ -201,9 +201,13 @@ func (t *tenure) digestStatus() []DigestStatus {
 			e.Why = fmt.Sprintf("%s. Mend the template, or have the event corrected, replaced or cancelled: it is tried again then.%s The first item expires at %s.",
 				t.broken[d.ID].why, d.wantedBy(), d.Expires().UTC().Format("15:04 MST on 2 Jan"))
 		}
+		miss := false
+		if t.wasCaughtUp { // what was reported once may be over, or begin later: others take a send, or urgent items join
+			_, miss = WillMiss(t.rules.App, d, &t.state.Ledger, now)
+		}
 		out = append(out, DigestStatus{
 			Explanation: e, Count: d.Count(), Approximate: d.Approximate(), Events: d.Events, Users: len(d.Users),
-			Priority: d.Priority().String(), Opened: d.Opened, Ready: d.Ready(), Expires: d.Expires(), WillMiss: d.Warned, Texts: texts(d.Items),
+			Priority: d.Priority().String(), Opened: d.Opened, Ready: d.Ready(), Expires: d.Expires(), WillMiss: miss, Texts: texts(d.Items),
 		})
 	}
 	return out

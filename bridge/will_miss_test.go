@@ -1,0 +1,64 @@
+package bridge_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// startUrgent begins anew with a second rule, which is urgent.
+func (w *world) startUrgent(quota string) {
+	w.end()
+	w.rules = compile(w.t, strings.NewReplacer("policy: asap", "policy: asap, timezone: UTC, "+quota, "keep: 5", "keep: 5\n    group_by: event.data.text",
+		"rules:", `rules:
+  - {name: fire, on: fire, audience: students, template: lessons, priority: urgent, key: event.data.id, item: "{{ .data.id }}"}`).Replace(scenarioRules))
+	w.start()
+}
+
+func (w *world) fire(id, where string) {
+	w.source.Append(time.Now(), mapping.Message{Subject: "fire", Data: []byte(`{"id":"` + id + `","text":"` + where + `"}`)})
+	w.settle()
+}
+
+// willMiss are the groups of the digests of which the status says that they miss their time.
+func (w *world) willMiss() (groups string) {
+	for _, d := range w.bridge.Status().Digests {
+		if d.WillMiss {
+			groups += d.Group + " "
+		}
+	}
+	return groups
+}
+
+func TestUrgentNewsForWhichASendIsKeptAreNotSaidToMissWhereTheyJoinWhatDoes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.startUrgent("per_day: 1, reserve: {urgent: 1}")
+		w.tell("maths", "east")
+		w.pass(time.Minute)
+		if got := w.willMiss(); got != "east " {
+			t.Fatalf("without a send for it, these miss: %q", got)
+		}
+		w.fire("gym", "east")
+		w.pass(time.Second)
+		if got := w.willMiss(); got != "" {
+			t.Errorf("with a send for it, these miss: %q", got)
+		}
+		w.pass(15 * time.Minute)
+		w.wantSends(1)
+	})
+}
+
+func TestUrgentNewsWhoseSendWasTakenByOthersAreSaidToMiss(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.startUrgent("per_day: 1")
+		w.fire("gym", "east")
+		w.fire("hall", "west")
+		w.pass(30 * time.Minute)
+		w.wantSends(1)
+		if got := w.willMiss(); got != "east " && got != "west " {
+			t.Errorf("these miss: %q", got)
+		}
+	})
+}
