@@ -50,9 +50,15 @@ func (s *State) Advance(stream string, c Checkpoint) { s.Sources[stream] = c }
 type FailedEvent struct {
 	Stream   string    `json:"stream"`
 	Sequence uint64    `json:"sequence"`
-	At       time.Time `json:"at"`   // when the stream stored it
-	Part     string    `json:"part"` // of the rule: "when", "key" …
+	At       time.Time `json:"at"`            // when the stream stored it
+	Read     time.Time `json:"read,omitzero"` // when the rule failed on it; zero: not known
+	Part     string    `json:"part"`          // of the rule: "when", "key" …
 	Error    string    `json:"error"`
+}
+
+// Past reports whether it failed before the rules were loaded, which may be mended.
+func (f FailedEvent) Past(loaded time.Time) bool {
+	return !f.Read.IsZero() && f.Read.Before(loaded)
 }
 
 const (
@@ -77,7 +83,7 @@ func (s *State) countFailure(f mapping.Failure, m *mapping.Message) {
 	}
 	s.Failed[f.Rule]++
 	s.failing[f.Rule] = true
-	s.FailedOn[f.Rule] = FailedEvent{m.Stream, m.Sequence, m.Time, f.Part, beginning(f.Err.Error(), maxFailure)}
+	s.FailedOn[f.Rule] = FailedEvent{Stream: m.Stream, Sequence: m.Sequence, At: m.Time, Part: f.Part, Error: beginning(f.Err.Error(), maxFailure)}
 	if len(s.FailedOn) > maxFailedOn {
 		delete(s.FailedOn, slices.MinFunc(slices.Collect(maps.Keys(s.FailedOn)), func(a, b string) int {
 			return cmp.Or(s.FailedOn[a].At.Compare(s.FailedOn[b].At), cmp.Compare(a, b))

@@ -233,6 +233,10 @@ const (
 func (t *tenure) logFailures(now time.Time) {
 	for _, rule := range t.state.failedSince() {
 		f, known := t.state.FailedOn[rule]
+		if known {
+			f.Read = now
+			t.state.FailedOn[rule] = f
+		}
 		if last, told := t.toldOf[rule]; !known || told && now.Sub(last) < failuresEvery {
 			continue
 		}

@@ -82,3 +82,20 @@ func TestARuleThatFailsNamesAnEventAndDoesNotFloodTheLog(t *testing.T) {
 		}
 	})
 }
+
+// Of a backlog, say: whether the rules were mended since, the event's own time does not tell.
+func TestARuleThatFailsOnAnOldEventIsNotSaidToHaveFailedBeforeItWasLoaded(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.rules = compile(t, strings.Replace(scenarioRules, `item: "{{ .data.id }}"`, `when: event.data.missing, item: "{{ .data.id }}"`, 1))
+		w.cancelled("art")
+		w.pass(time.Hour)
+		loaded := time.Now()
+		w.start()
+		w.pass(time.Second)
+		f := w.bridge.Status().FailedOn["cancelled"]
+		if !f.At.Before(loaded) || f.Past(loaded) || !f.Past(time.Now()) {
+			t.Errorf("loaded at %s, it failed on %+v", loaded, f)
+		}
+	})
+}

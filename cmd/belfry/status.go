@@ -239,7 +239,7 @@ func printFailing(w io.Writer, s bridge.Status, loaded time.Time, where string) 
 		state, see := "failing", ""
 		if f, ok := s.FailedOn[rule]; ok {
 			when := latest(f.At)
-			if f.At.Before(loaded) {
+			if f.Past(loaded) {
 				state, when = "failed ", when+", before the rules in force were loaded"
 			}
 			see = fmt.Sprintf("%s: %s: %s (belfry explain --stream %s --seq %d%s)", when, f.Part, f.Error, quoted(f.Stream), f.Sequence, where)

@@ -44,13 +44,13 @@ func TestStatusTellsInWordsWhatIsWrongWithAnApp(t *testing.T) {
 			t.Errorf("it lacks %q:\n%s", want, loud)
 		}
 	}
-	for at, want := range map[time.Time]string{
+	for read, want := range map[time.Time]string{
 		until.Add(time.Second):  "  failing   rule moved: an expression failed on 1 event, the last at ",
 		until.Add(-time.Second): ", before the rules in force were loaded: when: no such key (",
 	} {
-		s.FailedOn = map[string]bridge.FailedEvent{"moved": {Stream: "SCHOOL", Sequence: 3, At: at, Part: "when", Error: "no such key"}}
-		if got := text(); !strings.Contains(got, want) || strings.Contains(got, "before the rules") != at.Before(until) {
-			t.Errorf("a rule that failed at %s, under rules of %s:\n%s", at, until, got)
+		s.FailedOn = map[string]bridge.FailedEvent{"moved": {Stream: "SCHOOL", Sequence: 3, At: until.Add(-time.Hour), Read: read, Part: "when", Error: "no such key"}}
+		if got := text(); !strings.Contains(got, want) || strings.Contains(got, "before the rules") != read.Before(until) {
+			t.Errorf("a rule that failed at %s, under rules of %s:\n%s", read, until, got)
 		}
 	}
 	s.Backoff.Throttled = false
