@@ -100,7 +100,7 @@ func (s series) app(a *bridge.Status) {
 	digests, late := map[string]int{}, 0
 	for _, d := range a.Digests {
 		digests[d.State]++
-		if d.WillMiss && d.Priority == mapping.Urgent.String() {
+		if d.WillMiss && d.Priority == mapping.Urgent.String() && d.State != bridge.StateMuted {
 			late++
 		}
 	}

@@ -38,7 +38,9 @@ func TestMetricsOfAnAppComeFromItsOwnerAlone(t *testing.T) {
 	o := sample()
 	urgent := o.Apps[0].Digests[0]
 	urgent.Priority, urgent.WillMiss = "urgent", true
-	o.Apps[0].Digests = append(o.Apps[0].Digests, urgent)
+	muted := urgent
+	muted.State = bridge.StateMuted
+	o.Apps[0].Digests = append(o.Apps[0].Digests, urgent, muted)
 	h := Handler(func() bridge.Overview { return o })
 	body := ask(h, "/metrics").Body.String()
 	for _, want := range []string{
