@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
-	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -66,23 +64,7 @@ func TestAppsThatAskAtTheSameTimeShareTheStatesThatTheyLookFor(t *testing.T) {
 
 // A stream may be shared with a daemon of a hundred apps, whose states are large.
 func TestOnlyStatesThatMayBeOursAreKeptForThoseWhoAsk(t *testing.T) {
-	embedded, err := stream.StartEmbedded(t.Context(), stream.EmbeddedOptions{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(embedded.Shutdown)
-	nc, _ := connect(t, embedded.URL())
-	js, err := stream.New(nc, stream.Config{Replica: "test", Provision: true, Logger: slog.New(slog.DiscardHandler)})
-	if err == nil {
-		err = js.Provision(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	codec, err := bridge.NewCodec()
-	if err != nil {
-		t.Fatal(err)
-	}
+	js, codec := emptyStates(t)
 	for app, key := range map[string]string{"theirs": "another's hash", "older": ""} {
 		s := bridge.NewState(app, "born")
 		s.Epoch, s.Commit, s.Key = 1, 1, key

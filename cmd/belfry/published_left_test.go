@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -15,12 +14,7 @@ import (
 )
 
 func TestWhoHasReadAStreamLeavesNoConsumersBehind(t *testing.T) {
-	embedded, err := stream.StartEmbedded(t.Context(), stream.EmbeddedOptions{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(embedded.Shutdown)
-	_, js := connect(t, embedded.URL())
+	_, js := connect(t, embeddedNATS(t))
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
 		t.Fatal(err)
 	}

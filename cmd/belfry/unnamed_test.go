@@ -13,13 +13,21 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-func TestTheStateOfARenamedAppTellsOfItsSendsUntilTheNewNameKnowsThem(t *testing.T) {
+// embeddedNATS is a server in this process, for what needs no other.
+func embeddedNATS(t *testing.T) (url string) {
+	t.Helper()
 	embedded, err := stream.StartEmbedded(t.Context(), stream.EmbeddedOptions{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(embedded.Shutdown)
-	nc, _ := connect(t, embedded.URL())
+	return embedded.URL()
+}
+
+// emptyStates is a stream that has no state yet, and what writes one.
+func emptyStates(t *testing.T) (*stream.JetStream, *bridge.Codec) {
+	t.Helper()
+	nc, _ := connect(t, embeddedNATS(t))
 	js, err := stream.New(nc, stream.Config{Replica: "test", Provision: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +39,11 @@ func TestTheStateOfARenamedAppTellsOfItsSendsUntilTheNewNameKnowsThem(t *testing
 	if err != nil {
 		t.Fatal(err)
 	}
+	return js, codec
+}
+
+func TestTheStateOfARenamedAppTellsOfItsSendsUntilTheNewNameKnowsThem(t *testing.T) {
+	js, codec := emptyStates(t)
 	rules := &mapping.RuleSet{Apps: map[string]*mapping.App{"annex": {Name: "annex", Quota: mapping.Quota{PerHour: 2, PerDay: 3}}}}
 	now := time.Now().UTC()
 	sequences, began := map[string]uint64{}, map[string]time.Time{}
