@@ -50,19 +50,21 @@ func newBench(std stdio) *cobra.Command {
 	ingest := &cobra.Command{
 		Use:   "ingest",
 		Short: "Measure how fast events are read and folded, beside a bare reader of the same stream",
-		Long: `Fills a stream with events, then reads it with a bare reader, which looks at nothing, and with the whole
-fold: mapping by rules, digests, a commit a second. Prints both rates and their ratio. Without --nats
-it starts a NATS server as a process of its own, in a temporary folder; BELFRY_NATS is not looked at.`,
+		Long: `Fills a stream with events, then reads it twice: with a bare reader, which looks at nothing, and with the
+whole fold, which maps events by rules, gathers digests and commits once a second. Prints both rates and
+their ratio.
+
+Without --nats it starts a NATS server as a separate process, in a temporary folder. BELFRY_NATS is ignored.`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{flagsOnly: "it fills a stream"},
 		RunE:        func(cmd *cobra.Command, _ []string) error { return runBench(cmd.Context(), o, std) },
 	}
 	f := ingest.Flags()
 	f.IntVar(&o.events, "events", 1_000_000, "events in the stream")
-	f.IntVar(&o.size, "size", 300, "bytes of an event, at least 100")
-	f.IntVar(&o.rules, "rules", 100, "rules, each on a subject of its own")
+	f.IntVar(&o.size, "size", 300, "bytes per event, at least 100")
+	f.IntVar(&o.rules, "rules", 100, "rules, each on its own subject")
 	f.StringVar(&o.match, "match", "1/40", "share of the events that match their rule")
-	f.IntVar(&o.rounds, "rounds", 3, "rounds; the best of each way counts")
+	f.IntVar(&o.rounds, "rounds", 3, "rounds; the best of each reader counts")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the folds to this file")
 	o.nats.flags(f)

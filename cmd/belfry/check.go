@@ -29,15 +29,15 @@ func newCheck(std stdio) *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
 		Use:   "check FILE…",
-		Short: "Find everything that is wrong with rules files, before they are put in place",
-		Long: `Checks rules files, and test files (*_test.yaml), as the daemon would when it loads them: all errors at
-once, each with its place, the line and a caret. The exit code is 1 if there is an error; warnings don't
-count.
+		Short: "Find every error in rules files before you put them in place",
+		Long: `Checks rules files and test files (*_test.yaml) as the daemon does when it loads them. It reports all
+errors at once, each with its place, the line and a caret. The exit code is 1 if there is an error;
+warnings don't count.
 
 As for the daemon, a ${NAME} that is not set is an error. Where the real values are not at hand, such as
-in CI, --env-file names a file with values that only have to look right; what the environment sets wins.
+in CI, --env-file names a file with values that only have to look right. The environment overrides it.
 
-With --against it also asks the running daemon what a reload with this file would do to the digests that
+With --against it also asks a running daemon what a reload with this file would do to the digests that
 wait there. With --was it compares windows, expiry and quiet hours with the file that is in force now.
 Nothing is changed.`,
 		Args: cobra.MinimumNArgs(1),

@@ -14,7 +14,7 @@ import (
 type envFile struct{ path string }
 
 func (e *envFile) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&e.path, "env-file", "", "file with NAME=value lines, for ${NAME} that the environment does not set")
+	cmd.Flags().StringVar(&e.path, "env-file", "", "file with NAME=value lines, for each ${NAME} that the environment does not set")
 }
 
 // lookup is env with the file behind it.

@@ -104,7 +104,7 @@ func (c *choice) flags(f *pflag.FlagSet) {
 	f.Var((*reasonFlag)(&c.reason), "reason", "only those with this reason: "+strings.Join(deadReasons, ", "))
 	f.StringVar(&c.rule, "rule", "", "only those of this rule")
 	f.StringVar(&c.app, "app", "", "only those of this app")
-	f.Var((*spanFlag)(&c.since), "since", "only events that were stored so long ago at most, such as 2h or 7d")
+	f.Var((*spanFlag)(&c.since), "since", "only events stored no longer ago than this, such as 2h or 7d")
 }
 
 // valid refuses a length of time that is none: it would choose everything.
@@ -262,7 +262,7 @@ func storedAt(d *deadLetter) string {
 func newDeadLetterShow(std stdio) *cobra.Command {
 	var p publications
 	cmd := &cobra.Command{
-		Use: "show ID", Short: "Show one dead letter whole, with the event's own bytes", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show one dead letter in full, with the event's own bytes", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withLetters(cmd.Context(), choice{ids: args, app: appOfLetter(args[0])}, func(_ context.Context, _ jetstream.JetStream, letters []deadLetter) error {
 				if p.json {

@@ -21,13 +21,16 @@ func newDeadLetterReplay(std stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay [ID …]",
 		Short: "Put dead letters back on their subjects, as new events",
-		Long: `Publishes the bytes and headers that dead letters have of their events to the original subjects again, as
-new events with an id of their own and the header ` + replayHeader + `. Every rule sees them anew, in every app: one that had
-matched the event before gets its item again, which replaces the older one with the same key. A rule
-without a key goes by the event's id, and says it twice, unless that is a CloudEvent's.
+		Long: `Publishes the bytes and headers of events that became dead letters to their original subjects again, as
+new events with ids of their own and the header ` + replayHeader + `.
 
-An event is replayed once, however many rules or apps made a dead letter of it; --again does it once more.
-The dead letter of a replay is a new one, which says what it is a replay of, and can be replayed in turn.`,
+Every rule of every app sees them anew. A rule that had matched the event before makes its item again,
+which replaces the older one with the same key. A rule without a key goes by the event's id, and says it
+twice, unless the event is a CloudEvent.
+
+An event is replayed once, however many rules or apps made a dead letter of it; --again replays it once
+more. If a replay ends as a dead letter, that is a new one. It names what it is a replay of, and can be
+replayed in turn.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.ids = args
 			if err := c.valid(cmd); err != nil {

@@ -41,9 +41,9 @@ func newDemo(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show a school morning: events in, broadcasts out, in half a minute",
-		Long: `Runs everything on this machine, in a temporary folder: a NATS server, the provider's simulator, and
-the same daemon that run starts, with the example rules. Then it publishes a school's morning, some
-30 events, and shows what Belfry makes of them. Nothing leaves this machine.`,
+		Long: `Runs a NATS server, the provider's simulator and the same daemon as "belfry run", with the example rules,
+in a temporary folder on this machine. Then it publishes a school's morning, some 30 events, and shows
+what Belfry makes of them. Nothing leaves this machine.`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{flagsOnly: "its rules are not those of the image"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,8 +55,8 @@ the same daemon that run starts, with the example rules. Then it publishes a sch
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&o.keep, "keep", false, "keep everything running at the end, until it is stopped")
-	f.StringVar(&o.rules, "rules", "", "other rules than the example's")
+	f.BoolVar(&o.keep, "keep", false, "keep everything running at the end, until you stop it")
+	f.StringVar(&o.rules, "rules", "", "rules file to use instead of the example")
 	o.http = "127.0.0.1:0"
 	f.Var((*addressFlag)(&o.http), "http", "address of the dashboard")
 	o.log.flags(f)

@@ -37,23 +37,23 @@ func newExplain(std stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [FILE | -]",
 		Short: "Say what the rules make of one event, and why",
-		Long: `Takes one event from a file, from standard input (-), or from a stream (--stream and --seq, over NATS), and
-says for each rule on its subject whether it matches, with the value of every part of the condition; the
-key, the item, the digest it would join, the request that would be sent, and when.
+		Long: `Takes one event from a file, from standard input (-), or from a stream (--stream and --seq, over NATS).
+For each rule on its subject it says whether the rule matches, with the value of every part of the
+condition; then the key, the item, the digest that it would join, the request that would be sent, and when.
 
-When depends on the sends that are left: all of them, unless --live reads the ledger and the digests that
-the daemon has committed last. In both cases it is as if the event arrived now (or --at) and no other after
-it. Nothing is sent or changed.`,
+When it would go depends on the sends that are left: all of them, unless --live reads the ledger and the
+digests that the daemon committed last. Either way the event is taken to arrive now (or --at), with no
+other after it. Nothing is sent or changed.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), std, args) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
-	f.StringVar(&o.subject, "subject", "", "NATS subject of the event; with --stream its own by default")
+	f.StringVar(&o.subject, "subject", "", "NATS subject of the event; with --stream the stored one by default")
 	f.StringArrayVar(&o.headers, "header", nil, "NATS header as Name=value, such as ce-type=lesson; may be repeated")
 	f.Var((*streamFlag)(&o.stream), "stream", "stream to read the event from, or its name for the rules with a file")
 	f.Uint64Var(&o.seq, "seq", 0, "sequence of the event in --stream")
-	f.StringVar(&o.at, "at", "", "when it arrives, RFC 3339; now by default")
+	f.StringVar(&o.at, "at", "", "time at which the event arrives, RFC 3339; now by default")
 	f.BoolVar(&o.live, "live", false, "plan with the ledger and the digests of the running daemon")
 	o.stateStream = stream.DefaultStateStream
 	f.Var((*streamFlag)(&o.stateStream), "state-stream", "with --live: stream of the durable state")

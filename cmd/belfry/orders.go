@@ -40,7 +40,7 @@ func order(std stdio, cmd *cobra.Command, build func(args []string) (control.Ord
 // asks for, empty where no reason is wanted.
 func orderApp(std stdio, cmd *cobra.Command, whyUsage string, build func(args []string) (control.Order, error)) *cobra.Command {
 	var app string
-	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where there is only one")
+	cmd.Flags().StringVar(&app, "app", "", "app; may be omitted if there is only one")
 	reason := func() (string, error) { return "", nil }
 	if whyUsage != "" {
 		reason = whyFlag(cmd, whyUsage)
@@ -72,12 +72,12 @@ func newResolve(std stdio) *cobra.Command {
 	var sent, notSent bool
 	cmd := &cobra.Command{
 		Use:   "resolve BROADCAST --sent | --not-sent",
-		Short: "End the doubt about a broadcast",
-		Long: `Says what became of a broadcast in doubt, after a look at the provider's console or a test phone.
+		Short: "Say whether a broadcast in doubt was sent",
+		Long: `Says what became of a broadcast in doubt. Look at the provider's console or a test phone first.
 
-With --sent it counts as sent. With --not-sent its items go back to their digest and will be sent again: if
-the broadcast had left after all, everybody reads it twice. The send is refunded; if the
-provider has counted the call all the same, record it with belfry quota spend.`,
+With --sent it counts as sent. With --not-sent its items go back to their digest and will be sent again:
+if the broadcast had left after all, everybody reads it twice. The send is then refunded. If the provider
+counted the call all the same, record it with belfry quota spend.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVar(&sent, "sent", false, "it was sent")
@@ -102,27 +102,27 @@ func appInDoubt(id string) func([]bridge.Overview) (string, error) {
 }
 
 func newPause(std stdio) *cobra.Command {
-	cmd := &cobra.Command{Use: "pause --why TEXT", Short: "Send nothing until resumed; events go on being gathered", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "pause --why TEXT", Short: "Send nothing until resumed; events are still gathered", Args: cobra.NoArgs}
 	return orderApp(std, cmd, "reason, for those who find it paused", func([]string) (control.Order, error) {
 		return control.Order{Verb: control.PauseIt}, nil
 	})
 }
 
 func newResume(std stdio) *cobra.Command {
-	cmd := &cobra.Command{Use: "resume", Short: "Send again, after a pause, after the provider blocked the app, or before a back-off is over", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "resume", Short: "Send again: after a pause, after the provider blocked the app, or before a back-off ends", Args: cobra.NoArgs}
 	return orderApp(std, cmd, "", func([]string) (control.Order, error) { return control.Order{Verb: control.Resume}, nil })
 }
 
 func newSend(std stdio) *cobra.Command {
 	var app string
 	cmd := &cobra.Command{
-		Use: "send DIGEST --why TEXT", Short: "Let a digest go with the next send that is left",
-		Long: `Lets a digest go before all others, with the next send that is left: its window ends, and neither prices, slots
-nor a reserve hold it. Quiet hours, mutes, a pause and the quota still do. What joins it until then goes with it.
-belfry digests lists the digests, with their ids first.`,
+		Use: "send DIGEST --why TEXT", Short: "Send a digest before all others, with the next send that is left",
+		Long: `Sends a digest before all others, with the next send that is left. Its window ends, and neither prices,
+slots nor a reserve hold it. Quiet hours, mutes, a pause and the quota still do. What joins it until then
+goes with it. belfry digests lists the digests, with their ids first.`,
 		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringVar(&app, "app", "", "app; may be left out where the digest tells")
+	cmd.Flags().StringVar(&app, "app", "", "app; found by the digest if omitted")
 	reason := whyFlag(cmd, "reason, for the log and for who looks at the digest")
 	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
 		why, err := reason()
@@ -150,7 +150,7 @@ func newMute(std stdio) *cobra.Command {
 	var for_ time.Duration
 	cmd := &cobra.Command{
 		Use: "mute --for DURATION --why TEXT", Short: "Keep some digests from being sent for a while",
-		Long: "Without --audience and --template all digests of the app are muted. They go on gathering; what expires\nmeanwhile is reported as muted.",
+		Long: "Without --audience and --template all digests of the app are muted. They still gather events. What expires\nmeanwhile is reported as muted.",
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
@@ -174,7 +174,7 @@ func newUnmute(std stdio) *cobra.Command {
 }
 
 func newQuota(std stdio) *cobra.Command {
-	cmd := &cobra.Command{Use: "quota", Short: "Account for sends that others make under the same App Key, and for a clock that was wrong"}
+	cmd := &cobra.Command{Use: "quota", Short: "Record sends that others make under the same App Key; correct for a clock that was wrong"}
 	cmd.AddCommand(newSpend(std), newTakeBack(std), newTrustClock(std))
 	return cmd
 }
@@ -189,10 +189,11 @@ func newTakeBack(std stdio) *cobra.Command {
 func newTrustClock(std stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "trust-clock --why TEXT", Short: "Say that the owner's clock is right, after it was ahead",
-		Long: `Sends that were made while the clock was behind what it had shown before count until it has caught up, and
-if it was ahead by a year, that is a year. This dates them, and whatever else lies in the future, to now.
+		Long: `Sends that were made while the clock showed less than it had shown before count until it has caught up. If
+it was ahead by a year, that takes a year. This order dates them, and whatever else lies in the future, to
+now.
 
-Look at the clock of the machine that owns the app first: if it is behind now, more is sent than the
+First look at the clock of the machine that owns the app: if it is behind now, more is sent than the
 provider allows.`,
 		Args: cobra.NoArgs,
 	}
@@ -209,7 +210,7 @@ func newSpend(std stdio) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&at, "at", "now", "when it was sent: RFC 3339, or now")
-	f.StringVar(&id, "id", "", "the same id again is not counted twice; a fresh one by default")
+	f.StringVar(&id, "id", "", "the same id is not counted twice; a new one by default")
 	return orderApp(std, cmd, "who sent it and why", func([]string) (control.Order, error) {
 		o := control.Order{Verb: control.Spend, Now: at == "now", ID: cmp.Or(id, "external-"+randomName(8))}
 		if !o.Now {

@@ -53,12 +53,12 @@ func newReconcile(std stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reconcile",
 		Short: "Prove that every event read has exactly one end, or name the difference",
-		Long: `Adds up what became of every event that was read, and compares the sum with what others say: the
-results and dead letters that were published, and the events that the streams have in the stretch that
-was folded. It exits with 1 where something differs.
+		Long: `Adds up what became of every event that was read, and compares the sum with other evidence: the results
+and dead letters that were published, and the events that the streams have in the stretch that was folded.
+The exit code is 1 if something differs.
 
-What streams have dropped since, by their limits, can't be counted again: that is not provable, and
-named. With --strict it counts as a difference. Results that are just on their way are waited for.`,
+What streams have dropped since, by their limits, can't be counted again. It is reported as not provable;
+with --strict it counts as a difference. Results that are still on their way are waited for (--within).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			findings, err := p.reconcile(cmd.Context(), app, within)

@@ -151,10 +151,12 @@ func explainUsage(w io.Writer, verb *cobra.Command) {
 func newRoot(io stdio) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "belfry",
-		Short: "Turns domain events into the few broadcasts that a provider allows",
+		Short: "Turn domain events into the few push broadcasts that a provider allows",
 		Long: `Belfry reads domain events from NATS JetStream, gathers them into digests by the rules of a YAML
-file, and sends the digests as signed broadcasts, each accounted for, none sent twice, within the
-provider's quota of 2 an hour and 3 a day.
+file, and sends the digests as signed broadcasts, within the provider's quota of 2 an hour and 3 a
+day. Each broadcast is accounted for, and none is sent twice.
+
+Try it first: belfry demo
 
 Every flag can also be given as an environment variable: --nats as BELFRY_NATS.`,
 		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true, // all verbs are named instead

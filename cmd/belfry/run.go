@@ -19,14 +19,14 @@ type natsOptions struct {
 }
 
 func (o *natsOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.url, "nats", "", "NATS server URL, several with commas")
+	f.StringVar(&o.url, "nats", "", "NATS server URL; separate several with commas")
 	f.StringVar(&o.creds, "nats-creds", "", "credentials file of the NATS user")
 	f.StringVar(&o.user, "nats-user", "", "NATS user name")
-	f.StringVar(&o.password, "nats-password", "", "its password; better in BELFRY_NATS_PASSWORD, where ps does not show it")
-	f.StringVar(&o.passwordFile, "nats-password-file", "", "file that holds the password")
+	f.StringVar(&o.password, "nats-password", "", "NATS password; better in BELFRY_NATS_PASSWORD, where ps does not show it")
+	f.StringVar(&o.passwordFile, "nats-password-file", "", "file that holds the NATS password")
 	f.StringVar(&o.ca, "nats-ca", "", "PEM file of the authority that signed the server's certificate")
 	f.StringVar(&o.cert, "nats-cert", "", "PEM file of the client certificate")
-	f.StringVar(&o.key, "nats-key", "", "PEM file of its key")
+	f.StringVar(&o.key, "nats-key", "", "PEM file of the client certificate's key")
 }
 
 func (o *natsOptions) options() (stream.Options, error) {
@@ -91,10 +91,10 @@ func newRun(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon",
-		Long: `Run the daemon until it is told to stop (SIGTERM, SIGINT; a second signal stops it at once).
+		Long: `Runs the daemon until it is told to stop (SIGTERM or SIGINT; a second signal stops it at once).
 
-Without --nats it starts a NATS server of its own that keeps its streams in --data. It is reachable on
-this machine only, on port 4222 or, if that is taken, on one that the log names.`,
+Without --nats it starts an embedded NATS server that keeps its streams in --data. That server is
+reachable on this machine only, on port 4222 or, if that is taken, on a port that the log names.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if own := cmd.Flags(); o.nats.url != "" && (typed(own, "data") || typed(own, "sync-always")) {
@@ -121,13 +121,13 @@ this machine only, on port 4222 or, if that is taken, on one that the log names.
 	f.Var((*addressFlag)(&o.http), "http", "address of the dashboard, health and metrics; empty for none")
 	f.StringVar(&o.name, "name", hostname(), "name of this replica, for people")
 	f.StringVar(&o.data, "data", "./belfry-data", "folder of the embedded NATS server, without --nats")
-	f.BoolVar(&o.provision, "provision", true, "create the streams of Belfry when they are missing")
-	f.BoolVar(&o.dryRun, "dry-run", false, "do everything but send; state and results stand beside the real ones, under <app>"+dryRunSuffix)
-	f.BoolVar(&o.powerLoss, "sync-always", false, "let the embedded NATS server sync the disk for every message, against power loss")
+	f.BoolVar(&o.provision, "provision", true, "create Belfry's streams if they are missing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "do everything but send; state and results are kept apart from the real ones, under <app>"+dryRunSuffix)
+	f.BoolVar(&o.powerLoss, "sync-always", false, "make the embedded NATS server sync every message to disk, against power loss")
 	o.stateStream, o.resultStream = stream.DefaultStateStream, stream.DefaultResultStream
 	f.Var((*streamFlag)(&o.stateStream), "state-stream", "stream of the durable state")
 	f.Var((*streamFlag)(&o.resultStream), "result-stream", "stream of results and dead letters")
-	f.IntVar(&o.replicas, "stream-replicas", 0, "replicas of both streams, 3 in production; 0: 1 for new ones")
+	f.IntVar(&o.replicas, "stream-replicas", 0, "replicas of both streams, 3 in production; 0 means 1 for new streams")
 	o.nats.flags(f)
 	o.log.flags(f)
 	return cmd

@@ -28,8 +28,8 @@ func newSandbox(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Run a simulator of the provider",
-		Long: `Runs a simulator of the provider's "Broadcast by package name": it checks signatures and bodies, keeps
-the quota, shows what was sent as phones, and fails on request. It is not the provider and says so.`,
+		Long: `Runs a simulator of the provider's "Broadcast by package name". It checks signatures and bodies, keeps
+the quota, shows what was sent as phones would, and fails on request. It is not the provider and says so.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := o.log.logger(io.err, io.env)
@@ -60,8 +60,8 @@ the quota, shows what was sent as phones, and fails on request. It is not the pr
 	o.primary, o.backup = "127.0.0.1:8081", "127.0.0.1:8082"
 	f.Var((*addressFlag)(&o.primary), "primary", "address of the primary entrance")
 	f.Var((*addressFlag)(&o.backup), "backup", "address of the backup entrance")
-	f.StringSliceVar(&o.apps, "app", []string{"sandbox-key:sandbox-secret"}, "an App Key and its App Secret, with a colon between; may be repeated")
-	f.StringVar(&o.config, "config", "", "JSON file with the simulator's switches (docs/sandbox.md)")
+	f.StringSliceVar(&o.apps, "app", []string{"sandbox-key:sandbox-secret"}, "App Key and App Secret, separated by a colon; may be repeated")
+	f.StringVar(&o.config, "config", "", "JSON file with the simulator's switches (see docs/sandbox.md)")
 	o.log.flags(f)
 	cmd.AddCommand(newSandboxScript(io))
 	return cmd
@@ -104,8 +104,8 @@ func newSandboxScript(std stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "script FILE",
 		Short: "Tell a running simulator how its next answers come out",
-		Long: `Sends a script, a JSON list of steps, to a simulator that runs: each step is the outcome of one call.
-The file - is the standard input. docs/sandbox.md lists what a step can do.`,
+		Long: `Sends a script, a JSON list of steps, to a running simulator. Each step is the outcome of one call. The
+file - is standard input. docs/sandbox.md lists what a step can do.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if u, err := url.Parse(at); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -10,8 +10,8 @@ func newSchema(std stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of the rules file, for editors",
-		Long: `Prints the JSON Schema of the rules file. An editor that knows it completes keys and marks mistakes while
-they are made; the first line of the rules file names it:
+		Long: `Prints the JSON Schema of the rules file. With it, an editor completes keys and marks mistakes as you type.
+The first line of the rules file names it:
 
   # yaml-language-server: $schema=./rules.schema.json`,
 		Args: cobra.NoArgs,

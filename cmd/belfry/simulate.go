@@ -32,8 +32,8 @@ type simulateOptions struct {
 func (o *simulateOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
-	f.StringVar(&o.app, "app", "", "app; may be left out where there is only one")
-	f.IntVar(&o.learn, "learn", 0, "days at the beginning that only teach the planner what is usual, and are not counted")
+	f.StringVar(&o.app, "app", "", "app; may be omitted if there is only one")
+	f.IntVar(&o.learn, "learn", 0, "days at the beginning that only teach the planner what is usual and are not scored")
 	f.BoolVar(&o.json, "json", false, "print JSON, for programs")
 	o.history.flags(f)
 	o.env.flags(cmd)
@@ -129,9 +129,9 @@ func newSimulate(std stdio) *cobra.Command {
 	var noBound bool
 	cmd := &cobra.Command{
 		Use:   "simulate --events FILE | --stream NAME",
-		Short: "Run recorded events through rules and planner in virtual time; nothing is sent",
-		Long: `Runs a history through the real mapping, fold and planner in virtual time and says what would have
-been sent when, what each event came to, and how close that is to what hindsight could have earned.
+		Short: "Run recorded events through rules and planner in virtual time; sends nothing",
+		Long: `Runs a history through the real mapping, fold and planner in virtual time. It says what would have been
+sent when, what each event came to, and how close that is to what hindsight could have earned.
 
 A history is a file of JSON lines with "at", "subject" and "data", or a stream.`,
 		Args: cobra.NoArgs,
@@ -167,10 +167,10 @@ A history is a file of JSON lines with "at", "subject" and "data", or a stream.`
 	}
 	o.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&policy, "policy", "", "price, asap or slots instead of the rules' own")
+	f.StringVar(&policy, "policy", "", "price, asap or slots, instead of the rules' own policy")
 	f.StringVar(&html, "html", "", "write a page with the timeline to this file")
 	f.StringVar(&compare, "compare", "", "another rules file, shown beside this one")
-	f.BoolVar(&noBound, "no-bound", false, "skip the bound and the score, which take as long as the rest")
+	f.BoolVar(&noBound, "no-bound", false, "skip the bound and the score, which take as long as everything else")
 	return cmd
 }
 
@@ -216,7 +216,7 @@ func newTune(std stdio) *cobra.Command {
 	var windows []float64
 	cmd := &cobra.Command{
 		Use:   "tune --events FILE | --stream NAME",
-		Short: "Try variations of the rules on recorded events; suggests, never changes",
+		Short: "Try variations of the rules on recorded events; changes nothing",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tuning, err := parseTuning(policies, slots, reserves, worths, windows)
@@ -251,7 +251,7 @@ func newTune(std stdio) *cobra.Command {
 	f.StringArrayVar(&slots, "slots", nil, `slots to try, like "09:00,18:00"; may be repeated`)
 	f.StringArrayVar(&reserves, "reserve", nil, `reserves to try, like "urgent=1"; may be repeated`)
 	f.StringArrayVar(&worths, "worth", nil, `worths to try, like "low=1,normal=3,high=10,urgent=50"; may be repeated`)
-	f.Float64SliceVar(&windows, "window", []float64{0.5, 2}, "factors on every gathering window to try")
+	f.Float64SliceVar(&windows, "window", []float64{0.5, 2}, "factors to try on every gathering window")
 	return cmd
 }
 

@@ -17,7 +17,7 @@ func newStatus(std stdio) *cobra.Command {
 	var a asking
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show who owns which app, the quota, what waits and what is wrong",
+		Short: "Show who owns which app, the quota, what waits, and what is wrong",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := a.overviews(cmd.Context())
@@ -39,7 +39,7 @@ func newDigests(std stdio) *cobra.Command {
 	var a asking
 	cmd := &cobra.Command{
 		Use:   "digests",
-		Short: "Show every digest, what it holds, when it goes and why not now",
+		Short: "Show every digest: what it holds, when it goes, and why not now",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := a.overviews(cmd.Context())

@@ -28,22 +28,23 @@ func newTest(std stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test FILE…",
 		Short: "Run the tests of rules, in virtual time",
-		Long: `Runs the stories of test files through their rules, the fold and the planner that also run in production,
-in virtual time: a day takes milliseconds, and nothing is sent. What fails is shown as a difference: lines
-with - were expected, lines with + happened. The exit code is 1 if anything fails.
+		Long: `Runs test files in virtual time, with the same mapping, fold and planner as in production: a day takes
+milliseconds, and nothing is sent. A failure is shown as a difference: lines with - were expected, lines
+with + happened. The exit code is 1 if anything fails.
 
-What the rules ask of the environment a test file can set under env, so that a test gives the same
-everywhere; the rest is the environment's. The file that app_secret_file names is not read.
+A test file can set the variables of its rules under env, so that a test gives the same everywhere. What
+it does not set comes from the environment. The file that app_secret_file names is not read.
 
---update writes what happened into the expect block of every test that fails, or that says expect: {}; the rest of the file stays
-as it is, to the letter. Comments inside such a block are lost. Read the change before you keep it.`,
+--update writes what happened into the expect block of every test that fails, or that says expect: {}. The
+rest of the file stays as it is, to the letter. Comments inside such a block are lost. Read the change
+before you keep it.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.do(cmd.Context(), std, args) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.run, "run", "", "run only tests whose name matches this regular expression")
 	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, for CI")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "name the tests that pass, too, and show what happened in them")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "also name the tests that pass, and show what happened in them")
 	f.BoolVar(&o.update, "update", false, "write what happened into the expectations that fail, or are {}")
 	return cmd
 }
