@@ -49,18 +49,18 @@ func (t *tenure) drain(ctx context.Context) error {
 func (t *tenure) drainOutbox(ctx context.Context) error {
 	deadline := time.NewTimer(drainPublish)
 	defer deadline.Stop()
-	for patient := true; patient && len(t.handed) > 0; {
+	for patient := true; patient && len(t.publishing.handed) > 0; {
 		toResults, result := t.mayPublish()
-		toDead, dead := t.deadLetters.offer()
+		toDead, dead := t.publishing.deadLetters.offer()
 		select {
 		case toResults <- result:
-			t.results.taken()
+			t.publishing.results.taken()
 		case toDead <- dead:
-			t.deadLetters.taken()
-		case id := <-t.acks:
+			t.publishing.deadLetters.taken()
+		case id := <-t.publishing.acks:
 			t.acknowledged(id)
 		case <-deadline.C:
-			t.log.Info("leaves results for the next owner to publish", "results", len(t.handed))
+			t.log.Info("leaves results for the next owner to publish", "results", len(t.publishing.handed))
 			patient = false
 		}
 	}

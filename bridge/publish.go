@@ -2,16 +2,50 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
-// outlet is the way of outbox entries to their stream, one after the other. Dead
-// letters have their own: each is fetched from its stream first, and when that
-// is out of reach, no result must wait for it.
+// publishing is what the loop knows of the way of committed entries to their
+// streams. Dead letters have an outlet of their own: each is fetched from its
+// stream first, and when that is out of reach, no result must wait for it.
+type publishing struct {
+	results     outlet
+	deadLetters outlet
+	handed      map[string]bool // entries that a publisher has or is offered
+	acks        chan string     // from the publishers
+	heldUp      *atomic.Bool    // mustPublish, as the publishers may know
+}
+
+func newPublishing() publishing {
+	return publishing{
+		results: newOutlet("results.unpublished"), deadLetters: newOutlet("deadletters.unpublished"),
+		handed: map[string]bool{}, acks: make(chan string), heldUp: &atomic.Bool{},
+	}
+}
+
+// queue takes in those entries that no publisher has yet, and lists them.
+func (p *publishing) queue(outbox []OutboxEntry, commit string) (fresh []OutboxEntry) {
+	for _, e := range outbox {
+		if p.handed[e.ID] {
+			continue
+		}
+		p.handed[e.ID] = true
+		e.commit = commit
+		o := &p.results
+		if e.Dead != nil {
+			o = &p.deadLetters
+		}
+		o.waiting = append(o.waiting, e)
+		fresh = append(fresh, e)
+	}
+	return fresh
+}
+
+// outlet hands the entries of one publisher over, one after the other.
 type outlet struct {
 	trouble string // the condition while an entry is being tried again
 	entries chan OutboxEntry
@@ -33,26 +67,56 @@ func (o *outlet) offer() (chan<- OutboxEntry, OutboxEntry) {
 
 func (o *outlet) taken() { o.waiting = o.waiting[1:] }
 
+// startPublishers starts one for each outlet.
+func (t *tenure) startPublishers(ctx context.Context) {
+	for _, o := range []outlet{t.publishing.results, t.publishing.deadLetters} {
+		p := publisher{cfg: &t.cfg, log: t.log, trouble: o.trouble, entries: o.entries, acks: t.publishing.acks, heldUp: t.publishing.heldUp}
+		t.workers.Go(func() { p.run(ctx) })
+	}
+}
+
 // queueUnpublished hands everything to the publishers that has been committed
 // and that they do not have yet. Results are never shown before their commit:
 // a fenced owner would report what has not happened.
 func (t *tenure) queueUnpublished() {
+	t.logQueued(t.publishing.queue(t.state.Outbox, t.state.Born+"/"+t.state.token()))
+	t.publishing.heldUp.Store(t.mustPublish())
+}
+
+// mayPublish is the next result; none as long as the latest one has to be looked
+// at, which would be one of ours.
+func (t *tenure) mayPublish() (chan<- OutboxEntry, OutboxEntry) {
+	if t.state.Unasked != "" {
+		return nil, OutboxEntry{}
+	}
+	return t.publishing.results.offer()
+}
+
+func (t *tenure) acknowledged(id string) {
+	delete(t.publishing.handed, id)
+	crowded := t.state.Crowded()
+	t.state.published(id)
+	t.dirty = true
+	t.changed = t.changed || crowded && !t.state.Crowded()
+	if t.backlog != nil && t.state.roomy() {
+		rest := t.backlog
+		t.backlog = nil
+		t.take(rest)
+	}
+	t.publishing.heldUp.Store(t.mustPublish())
+}
+
+// logQueued tells of entries that are published from now on, but of no more than
+// a few of a kind.
+func (t *tenure) logQueued(entries []OutboxEntry) {
 	lines := map[string]int{}
-	for _, e := range t.state.Outbox {
-		if t.handed[e.ID] {
-			continue
-		}
-		t.handed[e.ID] = true
-		e.commit = t.state.Born + "/" + t.state.token()
-		o, kind := &t.results, ""
-		if e.Dead != nil {
-			o = &t.deadLetters
-		} else {
-			kind = string(e.Result.State)
-		}
-		o.waiting = append(o.waiting, e)
-		if e.Result != nil && (e.Result.Broadcast != "" || e.Result.Gap != nil) {
-			continue // the log was told when it happened
+	for _, e := range entries {
+		kind := "" // of dead letters
+		if r := e.Result; r != nil {
+			if r.Broadcast != "" || r.Gap != nil {
+				continue // the log was told when it happened
+			}
+			kind = string(r.State)
 		}
 		if lines[kind]++; lines[kind] <= maxLines {
 			t.logResult(e)
@@ -67,140 +131,6 @@ func (t *tenure) queueUnpublished() {
 			t.log.Info("further digests went the same way", "why", kind, "digests", more, "see", "the results belfry.result."+t.name+".>")
 		}
 	}
-	t.heldUp.Store(t.mustPublish())
-}
-
-// mayPublish is the next result; none as long as the latest one has to be looked
-// at, which would be one of ours.
-func (t *tenure) mayPublish() (chan<- OutboxEntry, OutboxEntry) {
-	if t.state.Unasked != "" {
-		return nil, OutboxEntry{}
-	}
-	return t.results.offer()
-}
-
-func (t *tenure) acknowledged(id string) {
-	delete(t.handed, id)
-	crowded := t.state.Crowded()
-	t.state.published(id)
-	t.dirty = true
-	t.changed = t.changed || crowded && !t.state.Crowded()
-	if t.backlog != nil && t.state.roomy() {
-		rest := t.backlog
-		t.backlog = nil
-		t.take(rest)
-	}
-	t.heldUp.Store(t.mustPublish())
-}
-
-// publisher publishes one entry after the other, each until it is
-// acknowledged. If the process dies here, the next owner finds the entry in
-// the outbox and publishes it again under the same id.
-func (t *tenure) publisher(ctx context.Context, entries <-chan OutboxEntry, trouble string) {
-	var unread time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case e := <-entries:
-			if t.publishUntilTaken(ctx, e, trouble, &unread) != nil {
-				return
-			}
-		}
-	}
-}
-
-// errUnread: the event of a dead letter can't be fetched from its stream now.
-var errUnread = errors.New("its stream does not give the event")
-
-// Where dead letters hold the app up, its sends matter more than their bytes.
-const unreadPatience = time.Minute
-
-const (
-	leftTooLarge = "with them the dead letter would be too large for its stream; the event's own stream has them"
-	leftUnread   = "the event's own stream could not be read when the app was held up by its dead letters; it may have them"
-)
-
-// publishUntilTaken goes on until the entry is stored. unread is since when
-// events of dead letters can't be fetched.
-func (t *tenure) publishUntilTaken(ctx context.Context, e OutboxEntry, trouble string, unread *time.Time) error {
-	pace := newPace()
-	left := "" // why it goes without what can be read elsewhere; empty: it is whole
-	for {
-		err := t.publishOnce(ctx, e, left)
-		if err == nil || ctx.Err() == nil { // else it was ended with the tenure
-			t.cfg.Note(trouble, err)
-		}
-		switch {
-		case !errors.Is(err, errUnread):
-			if !t.heldUp.Load() {
-				*unread = time.Time{}
-			}
-		case unread.IsZero():
-			*unread = time.Now()
-		case t.heldUp.Load() && time.Since(*unread) >= unreadPatience:
-			t.log.Warn("a dead letter is published without the event's bytes, for it holds the app up", "id", e.ID, "err", err)
-			left = leftUnread
-			continue
-		}
-		if err == nil {
-			select {
-			case t.acks <- e.ID:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		if errors.Is(err, ErrPermanent) && left == "" {
-			t.log.Warn("a result is too large for its stream and is published without what can be read elsewhere", "id", e.ID, "err", err)
-			left = leftTooLarge // everything behind it waits: it must not be tried as it is for ever
-			continue
-		}
-		if wait(ctx, pace) != nil {
-			return err
-		}
-	}
-}
-
-func (t *tenure) publishOnce(ctx context.Context, e OutboxEntry, left string) error {
-	ctx, cancel := context.WithTimeout(ctx, putTimeout)
-	defer cancel()
-	p, err := t.publication(ctx, e, left)
-	if err != nil {
-		return err
-	}
-	if err := t.cfg.Publisher.Publish(ctx, p); err != nil {
-		return fmt.Errorf("cannot publish %s to %s: %w", p.ID, p.Subject, err)
-	}
-	return nil
-}
-
-// publication is the entry as subscribers get it: whole, or, with a reason,
-// without the ids of a result's events and the bytes of a dead letter.
-func (t *tenure) publication(ctx context.Context, e OutboxEntry, left string) (Publication, error) {
-	switch {
-	case e.Result != nil:
-		r := *e.Result
-		if left != "" {
-			r.EventIDsLeftOut += len(r.EventIDs)
-			r.EventIDs, r.Trace = nil, ""
-		}
-		p, err := r.Publication(e.ID)
-		if err == nil {
-			p.Header[CommitHeader] = []string{e.commit}
-		}
-		return p, err
-	case left != "":
-		return e.Dead.Publication(e.ID, nil, left), nil
-	}
-	m, err := t.cfg.Source.Get(ctx, e.Dead.Stream, e.Dead.Sequence)
-	switch {
-	case errors.Is(err, ErrMessageGone) || err == nil && !m.Time.Equal(e.Dead.At):
-		return e.Dead.Publication(e.ID, nil, "the stream no longer had the event's bytes"), nil // gone, or another event since the stream was made anew
-	case err != nil:
-		return Publication{}, fmt.Errorf("cannot fetch event %d of %s for its dead letter: %w: %w", e.Dead.Sequence, e.Dead.Stream, errUnread, err)
-	}
-	return e.Dead.Publication(e.ID, &m, ""), nil
 }
 
 func (t *tenure) logResult(e OutboxEntry) {

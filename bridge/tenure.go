@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -62,15 +61,11 @@ type tenure struct {
 	sent     chan Outcome
 	stopSend context.CancelFunc // keeps a send that has not begun from beginning; nil: none is under way, whatever the state says
 
-	results     outlet
-	deadLetters outlet
-	acks        chan string
-	handed      map[string]bool      // entries that a publisher has or is offered
-	toldOf      map[string]time.Time // by rule: when the log was told of a failure
-	latest      chan LatestResult
-	askUntil    time.Time
-	heldUp      atomic.Bool // mustPublish, as the publishers may know
-	workers     sync.WaitGroup
+	publishing publishing
+	toldOf     map[string]time.Time // by rule: when the log was told of a failure
+	latest     chan LatestResult
+	askUntil   time.Time
+	workers    sync.WaitGroup
 }
 
 // reading is how far one stream has come in this tenure.
@@ -89,8 +84,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	}
 	t := &tenure{
 		Bridge: b, codec: codec, rules: b.rules.Load(), changed: true, memo: &Memo{}, broken: Broken{},
-		sent: make(chan Outcome, 1), acks: make(chan string), latest: make(chan LatestResult, 1), handed: map[string]bool{}, toldOf: map[string]time.Time{},
-		results: newOutlet("results.unpublished"), deadLetters: newOutlet("deadletters.unpublished"),
+		sent: make(chan Outcome, 1), publishing: newPublishing(), latest: make(chan LatestResult, 1), toldOf: map[string]time.Time{},
 	}
 	t.commits = committer{store: b.cfg.Store, trouble: func(err error) { b.cfg.Note("state.unreachable", err) }}
 	if t.provider, err = b.cfg.Provider(t.rules.App); err != nil {
@@ -114,9 +108,7 @@ func (t *tenure) run(ctx context.Context) error {
 	workCtx, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer t.workers.Wait()
 	defer stopWork()
-	for _, o := range []outlet{t.results, t.deadLetters} {
-		t.workers.Go(func() { t.publisher(workCtx, o.entries, o.trouble) })
-	}
+	t.startPublishers(workCtx)
 	if t.state.Unasked != "" {
 		t.askUntil = time.Now().Add(askFor)
 		t.workers.Go(func() {
@@ -193,7 +185,7 @@ func (t *tenure) next(ctx context.Context) error {
 		batches = nil
 	}
 	toResults, result := t.mayPublish()
-	toDead, dead := t.deadLetters.offer()
+	toDead, dead := t.publishing.deadLetters.offer()
 	wasStale := t.statusStale
 	t.statusStale = true
 	select {
@@ -207,10 +199,10 @@ func (t *tenure) next(ctx context.Context) error {
 	case o := <-t.sent:
 		return t.settle(ctx, o)
 	case toResults <- result:
-		t.results.taken()
+		t.publishing.results.taken()
 	case toDead <- dead:
-		t.deadLetters.taken()
-	case id := <-t.acks:
+		t.publishing.deadLetters.taken()
+	case id := <-t.publishing.acks:
 		t.acknowledged(id)
 	case latest := <-t.latest:
 		if t.state.Unasked != "" {
@@ -343,7 +335,9 @@ func (t *tenure) commitPause() time.Duration {
 
 // unsealed is how many results wait for a commit before they may be published:
 // of those of drops, the commit makes them.
-func (t *tenure) unsealed() int { return len(t.state.Outbox) + len(t.state.Drops) - len(t.handed) }
+func (t *tenure) unsealed() int {
+	return len(t.state.Outbox) + len(t.state.Drops) - len(t.publishing.handed)
+}
 
 // commit stores the state, and lets go what had to wait for that.
 func (t *tenure) commit(ctx context.Context) error {
