@@ -20,7 +20,6 @@ const (
 	drainCommit   = 5 * time.Second
 	drainPublish  = 2 * time.Second
 	readRetry     = 5 * time.Second
-	askFor        = time.Minute // the latest result, before anything is sent
 )
 
 // tenure is one stretch of owning an app. Its fields belong to the goroutine
@@ -63,8 +62,8 @@ type tenure struct {
 
 	publishing publishing
 	toldOf     map[string]time.Time // by rule: when the log was told of a failure
-	latest     chan LatestResult
-	askUntil   time.Time
+	latest     chan LatestResult    // capacity 1
+	askUntil   time.Time            // for it
 	workers    sync.WaitGroup
 }
 
@@ -109,14 +108,7 @@ func (t *tenure) run(ctx context.Context) error {
 	defer t.workers.Wait()
 	defer stopWork()
 	t.startPublishers(workCtx)
-	if t.state.Unasked != "" {
-		t.askUntil = time.Now().Add(askFor)
-		t.workers.Go(func() {
-			if latest, err := t.latestResult(workCtx, func(error) {}); err == nil {
-				t.latest <- latest
-			}
-		})
-	}
+	t.goOnAsking(workCtx)
 	t.startReading(ctx)
 	defer func() { t.stopRead() }()
 
@@ -140,12 +132,7 @@ func (t *tenure) turn(ctx context.Context) error {
 	if !t.readAgain.IsZero() && !now.Before(t.readAgain) {
 		t.tryAgain(ctx)
 	}
-	if t.state.Unasked != "" && !now.Before(t.askUntil) {
-		t.log.Error("cannot ask for the latest result; whether an older state was put back is not known", "after", askFor.String())
-		t.state.Unasked = ""
-		t.touch()
-		t.lastCommit = time.Time{} // before a result of ours is the latest
-	}
+	t.stopAsking(now)
 	if c := t.caughtUp(now); c != t.wasCaughtUp {
 		t.wasCaughtUp, t.changed = c, true
 	}
@@ -205,11 +192,7 @@ func (t *tenure) next(ctx context.Context) error {
 	case id := <-t.publishing.acks:
 		t.acknowledged(id)
 	case latest := <-t.latest:
-		if t.state.Unasked != "" {
-			t.compare(t.state, latest)
-			t.touch()
-			return t.commit(ctx) // before a result of ours is the latest
-		}
+		return t.answered(ctx, latest)
 	case o := <-t.orders:
 		return t.obey(ctx, o)
 	case <-t.reloaded:
