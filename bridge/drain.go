@@ -31,7 +31,7 @@ func (t *tenure) leave(err error) error {
 // a last commit, and what can be published in a moment.
 func (t *tenure) drain(ctx context.Context) error {
 	t.setRole(RoleDraining)
-	t.stopRead()
+	t.reader.stop()
 	if t.stopSend != nil {
 		t.log.Info("waits for the broadcast under way", "broadcast", t.state.Sending.ID)
 		if err := t.settle(ctx, <-t.sent); err != nil {

@@ -98,9 +98,9 @@ func (t *tenure) acknowledged(id string) {
 	t.state.published(id)
 	t.dirty = true
 	t.changed = t.changed || crowded && !t.state.Crowded()
-	if t.backlog != nil && t.state.roomy() {
-		rest := t.backlog
-		t.backlog = nil
+	if t.reader.backlog != nil && t.state.roomy() {
+		rest := t.reader.backlog
+		t.reader.backlog = nil
 		t.take(rest)
 	}
 	t.publishing.heldUp.Store(t.mustPublish())

@@ -148,12 +148,12 @@ func (t *tenure) snapshot(now time.Time) Status {
 	st, limits := t.state, LimitsFor(t.rules.App.Quota)
 	s := Status{
 		App: t.name, Replica: t.cfg.Replica, Role: RoleOwner, At: now,
-		Born: st.Born, Began: st.Began, Restored: st.Restored, GapAt: st.GapAt, Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.wasCaughtUp,
+		Born: st.Born, Began: st.Began, Restored: st.Restored, GapAt: st.GapAt, Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.reader.wasCaughtUp,
 		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(now),
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),
 		Counts: st.Counts, Waiting: st.Waiting(), Failed: maps.Clone(st.Failed), FailedOn: maps.Clone(st.FailedOn), Outbox: len(st.Outbox),
-		Folded: maps.Clone(st.Folded), Subjects: t.subjects, Host: st.Host, Skew: t.skew,
+		Folded: maps.Clone(st.Folded), Subjects: t.reader.subjects, Host: st.Host, Skew: t.skew,
 	}
 	for _, r := range t.rules.App.Rules {
 		s.Rules = append(s.Rules, r.Name)
@@ -168,8 +168,8 @@ func (t *tenure) snapshot(now time.Time) Status {
 	}
 	for stream, c := range st.Sources {
 		s.Sources[stream] = SourceStatus{Sequence: c.Sequence}
-		if r := t.reading[stream]; r != nil {
-			s.Sources[stream] = SourceStatus{Sequence: c.Sequence, Pending: r.pending, Last: r.last}
+		if p := t.reader.streams[stream]; p != nil {
+			s.Sources[stream] = SourceStatus{Sequence: c.Sequence, Pending: p.pending, Last: p.last}
 		}
 	}
 	if st.Sending != nil {
@@ -202,7 +202,7 @@ func (t *tenure) digestStatus(now time.Time) []DigestStatus {
 				t.broken[d.ID].why, d.wantedBy(), d.Expires().UTC().Format("15:04 MST on 2 Jan"))
 		}
 		miss := false
-		if t.wasCaughtUp { // what was reported once may be over, or begin later: others take a send, or urgent items join
+		if t.reader.wasCaughtUp { // what was reported once may be over, or begin later: others take a send, or urgent items join
 			_, miss = WillMiss(t.rules.App, d, &t.state.Ledger, now)
 		}
 		out = append(out, DigestStatus{

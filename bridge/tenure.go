@@ -10,16 +10,13 @@ import (
 )
 
 const (
-	commitEvery   = time.Second            // how much reading a crash repeats
-	commitSeldom  = 5 * time.Second        // the same where a commit takes long
-	commitShare   = 50                     // of its time an app spends a 50th on commits, unless they are seldom
-	planEvery     = 20 * time.Millisecond  // planning under a flood of matches
-	statusEvery   = 100 * time.Millisecond // the same for the status
-	catchUpAtMost = 30 * time.Second       // a stream that says nothing for so long is not waited for
-	fresh         = 10 * time.Second       // an event this young is no backlog
-	drainCommit   = 5 * time.Second
-	drainPublish  = 2 * time.Second
-	readRetry     = 5 * time.Second
+	commitEvery  = time.Second            // how much reading a crash repeats
+	commitSeldom = 5 * time.Second        // the same where a commit takes long
+	commitShare  = 50                     // of its time an app spends a 50th on commits, unless they are seldom
+	planEvery    = 20 * time.Millisecond  // planning under a flood of matches
+	statusEvery  = 100 * time.Millisecond // the same for the status
+	drainCommit  = 5 * time.Second
+	drainPublish = 2 * time.Second
 )
 
 // tenure is one stretch of owning an app. Its fields belong to the goroutine
@@ -43,17 +40,8 @@ type tenure struct {
 	memo        *Memo
 	broken      Broken
 
-	batches     chan Batch
-	backlog     *Batch // what was not folded yet, because the outbox was full
-	stopRead    context.CancelFunc
-	readFailed  chan error // capacity 1
-	readAgain   time.Time  // after a failure; zero: reading goes on
-	refused     string     // the latest failure, told already
-	reading     map[string]*reading
-	subjects    []string // that are being read
-	readFrom    time.Time
-	heard       time.Time // when the last batch of a backlog came
-	wasCaughtUp bool
+	reader reader
+
 	clockBehind bool
 
 	skew     time.Duration // of the provider's clock, from its last answer
@@ -65,14 +53,6 @@ type tenure struct {
 	latest     chan LatestResult    // capacity 1
 	askUntil   time.Time            // for it
 	workers    sync.WaitGroup
-}
-
-// reading is how far one stream has come in this tenure.
-type reading struct {
-	pending  uint64
-	last     time.Time // arrival of the last event
-	caughtUp bool
-	ahead    bool // the last event is of the future
 }
 
 // newTenure claims the app.
@@ -110,7 +90,7 @@ func (t *tenure) run(ctx context.Context) error {
 	t.startPublishers(workCtx)
 	t.goOnAsking(workCtx)
 	t.startReading(ctx)
-	defer func() { t.stopRead() }()
+	defer func() { t.reader.stop() }()
 
 	for ctx.Err() == nil {
 		if err := t.turn(ctx); err != nil {
@@ -129,12 +109,10 @@ func (t *tenure) turn(ctx context.Context) error {
 	now := time.Now()
 	t.noteClock(now)
 	t.expire(now)
-	if !t.readAgain.IsZero() && !now.Before(t.readAgain) {
-		t.tryAgain(ctx)
-	}
+	t.tryAgain(ctx, now)
 	t.stopAsking(now)
-	if c := t.caughtUp(now); c != t.wasCaughtUp {
-		t.wasCaughtUp, t.changed = c, true
+	if c := t.reader.caughtUp(now); c != t.reader.wasCaughtUp {
+		t.reader.wasCaughtUp, t.changed = c, true
 	}
 	if t.planDue(now) {
 		t.statusStale = true
@@ -167,10 +145,6 @@ func (t *tenure) touch() { t.dirty, t.changed = true, true }
 func (t *tenure) next(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(t.wakeAt(time.Now())))
 	defer timer.Stop()
-	batches := t.batches
-	if t.backlog != nil {
-		batches = nil
-	}
 	toResults, result := t.mayPublish()
 	toDead, dead := t.publishing.deadLetters.offer()
 	wasStale := t.statusStale
@@ -179,9 +153,9 @@ func (t *tenure) next(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-timer.C:
 		t.statusStale = wasStale
-	case batch := <-batches:
+	case batch := <-t.reader.next():
 		t.take(&batch)
-	case err := <-t.readFailed:
+	case err := <-t.reader.failed:
 		return t.readingFailed(err)
 	case o := <-t.sent:
 		return t.settle(ctx, o)
@@ -206,32 +180,30 @@ func (t *tenure) next(ctx context.Context) error {
 }
 
 func (t *tenure) wakeAt(now time.Time) time.Time {
-	wake := now.Add(time.Minute)
-	soonest := func(at time.Time) {
-		if !at.IsZero() && at.Before(wake) {
-			wake = at
-		}
-	}
-	soonest(t.readAgain)
+	asking, commit, plan, status := time.Time{}, time.Time{}, t.plan.WakeAt, time.Time{}
 	if t.state.Unasked != "" {
-		soonest(t.askUntil)
+		asking = t.askUntil
 	}
-	soonest(t.state.NextExpiry())
 	if t.dirty {
-		soonest(t.lastCommit.Add(t.commitPause()))
+		commit = t.lastCommit.Add(t.commitPause())
 	}
 	if t.changed {
-		soonest(t.lastPlan.Add(planEvery))
-	} else {
-		soonest(t.plan.WakeAt)
+		plan = t.lastPlan.Add(planEvery)
 	}
 	if t.statusStale {
-		soonest(t.lastStatus.Add(statusEvery))
+		status = t.lastStatus.Add(statusEvery)
 	}
-	if at := t.patience(); at.After(now) && !t.caughtUp(now) { // after it only a batch changes the answer
-		soonest(at)
+	return earliest(now.Add(time.Minute), t.reader.wakeAt(now), asking, t.state.NextExpiry(), commit, plan, status)
+}
+
+// earliest leaves out zero times, which are never.
+func earliest(times ...time.Time) (first time.Time) {
+	for _, at := range times {
+		if !at.IsZero() {
+			first = earlier(first, at)
+		}
 	}
-	return wake
+	return first
 }
 
 func (t *tenure) planDue(now time.Time) bool {
@@ -257,7 +229,7 @@ func (t *tenure) situation(now time.Time) Situation {
 }
 
 // mustPublish reports whether nothing is read and sent until the publishers have less to do.
-func (t *tenure) mustPublish() bool { return t.backlog != nil || t.state.Crowded() }
+func (t *tenure) mustPublish() bool { return t.reader.backlog != nil || t.state.Crowded() }
 
 // first says what must be done before anything is sent; empty: nothing.
 func (t *tenure) first(now time.Time) string {
@@ -266,7 +238,7 @@ func (t *tenure) first(now time.Time) string {
 		return "results that wait must be published"
 	case t.state.Unasked != "":
 		return "the app's latest result must be looked at"
-	case !t.caughtUp(now):
+	case !t.reader.caughtUp(now):
 		return "the events that have piled up must be read"
 	}
 	return ""
@@ -277,7 +249,7 @@ func (t *tenure) decide(ctx context.Context, now time.Time) error {
 	t.changed, t.lastPlan = false, now
 	t.noteBroken()
 	t.plan = Decide(t.situation(now))
-	if t.wasCaughtUp && t.state.Foresee(t.rules.App, now) {
+	if t.reader.wasCaughtUp && t.state.Foresee(t.rules.App, now) {
 		t.dirty = true
 	}
 	if t.plan.Send == nil {
@@ -303,7 +275,7 @@ func (t *tenure) commitDue(now time.Time) bool {
 	if !t.dirty {
 		return false
 	}
-	return now.Sub(t.lastCommit) >= t.commitPause() || now.Before(t.lastCommit) || t.backlog != nil && t.unsealed() > 0
+	return now.Sub(t.lastCommit) >= t.commitPause() || now.Before(t.lastCommit) || t.reader.backlog != nil && t.unsealed() > 0
 }
 
 // commitPause is how long to wait between two commits for which nothing else
@@ -354,13 +326,12 @@ func (t *tenure) reload(ctx context.Context) error {
 		return nil
 	}
 	t.cfg.Note("provider.unusable", nil)
-	t.stopRead()
+	t.reader.stop()
 	was := t.rules.App
 	t.rules, t.provider, t.memo = rules, provider, &Memo{}
 	t.warnOfUncancelled(was)
 	t.warnOfVoidMutes(time.Now())
 	t.adopt(t.state, time.Now())
-	t.backlog = nil // not folded, so it is read again
 	clear(t.broken)
 	t.cfg.Note("digest.unsendable", nil)
 	t.touch()
