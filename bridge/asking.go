@@ -76,5 +76,5 @@ func (t *tenure) stopAsking(now time.Time) {
 	t.log.Error("cannot ask for the latest result; whether an older state was put back is not known", "after", askFor.String())
 	t.state.Unasked = ""
 	t.touch()
-	t.lastCommit = time.Time{} // before a result of ours is the latest
+	t.writer.last = time.Time{} // before a result of ours is the latest
 }

@@ -39,22 +39,22 @@ func (b Broken) Has(d *Digest) bool {
 
 // noteBroken tells of digests that can't be sent, as long as there are any.
 func (t *tenure) noteBroken() {
-	if len(t.broken) == 0 {
+	if len(t.planner.broken) == 0 {
 		return
 	}
 	var names []string
 	why := ""
 	left := Broken{}
 	for _, d := range t.state.Digests {
-		b, ok := t.broken[d.ID]
+		b, ok := t.planner.broken[d.ID]
 		if ok {
 			left[d.ID] = b
 		}
-		if t.broken.Has(d) {
+		if t.planner.broken.Has(d) {
 			names, why = append(names, d.Name()), b.why
 		}
 	}
-	t.broken = left
+	t.planner.broken = left
 	if len(names) == 0 {
 		t.cfg.Note("digest.unsendable", nil)
 		return

@@ -31,12 +31,7 @@ func (t *tenure) claim(ctx context.Context) (*State, error) {
 		interrupted := s.Sending
 		s.Recover(t.rules.App, now)
 		t.adopt(s, now)
-		s.Seal(t.rules.App, t.cfg.Replica, now)
-		data, err := t.codec.Encode(s)
-		if err != nil {
-			return nil, err
-		}
-		err = t.commits.commit(ctx, data, s.token())
+		err = t.store(ctx, s, now)
 		if errors.Is(err, ErrFenced) {
 			t.log.Info("another replica claimed the app first, trying again", "why", err)
 			continue
@@ -45,7 +40,6 @@ func (t *tenure) claim(ctx context.Context) (*State, error) {
 			return nil, err
 		}
 		committed := time.Now()
-		t.kept = Record{Data: data, Token: s.token(), Sequence: t.commits.sequence}
 		if interrupted != nil {
 			t.log.Warn("found a broadcast whose sending was interrupted; whether it was sent is not known",
 				"broadcast", interrupted.ID, "started", interrupted.Started, "remedy", "belfry resolve "+interrupted.ID+" --sent, or --not-sent")
@@ -55,7 +49,7 @@ func (t *tenure) claim(ctx context.Context) (*State, error) {
 }
 
 func (t *tenure) load(ctx context.Context) (*State, error) {
-	r, err := t.commits.load(ctx)
+	r, err := t.writer.load(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +83,7 @@ func (t *tenure) compareClocks(ctx context.Context, s *State, sealed, committed 
 		s.Taken = time.Time{}
 		return nil
 	}
-	r, err := t.commits.latest(ctx)
+	r, err := t.writer.latest(ctx)
 	if err != nil || r.Token != s.token() || r.Time.IsZero() {
 		return err // another's: the next commit is fenced
 	}
@@ -119,7 +113,7 @@ func (t *tenure) begin(ctx context.Context) (*State, error) {
 		t.log.Error("the stored state has vanished; going on with the one in memory")
 		return Decode(t.name, t.kept.Data)
 	}
-	latest, err := t.latestResult(ctx, t.commits.trouble)
+	latest, err := t.latestResult(ctx, t.writer.trouble)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +140,7 @@ func (t *tenure) askNamesake(ctx context.Context, s *State, since time.Time) err
 	if t.cfg.Namesake == nil {
 		return nil
 	}
-	why, err := insist(ctx, "look for another name of the app", func(ctx context.Context) (string, error) { return t.cfg.Namesake(ctx, since) }, t.commits.trouble)
+	why, err := insist(ctx, "look for another name of the app", func(ctx context.Context) (string, error) { return t.cfg.Namesake(ctx, since) }, t.writer.trouble)
 	if err != nil || why == "" {
 		return err
 	}

@@ -38,7 +38,7 @@ func (t *tenure) drain(ctx context.Context) error {
 			return err
 		}
 	}
-	if t.dirty {
+	if t.writer.dirty {
 		if err := t.commit(ctx); err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (t *tenure) drainOutbox(ctx context.Context) error {
 			patient = false
 		}
 	}
-	if !t.dirty {
+	if !t.writer.dirty {
 		return nil
 	}
 	return t.commit(ctx)

@@ -51,7 +51,7 @@ func (t *tenure) obey(ctx context.Context, o order) error {
 	if err == nil { // who gave it may look at once
 		now = time.Now()
 		t.expire(now)
-		t.plan, t.lastStatus = Decide(t.situation(now)), time.Time{}
+		t.planner.plan, t.lastStatus = Decide(t.situation(now)), time.Time{}
 		t.showStatus(now)
 	}
 	o.done <- err

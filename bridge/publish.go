@@ -96,8 +96,8 @@ func (t *tenure) acknowledged(id string) {
 	delete(t.publishing.handed, id)
 	crowded := t.state.Crowded()
 	t.state.published(id)
-	t.dirty = true
-	t.changed = t.changed || crowded && !t.state.Crowded()
+	t.writer.dirty = true
+	t.planner.changed = t.planner.changed || crowded && !t.state.Crowded()
 	if t.reader.backlog != nil && t.state.roomy() {
 		rest := t.reader.backlog
 		t.reader.backlog = nil

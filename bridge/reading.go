@@ -145,13 +145,13 @@ func (t *tenure) tryAgain(ctx context.Context, now time.Time) {
 // take folds a batch, as far as the outbox has room for what it brings up.
 func (t *tenure) take(b *Batch) {
 	p := t.reader.hear(b.Stream)
-	t.dirty = true
+	t.writer.dirty = true
 	if b.Gap != nil && len(t.state.Outbox) >= maxOutbox+maxGaps {
 		t.reader.backlog = b // it brings a result, and is not told again if we stop meanwhile: so it waits only where there is no end to them
 		return
 	}
 	if _, begun := t.state.Sources[b.Stream]; !begun {
-		t.lastCommit = time.Time{} // where a stream was begun with must be stored before what follows is read
+		t.writer.last = time.Time{} // where a stream was begun with must be stored before what follows is read
 	}
 	if b.Gap != nil {
 		t.reportGap(*b.Gap)
@@ -159,7 +159,7 @@ func (t *tenure) take(b *Batch) {
 	}
 	for i := range b.Messages {
 		if t.state.Fold(t.rules.App, &b.Messages[i]) {
-			t.changed = true
+			t.planner.changed = true
 			if t.state.Crowded() {
 				t.setBacklog(b, i+1)
 				return
@@ -175,7 +175,7 @@ func (t *tenure) take(b *Batch) {
 	}
 	age := time.Since(p.last) // below zero where our clock is behind, which says nothing
 	if !p.caughtUp && (p.pending == 0 || age > -quotaGuard && age < fresh) {
-		p.caughtUp, t.changed = true, true
+		p.caughtUp, t.planner.changed = true, true
 	}
 	t.logFailures(time.Now())
 }

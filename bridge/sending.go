@@ -20,7 +20,7 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 	b, body, err := t.state.Begin(t.rules.App, d, reason, now)
 	t.touch()
 	if err != nil {
-		if t.broken.Note(d, err) {
+		if t.planner.broken.Note(d, err) {
 			t.log.Error("cannot send a digest; it is tried again when it has changed, or the rules have", "digest", d.Name(), "err", err,
 				"remedy", "correct, replace or cancel the event, or mend the template")
 		}

@@ -20,7 +20,7 @@ func TestAClockThatIsSetForwardMakesNoSendOlderInATenure(t *testing.T) {
 	state.Ledger.ChargeAs("born-1", sent.Add(-50*time.Minute), 0, "")
 	te := &tenure{Bridge: &Bridge{name: "campus", log: slog.New(slog.DiscardHandler)}, state: state}
 	te.stepped(clockNoise, now)
-	if at := state.Ledger.Spends[0].At; te.dirty || at.Equal(sent.Round(0)) {
+	if at := state.Ledger.Spends[0].At; te.writer.dirty || at.Equal(sent.Round(0)) {
 		t.Errorf("dated anew without a step: %s", at)
 	}
 	state.Backoff = &Backoff{Until: now.Round(0).Add(-49 * time.Minute)}
@@ -31,7 +31,7 @@ func TestAClockThatIsSetForwardMakesNoSendOlderInATenure(t *testing.T) {
 	if at := state.Ledger.Spends[0].At; !at.Equal(sent.Round(0)) {
 		t.Errorf("the send is dated %s, want %s", at, sent)
 	}
-	if !te.dirty {
+	if !te.writer.dirty {
 		t.Error("it is not stored")
 	}
 }
@@ -101,7 +101,7 @@ func TestAStepBetweenTenuresIsSeenOnce(t *testing.T) {
 		s := NewState("campus", "born")
 		s.Sealed, s.Taken = now.Add(-time.Hour), now.Add(-time.Hour)
 		b := &Bridge{name: "campus", log: slog.New(slog.DiscardHandler), cfg: Config{Note: func(string, error) {}}, clock: misread(now, -step)}
-		te := &tenure{Bridge: b, state: s, commits: committer{store: stored{Token: s.token(), Time: now.Add(-step)}, trouble: func(error) {}}}
+		te := &tenure{Bridge: b, state: s, writer: writer{committer: committer{store: stored{Token: s.token(), Time: now.Add(-step)}, trouble: func(error) {}}}}
 		if err := te.compareClocks(t.Context(), s, now, now); err != nil {
 			t.Fatal(err)
 		}
@@ -117,8 +117,8 @@ func TestAStepBackIsNotedAndShortensNoBackOff(t *testing.T) {
 	until := now.Round(0).Add(9 * time.Hour)
 	te.clock, te.state.Backoff = misread(now, 8*time.Hour), &Backoff{Until: until}
 	te.noteClock(now)
-	if te.state.Ledger.Skew != 8*time.Hour || !te.state.Backoff.Until.Equal(until) || !te.dirty {
-		t.Errorf("the provider's clock is %s ahead of ours; the back-off ends at %s, want %s; stored: %t", te.state.Ledger.Skew, te.state.Backoff.Until, until, te.dirty)
+	if te.state.Ledger.Skew != 8*time.Hour || !te.state.Backoff.Until.Equal(until) || !te.writer.dirty {
+		t.Errorf("the provider's clock is %s ahead of ours; the back-off ends at %s, want %s; stored: %t", te.state.Ledger.Skew, te.state.Backoff.Until, until, te.writer.dirty)
 	}
 }
 
@@ -165,12 +165,12 @@ func TestAPlanThatIsNotYetDueDoesNotWakeTheLoop(t *testing.T) {
 	now := time.Now()
 	rules := planApp(mapping.PolicyASAP)
 	te := &tenure{Bridge: &Bridge{name: "campus"}, state: NewState("campus", "born"), rules: &Rules{App: rules}}
-	te.changed, te.lastPlan, te.plan.WakeAt = true, now.Add(-planEvery/2), now
-	if at := te.wakeAt(now); te.planDue(now) || !te.planDue(at) || !at.After(now) {
-		t.Errorf("a plan is due %s from now, and the loop wakes %s from now", te.lastPlan.Add(planEvery).Sub(now), at.Sub(now))
+	te.planner.changed, te.planner.last, te.planner.plan.WakeAt = true, now.Add(-planEvery/2), now
+	if at := te.wakeAt(now); te.planner.due(now) || !te.planner.due(at) || !at.After(now) {
+		t.Errorf("a plan is due %s from now, and the loop wakes %s from now", te.planner.last.Add(planEvery).Sub(now), at.Sub(now))
 	}
-	te.changed = false
-	if at := te.wakeAt(now); !te.planDue(now) || at.After(now) {
+	te.planner.changed = false
+	if at := te.wakeAt(now); !te.planner.due(now) || at.After(now) {
 		t.Errorf("the plan wants to be looked at again, and the loop wakes %s from now", at.Sub(now))
 	}
 }

@@ -148,7 +148,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 	st, limits := t.state, LimitsFor(t.rules.App.Quota)
 	s := Status{
 		App: t.name, Replica: t.cfg.Replica, Role: RoleOwner, At: now,
-		Born: st.Born, Began: st.Began, Restored: st.Restored, GapAt: st.GapAt, Epoch: st.Epoch, Commit: st.Commit, Committed: t.lastCommit, CaughtUp: t.reader.wasCaughtUp,
+		Born: st.Born, Began: st.Began, Restored: st.Restored, GapAt: st.GapAt, Epoch: st.Epoch, Commit: st.Commit, Committed: t.writer.last, CaughtUp: t.reader.wasCaughtUp,
 		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(now),
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),
@@ -184,7 +184,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 
 func (t *tenure) digestStatus(now time.Time) []DigestStatus {
 	said := map[string]Explanation{}
-	for _, e := range t.plan.Explanations {
+	for _, e := range t.planner.plan.Explanations {
 		said[e.Digest] = e
 	}
 	out := make([]DigestStatus, 0, len(t.state.Digests))
@@ -196,10 +196,10 @@ func (t *tenure) digestStatus(now time.Time) []DigestStatus {
 				State: StateGathering, Until: d.Ready(), Why: "has just begun",
 			}
 		}
-		if t.broken.Has(d) {
+		if t.planner.broken.Has(d) {
 			e.State, e.Until = StateBroken, time.Time{}
 			e.Why = fmt.Sprintf("%s. Mend the template, or have the event corrected, replaced or cancelled: it is tried again then.%s The first item expires at %s.",
-				t.broken[d.ID].why, d.wantedBy(), d.Expires().UTC().Format("15:04 MST on 2 Jan"))
+				t.planner.broken[d.ID].why, d.wantedBy(), d.Expires().UTC().Format("15:04 MST on 2 Jan"))
 		}
 		miss := false
 		if t.reader.wasCaughtUp { // what was reported once may be over, or begin later: others take a send, or urgent items join

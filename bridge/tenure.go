@@ -4,16 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	commitEvery  = time.Second            // how much reading a crash repeats
-	commitSeldom = 5 * time.Second        // the same where a commit takes long
-	commitShare  = 50                     // of its time an app spends a 50th on commits, unless they are seldom
-	planEvery    = 20 * time.Millisecond  // planning under a flood of matches
 	statusEvery  = 100 * time.Millisecond // the same for the status
 	drainCommit  = 5 * time.Second
 	drainPublish = 2 * time.Second
@@ -26,33 +21,24 @@ type tenure struct {
 	state    *State
 	rules    *Rules
 	provider Provider
-	commits  committer
-	codec    *Codec
 
-	dirty       bool // the state differs from the stored one
-	changed     bool // the planner has to be asked
-	lastCommit  time.Time
-	commitTook  time.Duration
-	lastPlan    time.Time
+	reader     reader
+	writer     writer
+	planner    planner
+	publishing publishing
+
 	lastStatus  time.Time
 	statusStale bool
-	plan        Plan
-	memo        *Memo
-	broken      Broken
-
-	reader reader
-
 	clockBehind bool
 
 	skew     time.Duration // of the provider's clock, from its last answer
 	sent     chan Outcome
 	stopSend context.CancelFunc // keeps a send that has not begun from beginning; nil: none is under way, whatever the state says
 
-	publishing publishing
-	toldOf     map[string]time.Time // by rule: when the log was told of a failure
-	latest     chan LatestResult    // capacity 1
-	askUntil   time.Time            // for it
-	workers    sync.WaitGroup
+	toldOf   map[string]time.Time // by rule: when the log was told of a failure
+	latest   chan LatestResult    // capacity 1
+	askUntil time.Time            // for it
+	workers  sync.WaitGroup
 }
 
 // newTenure claims the app.
@@ -62,10 +48,11 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 		return nil, err
 	}
 	t := &tenure{
-		Bridge: b, codec: codec, rules: b.rules.Load(), changed: true, memo: &Memo{}, broken: Broken{},
-		sent: make(chan Outcome, 1), publishing: newPublishing(), latest: make(chan LatestResult, 1), toldOf: map[string]time.Time{},
+		Bridge: b, rules: b.rules.Load(),
+		writer:  writer{codec: codec, committer: committer{store: b.cfg.Store, trouble: func(err error) { b.cfg.Note("state.unreachable", err) }}},
+		planner: planner{changed: true, memo: &Memo{}, broken: Broken{}}, publishing: newPublishing(),
+		sent: make(chan Outcome, 1), latest: make(chan LatestResult, 1), toldOf: map[string]time.Time{},
 	}
-	t.commits = committer{store: b.cfg.Store, trouble: func(err error) { b.cfg.Note("state.unreachable", err) }}
 	if t.provider, err = b.cfg.Provider(t.rules.App); err != nil {
 		return nil, fmt.Errorf("%w of %s: %w", errProvider, b.name, err)
 	}
@@ -73,7 +60,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	if t.state, err = t.claim(ctx); err != nil {
 		return nil, err
 	}
-	t.lastCommit = time.Now()
+	t.writer.last = time.Now()
 	t.queueUnpublished()
 	return t, nil
 }
@@ -112,15 +99,15 @@ func (t *tenure) turn(ctx context.Context) error {
 	t.tryAgain(ctx, now)
 	t.stopAsking(now)
 	if c := t.reader.caughtUp(now); c != t.reader.wasCaughtUp {
-		t.reader.wasCaughtUp, t.changed = c, true
+		t.reader.wasCaughtUp, t.planner.changed = c, true
 	}
-	if t.planDue(now) {
+	if t.planner.due(now) {
 		t.statusStale = true
 		if err := t.decide(ctx, now); err != nil {
 			return err
 		}
 	}
-	if t.commitDue(now) {
+	if t.writer.due(now, t.commitPause()) {
 		t.statusStale = true
 		if err := t.commit(ctx); err != nil {
 			return err
@@ -133,13 +120,13 @@ func (t *tenure) turn(ctx context.Context) error {
 // expire lets what is worth nothing any more leave, with the planner's last word on it.
 func (t *tenure) expire(now time.Time) {
 	if next := t.state.NextExpiry(); !next.IsZero() && !next.After(now) && t.state.Expire(now) {
-		t.state.explainDrops(t.lastWord)
+		t.state.explainDrops(t.planner.lastWord)
 		t.touch()
 	}
 }
 
 // touch notes a change that has to be committed and planned for.
-func (t *tenure) touch() { t.dirty, t.changed = true, true }
+func (t *tenure) touch() { t.writer.dirty, t.planner.changed = true, true }
 
 // next waits for whatever happens first, and takes it in.
 func (t *tenure) next(ctx context.Context) error {
@@ -173,27 +160,22 @@ func (t *tenure) next(ctx context.Context) error {
 		return t.reload(ctx)
 	case <-t.cfg.Lease.Emptied():
 		t.log.Error("the store has lost what it had; the state in memory is stored again")
-		t.dirty = true
+		t.writer.dirty = true
 		return t.commit(ctx)
 	}
 	return nil
 }
 
 func (t *tenure) wakeAt(now time.Time) time.Time {
-	asking, commit, plan, status := time.Time{}, time.Time{}, t.plan.WakeAt, time.Time{}
+	var asking, status time.Time
 	if t.state.Unasked != "" {
 		asking = t.askUntil
-	}
-	if t.dirty {
-		commit = t.lastCommit.Add(t.commitPause())
-	}
-	if t.changed {
-		plan = t.lastPlan.Add(planEvery)
 	}
 	if t.statusStale {
 		status = t.lastStatus.Add(statusEvery)
 	}
-	return earliest(now.Add(time.Minute), t.reader.wakeAt(now), asking, t.state.NextExpiry(), commit, plan, status)
+	return earliest(now.Add(time.Minute), t.reader.wakeAt(now), asking, t.state.NextExpiry(),
+		t.writer.wakeAt(t.commitPause()), t.planner.wakeAt(), status)
 }
 
 // earliest leaves out zero times, which are never.
@@ -204,115 +186,6 @@ func earliest(times ...time.Time) (first time.Time) {
 		}
 	}
 	return first
-}
-
-func (t *tenure) planDue(now time.Time) bool {
-	if t.changed {
-		return now.Sub(t.lastPlan) >= planEvery || now.Before(t.lastPlan)
-	}
-	return !t.plan.WakeAt.IsZero() && !t.plan.WakeAt.After(now)
-}
-
-func (t *tenure) situation(now time.Time) Situation {
-	first := t.first(now)
-	return Situation{
-		Now: now, App: t.rules.App, Ledger: &t.state.Ledger,
-		Digests: slices.DeleteFunc(slices.Clone(t.state.Digests), t.broken.Has),
-		Paused:  t.state.Paused != nil,
-		Backoff: t.state.Backoff,
-		Doubts:  len(t.state.Held),
-		Busy:    t.state.Sending != nil || first != "",
-		First:   first,
-		Muted:   func(d *Digest) (time.Time, bool) { return t.state.MutedUntil(d, now) },
-		Memo:    t.memo, Forecast: &t.state.Forecast,
-	}
-}
-
-// mustPublish reports whether nothing is read and sent until the publishers have less to do.
-func (t *tenure) mustPublish() bool { return t.reader.backlog != nil || t.state.Crowded() }
-
-// first says what must be done before anything is sent; empty: nothing.
-func (t *tenure) first(now time.Time) string {
-	switch {
-	case t.mustPublish():
-		return "results that wait must be published"
-	case t.state.Unasked != "":
-		return "the app's latest result must be looked at"
-	case !t.reader.caughtUp(now):
-		return "the events that have piled up must be read"
-	}
-	return ""
-}
-
-// decide asks the planner and starts what it names.
-func (t *tenure) decide(ctx context.Context, now time.Time) error {
-	t.changed, t.lastPlan = false, now
-	t.noteBroken()
-	t.plan = Decide(t.situation(now))
-	if t.reader.wasCaughtUp && t.state.Foresee(t.rules.App, now) {
-		t.dirty = true
-	}
-	if t.plan.Send == nil {
-		return nil
-	}
-	return t.start(ctx, t.plan.Send, t.plan.Reason, now)
-}
-
-// lastWord says why a digest was not sent: the planner's latest explanation, if it was asked.
-func (t *tenure) lastWord(digest string) string {
-	if b, ok := t.broken[digest]; ok {
-		return "it could not be sent as it was: " + beginning(b.why, 500)
-	}
-	for _, e := range t.plan.Explanations {
-		if e.Digest == digest {
-			return e.Why
-		}
-	}
-	return "it had expired before it could be planned for: nobody owned the app, its event was read late, or nobody knew whether it was sent"
-}
-
-func (t *tenure) commitDue(now time.Time) bool {
-	if !t.dirty {
-		return false
-	}
-	return now.Sub(t.lastCommit) >= t.commitPause() || now.Before(t.lastCommit) || t.reader.backlog != nil && t.unsealed() > 0
-}
-
-// commitPause is how long to wait between two commits for which nothing else
-// waits: many apps with large states would else do nothing but commit. What ended
-// is counted at once, and belfry reconcile looks for its results.
-func (t *tenure) commitPause() time.Duration {
-	if t.unsealed() > 0 {
-		return commitEvery
-	}
-	return min(max(commitEvery, commitShare*t.commitTook), commitSeldom)
-}
-
-// unsealed is how many results wait for a commit before they may be published:
-// of those of drops, the commit makes them.
-func (t *tenure) unsealed() int {
-	return len(t.state.Outbox) + len(t.state.Drops) - len(t.publishing.handed)
-}
-
-// commit stores the state, and lets go what had to wait for that.
-func (t *tenure) commit(ctx context.Context) error {
-	now := time.Now()
-	t.state.Seal(t.rules.App, t.cfg.Replica, now)
-	data, err := t.codec.Encode(t.state)
-	if err != nil {
-		return err
-	}
-	commitCtx, cancel := outlive(ctx, drainCommit)
-	defer cancel()
-	if err := t.commits.commit(commitCtx, data, t.state.token()); err != nil {
-		return err
-	}
-	t.kept = Record{Data: data, Token: t.state.token(), Sequence: t.commits.sequence}
-	t.cfg.Note("state.unstorable", nil)
-	t.dirty, t.lastCommit = false, time.Now()
-	t.commitTook = t.lastCommit.Sub(now)
-	t.queueUnpublished()
-	return nil
 }
 
 // reload takes the newest rules: the same digests, windows, mutes and ledger
@@ -328,11 +201,11 @@ func (t *tenure) reload(ctx context.Context) error {
 	t.cfg.Note("provider.unusable", nil)
 	t.reader.stop()
 	was := t.rules.App
-	t.rules, t.provider, t.memo = rules, provider, &Memo{}
+	t.rules, t.provider = rules, provider
+	t.planner.forget()
 	t.warnOfUncancelled(was)
 	t.warnOfVoidMutes(time.Now())
 	t.adopt(t.state, time.Now())
-	clear(t.broken)
 	t.cfg.Note("digest.unsendable", nil)
 	t.touch()
 	t.startReading(ctx)
