@@ -5,6 +5,11 @@ import (
 	"time"
 )
 
+const (
+	drainCommit  = 5 * time.Second
+	drainPublish = 2 * time.Second
+)
+
 // outlive returns a context that ends a grace after its parent: what has
 // begun when the app is given up gets the time to come to a known end.
 func outlive(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {

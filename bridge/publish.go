@@ -2,11 +2,9 @@ package bridge
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync/atomic"
-	"time"
 )
 
 // publishing is what the loop knows of the way of committed entries to their
@@ -106,6 +104,8 @@ func (t *tenure) acknowledged(id string) {
 	t.publishing.heldUp.Store(t.mustPublish())
 }
 
+const maxLines = 8 // of the log about the dead letters of one commit, and about its results of one state
+
 // logQueued tells of entries that are published from now on, but of no more than
 // a few of a kind.
 func (t *tenure) logQueued(entries []OutboxEntry) {
@@ -152,26 +152,5 @@ func (t *tenure) logResult(e OutboxEntry) {
 			attrs = append(attrs, "message", e.Result.Message)
 		}
 		t.log.Info("items left without being sent", attrs...)
-	}
-}
-
-const (
-	failuresEvery = time.Minute // between two lines of the log about one rule
-	maxLines      = 8           // of the log about the dead letters of one commit, and about its results of one state
-)
-
-func (t *tenure) logFailures(now time.Time) {
-	for _, rule := range t.state.failedSince() {
-		f, known := t.state.FailedOn[rule]
-		if known {
-			f.Read = now
-			t.state.FailedOn[rule] = f
-		}
-		if last, told := t.toldOf[rule]; !known || told && now.Sub(last) < failuresEvery {
-			continue
-		}
-		t.toldOf[rule] = now
-		t.log.Warn("a rule's expression failed on an event, which counts as no match", "rule", rule, "part", f.Part, "err", f.Error,
-			"events", t.state.Failed[rule], "remedy", fmt.Sprintf("belfry explain --stream %s --seq %d", f.Stream, f.Sequence))
 	}
 }

@@ -218,3 +218,21 @@ func (t *tenure) noteAhead(stream string, p *progress) {
 	}
 	t.cfg.Note("stream.ahead", nil)
 }
+
+const failuresEvery = time.Minute // between two lines of the log about one rule
+
+func (t *tenure) logFailures(now time.Time) {
+	for _, rule := range t.state.failedSince() {
+		f, known := t.state.FailedOn[rule]
+		if known {
+			f.Read = now
+			t.state.FailedOn[rule] = f
+		}
+		if last, told := t.toldOf[rule]; !known || told && now.Sub(last) < failuresEvery {
+			continue
+		}
+		t.toldOf[rule] = now
+		t.log.Warn("a rule's expression failed on an event, which counts as no match", "rule", rule, "part", f.Part, "err", f.Error,
+			"events", t.state.Failed[rule], "remedy", fmt.Sprintf("belfry explain --stream %s --seq %d", f.Stream, f.Sequence))
+	}
+}

@@ -129,6 +129,8 @@ func (s *Status) TooManyInDoubt() bool { return len(s.InDoubt) >= MaxInDoubt }
 // Status returns the latest copy. It never waits, whatever the app is doing.
 func (b *Bridge) Status() Status { return *b.status.Load() }
 
+const statusEvery = 100 * time.Millisecond // under a flood of matches
+
 // showStatus makes a new copy when something may have changed.
 func (t *tenure) showStatus(now time.Time) {
 	if now.Sub(t.lastStatus) < statusEvery && !now.Before(t.lastStatus) && t.status.Load().Role == RoleOwner {

@@ -8,14 +8,9 @@ import (
 	"time"
 )
 
-const (
-	statusEvery  = 100 * time.Millisecond // the same for the status
-	drainCommit  = 5 * time.Second
-	drainPublish = 2 * time.Second
-)
-
-// tenure is one stretch of owning an app. Its fields belong to the goroutine
-// of run; the others are reached over channels only.
+// tenure is one stretch of owning an app: one loop over what is read, planned,
+// stored, sent and published. Its fields belong to the goroutine of run; the others
+// are reached over channels only.
 type tenure struct {
 	*Bridge
 	state    *State
@@ -29,7 +24,7 @@ type tenure struct {
 
 	lastStatus  time.Time
 	statusStale bool
-	clockBehind bool
+	clockBehind bool // and told so
 
 	skew     time.Duration // of the provider's clock, from its last answer
 	sent     chan Outcome
