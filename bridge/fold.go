@@ -199,7 +199,7 @@ func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][
 // overflow counts an item out that found no room, with the users that are left.
 func (s *State) overflow(k digestKey, match *mapping.Match) {
 	s.Counts.Overflowed++
-	s.drop(dropOverflowed, &Digest{ID: s.Born + "-overflow-" + ForecastKey(k.audience, k.template), Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
+	s.drop(ResultOverflowed, &Digest{ID: s.Born + "-overflow-" + ForecastKey(k.audience, k.template), Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
 }
 
 func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users []string, m *mapping.Message) {
@@ -229,7 +229,7 @@ func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Messag
 				if m.Time.Sub(it.ReadyBy) < it.Expires.Sub(m.Time) { // what could be sent for longer is worth a send next time
 					s.Forecast.Forget(it.Arrived.In(ForecastZone(app)), ForecastKey(d.Audience, d.Template), int(it.Priority))
 				}
-				s.drop(dropCancelled, d, 1, []string{it.EventID})
+				s.drop(ResultCancelled, d, 1, []string{it.EventID})
 			}
 		})
 	}
@@ -282,10 +282,10 @@ func (s *State) Expire(now time.Time) (changed bool) {
 			n, ids := d.expire(now)
 			if muted {
 				s.Counts.Muted += uint64(n)
-				s.drop(dropMuted, d, n, ids)
+				s.drop(ResultMuted, d, n, ids)
 			} else {
 				s.Counts.Expired += uint64(n)
-				s.drop(dropExpired, d, n, ids)
+				s.drop(ResultExpired, d, n, ids)
 			}
 		})
 		changed = true

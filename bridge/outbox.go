@@ -34,27 +34,17 @@ type DeadLetter struct {
 	At       time.Time `json:"at"` // when the event was stored
 }
 
-// dropKind is why items left without being sent; it names the result.
-type dropKind string
-
-const (
-	dropExpired    dropKind = "expired"
-	dropMuted      dropKind = "muted"
-	dropCancelled  dropKind = "cancelled"
-	dropOverflowed dropKind = "overflowed"
-)
-
 // Drop gathers what one digest lost for one reason since the last commit:
 // one result instead of one for each item.
 type Drop struct {
-	Kind   dropKind `json:"kind"`
-	Digest Digest   `json:"digest"` // its names only
-	Events int      `json:"events"`
-	IDs    []string `json:"ids,omitempty"`
-	Reason string   `json:"reason,omitempty"` // the planner's last word on the digest
+	Kind   ResultState `json:"kind"`   // expired, muted, cancelled or overflowed
+	Digest Digest      `json:"digest"` // its names only
+	Events int         `json:"events"`
+	IDs    []string    `json:"ids,omitempty"`
+	Reason string      `json:"reason,omitempty"` // the planner's last word on the digest
 }
 
-func (s *State) drop(kind dropKind, d *Digest, events int, ids []string) {
+func (s *State) drop(kind ResultState, d *Digest, events int, ids []string) {
 	if events == 0 {
 		return
 	}
@@ -73,7 +63,7 @@ func (s *State) drop(kind dropKind, d *Digest, events int, ids []string) {
 // explainDrops adds the planner's last word on a digest to what it has lost.
 func (s *State) explainDrops(why func(digest string) string) {
 	for i := range s.Drops {
-		if d := &s.Drops[i]; d.Reason == "" && (d.Kind == dropExpired || d.Kind == dropMuted) {
+		if d := &s.Drops[i]; d.Reason == "" && (d.Kind == ResultExpired || d.Kind == ResultMuted) {
 			d.Reason = why(d.Digest.ID)
 		}
 	}

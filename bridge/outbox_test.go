@@ -30,7 +30,7 @@ func TestReadingWaitsWhereTheIDsOfLostEventsAreMany(t *testing.T) {
 		if s.Crowded() {
 			t.Fatal("crowded too early")
 		}
-		s.drop(dropExpired, d, 1, []string{strings.Repeat("i", 256)})
+		s.drop(ResultExpired, d, 1, []string{strings.Repeat("i", 256)})
 	}
 	if !s.Crowded() {
 		t.Errorf("the ids of %d events have %d bytes, and reading goes on", s.Drops[0].Events, listSize(s.Drops[0].IDs))

@@ -91,7 +91,7 @@ func (s *State) leftOut(d *Digest, it *mapping.Item) bool {
 func (s *State) leaveOut(d *Digest, key uint64, cancelled bool, id string) {
 	if cancelled {
 		s.Counts.Cancelled++
-		s.drop(dropCancelled, d, 1, []string{id})
+		s.drop(ResultCancelled, d, 1, []string{id})
 	} else {
 		s.Counts.Replaced++
 	}

@@ -248,7 +248,7 @@ func (s *State) reportDrops(app *mapping.App, now time.Time) {
 	}
 	usage := LimitsFor(app.Quota).Usage(&s.Ledger, now)
 	for _, d := range s.Drops {
-		r := d.Digest.result(ResultState(d.Kind))
+		r := d.Digest.result(d.Kind)
 		r.Items, r.Events, r.EventIDs, r.EventIDsLeftOut = d.Events, d.Events, d.IDs, d.Events-len(d.IDs)
 		r.Package, r.Reason, r.Quota = packageOf(app, d.Digest.Audience), d.Reason, usage
 		s.report(fmt.Sprintf("%s.%s.%d", d.Digest.ID, d.Kind, s.Commit), r, now)
