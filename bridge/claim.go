@@ -150,17 +150,6 @@ func (t *tenure) askNamesake(ctx context.Context, s *State, since time.Time) err
 	return nil
 }
 
-// adopt takes over the rules in force. With another App Key the app is another
-// one to the provider: its users and its quota are not those of the ledger.
-func (t *tenure) adopt(s *State, now time.Time) {
-	if changed := s.adopt(t.rules.App); !changed {
-		return
-	}
-	s.pause("its App Key has changed: what it has sent and the quota that it has used were another's, and what was sent with this one is not known here", now)
-	t.log.Error("the App Key has changed; the app is paused", "why", s.Paused.Why,
-		"remedy", "if it was a mistake, put the App Key of before back; else record what was sent with this one (belfry quota spend) and see what waits (belfry digests); then, either way, belfry resume --app "+t.name)
-}
-
 // lostTraces says what is known of a state that was lost.
 func lostTraces(owner string, latest time.Time) string {
 	if owner == "unknown" { // as Lease.Vanished says it

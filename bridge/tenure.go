@@ -182,27 +182,3 @@ func earliest(times ...time.Time) (first time.Time) {
 	}
 	return first
 }
-
-// reload takes the newest rules: the same digests, windows, mutes and ledger
-// go on under them.
-func (t *tenure) reload(ctx context.Context) error {
-	rules := t.Bridge.rules.Load()
-	provider, err := t.cfg.Provider(rules.App)
-	if err != nil {
-		t.log.Error("cannot use the new rules, keeping the old ones", "err", err)
-		t.cfg.Note("provider.unusable", fmt.Errorf("the new rules are not in force, the old ones go on until this replica leaves the app: %w of %s: %w", errProvider, t.name, err))
-		return nil
-	}
-	t.cfg.Note("provider.unusable", nil)
-	t.reader.stop()
-	was := t.rules.App
-	t.rules, t.provider = rules, provider
-	t.planner.forget()
-	t.warnOfUncancelled(was)
-	t.warnOfVoidMutes(time.Now())
-	t.adopt(t.state, time.Now())
-	t.cfg.Note("digest.unsendable", nil)
-	t.touch()
-	t.startReading(ctx)
-	return nil
-}

@@ -3,7 +3,6 @@ package bridge
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -41,29 +40,4 @@ func (s *State) Uncancelled(was, will *mapping.App) map[string]int {
 
 func hasRule(app *mapping.App, name string) bool {
 	return slices.ContainsFunc(app.Rules, func(r *mapping.Rule) bool { return r.Name == name })
-}
-
-// adopt notes what the rules in force are, and forgets the failures of those
-// that are gone. It reports whether the App Key is another than before.
-func (s *State) adopt(app *mapping.App) (changed bool) {
-	changed = s.OtherKey(app)
-	s.Key = keyHash(app)
-	maps.DeleteFunc(s.Failed, func(rule string, _ int) bool { return !hasRule(app, rule) })
-	maps.DeleteFunc(s.FailedOn, func(rule string, _ FailedEvent) bool { return !hasRule(app, rule) })
-	return changed
-}
-
-func (t *tenure) warnOfVoidMutes(now time.Time) {
-	for _, m := range t.state.VoidMutes(t.rules.App, now) {
-		t.log.Warn("a mute mutes nothing: the rules do not have what it names", "mute", m.ID, "of", m.Scope(),
-			"remedy", "if it was renamed, belfry mute the new name")
-	}
-}
-
-func (t *tenure) warnOfUncancelled(was *mapping.App) {
-	n := t.state.Uncancelled(was, t.rules.App)
-	for _, rule := range slices.Sorted(maps.Keys(n)) {
-		t.log.Warn("a rule is gone or renamed, and nothing cancels any more what it has gathered", "rule", rule, "items", n[rule],
-			"remedy", "give the rule its old name again for as long as they wait; or see them with belfry digests, and keep them with belfry mute")
-	}
 }
