@@ -26,7 +26,11 @@
 //
 // A [Bridge] runs one app in one goroutine: events, answers, orders and
 // reloads reach it over channels, one after the other, so that [State] needs
-// no locks. Everything that decides is a method of State or a pure function;
+// no locks. The loop is in tenure.go; what it reads, plans, stores and publishes
+// is kept by a type each, in reading.go, planner.go, writer.go and publish.go. The
+// goroutines that read, publish (deliver.go) and send for it touch none of that.
+//
+// Everything that decides is a method of State or a pure function;
 // time is an argument. The world is reached through the small interfaces in
 // ports.go, which package bridgetest implements in memory, with every fault.
 //

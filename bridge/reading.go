@@ -27,12 +27,12 @@ type reader struct {
 	backlog     *Batch    // what was not folded yet, because the outbox was full
 	again       time.Time // after a failure; zero: reading goes on
 	refused     string    // the latest failure, told already
-	since       time.Time
+	since       time.Time // from then on streams are waited for
 	heard       time.Time // when the last batch of a backlog came
 	wasCaughtUp bool      // when that was looked at last
 }
 
-// progress is how far one stream has come in this tenure.
+// progress is how far one stream has come since reading was started.
 type progress struct {
 	pending  uint64
 	last     time.Time // arrival of the last event
@@ -58,8 +58,8 @@ func (r *reader) start(ctx context.Context, source Source, subjects []string, so
 	r.stop = func() { stop(); <-done }
 }
 
-// next is where batches come from: from nowhere as long as there is a backlog.
-func (r *reader) next() <-chan Batch {
+// incoming is where batches come from: from nowhere as long as there is a backlog.
+func (r *reader) incoming() <-chan Batch {
 	if r.backlog != nil {
 		return nil
 	}

@@ -135,7 +135,7 @@ func (t *tenure) next(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-timer.C:
 		t.statusStale = wasStale
-	case batch := <-t.reader.next():
+	case batch := <-t.reader.incoming():
 		t.take(&batch)
 	case err := <-t.reader.failed:
 		return t.readingFailed(err)

@@ -15,9 +15,9 @@ const (
 type writer struct {
 	committer
 	codec *Codec
-	dirty bool      // the state differs from the stored one
-	last  time.Time // the latest commit; zero: the next is due at once
-	took  time.Duration
+	dirty bool          // the state differs from the stored one
+	last  time.Time     // the latest commit; zero: the next is due at once
+	took  time.Duration // for it
 }
 
 func (w *writer) due(now time.Time, pause time.Duration) bool {
