@@ -11,6 +11,7 @@ import (
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/control"
+	"github.com/belfry-bridge/belfry/internal/simulate"
 	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -251,15 +252,15 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 		i.Unknown, i.unseen = append(i.Unknown, "nobody owns the app at this moment: what waits in it"), true
 		return i
 	}
-	var before, after *foresight
+	var before, after *simulate.Foresight
 	users := map[string]int{} // a daemon of an earlier build does not tell
-	waits := l.state()        // to be read; foresight uses its copies up
+	waits := l.state()        // to be read; Foresee uses its copies up
 	if waits != nil {
 		will := l.state()
 		if will.OtherKey(app) {
 			will.Paused = &bridge.Pause{Since: now} // stateChanges says why
 		}
-		after = foresee(app, will, now)
+		after = simulate.Foresee(app, will, now)
 		for _, d := range waits.Digests {
 			users[d.ID] = len(d.Users)
 		}
@@ -267,7 +268,7 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 		i.Unknown = append(i.Unknown, fmt.Sprintf("when its digests would go: its state could not be read (%v)", l.unread))
 	}
 	if waits != nil && old != nil {
-		before = foresee(old, l.state(), now)
+		before = simulate.Foresee(old, l.state(), now)
 	}
 	for _, d := range l.status.Digests {
 		d.Users = max(d.Users, users[d.Digest])
@@ -296,7 +297,7 @@ func reloaded(old, app *mapping.App, l live, now time.Time) impact {
 }
 
 // impactOn is one digest under the new rules. before and after may be nil.
-func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *foresight) digestImpact {
+func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *simulate.Foresight) digestImpact {
 	x := digestImpact{
 		Digest: d.Digest, Audience: d.Audience, Template: d.Template, Group: d.Group, Items: d.Count,
 		Becomes: digestKept, Goes: goesUnknown,
@@ -314,11 +315,11 @@ func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *fores
 	if after == nil {
 		return x
 	}
-	failed, said := after.failed[d.Digest], after.last[d.Digest]
+	failed, said := after.Failed[d.Digest], after.Last[d.Digest]
 	if failed != nil {
 		x.Why = append(x.Why, fmt.Sprintf("it cannot be rendered: %v", failed))
 	}
-	x.Will = after.sends[d.Digest].at
+	x.Will = after.Sends[d.Digest].At
 	if x.Will.IsZero() {
 		x.Goes = goesNever
 		if said != "" && failed == nil && x.Becomes != digestOrphaned { // of what failed the planner's last word is that it goes
@@ -328,7 +329,7 @@ func impactOn(d bridge.DigestStatus, old, app *mapping.App, before, after *fores
 	if before == nil || x.Becomes == digestOrphaned {
 		return x
 	}
-	x.Was = before.sends[d.Digest].at
+	x.Was = before.Sends[d.Digest].At
 	x.Goes = compared(x.Was, x.Will)
 	return x
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/simulate"
 	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -233,8 +234,7 @@ func explain(rules *mapping.RuleSet, m mapping.Message, now time.Time, states ma
 
 // joined folds the event, and plans on until what it joined has left or expired.
 func joined(app *mapping.App, rules []mapping.RuleExplanation, m mapping.Message, s *bridge.State) []explainedDigest {
-	f := &foresight{}
-	d := f.begin(app, s, m.Time)
+	d, f := simulate.Resume(app, s, m.Time)
 	there := map[string]bool{}
 	for _, g := range d.State.Digests {
 		there[g.ID] = true
@@ -255,7 +255,7 @@ func joined(app *mapping.App, rules []mapping.RuleExplanation, m mapping.Message
 		x.render(app, g, m.Time)
 		out = append(out, x)
 	}
-	toTheEnd(d)
+	d.RunOut()
 	for i, id := range ids {
 		out[i].plan(f, id)
 	}
@@ -287,11 +287,11 @@ func (x *explainedDigest) render(app *mapping.App, g *bridge.Digest, now time.Ti
 	}
 }
 
-func (x *explainedDigest) plan(f *foresight, id string) {
-	sent, ok := f.sends[id]
+func (x *explainedDigest) plan(f *simulate.Foresight, id string) {
+	sent, ok := f.Sends[id]
 	if !ok {
-		x.Why = f.last[id]
+		x.Why = f.Last[id]
 		return
 	}
-	x.Goes, x.Why, x.Items, x.Request = sent.at, sent.reason, sent.digest.Count(), sent.body
+	x.Goes, x.Why, x.Items, x.Request = sent.At, sent.Reason, sent.Digest.Count(), sent.Body
 }

@@ -59,7 +59,7 @@ func play(ctx context.Context, rules *mapping.RuleSet, t mapping.RuleTest) (happ
 }
 
 func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTest, stream string) error {
-	why := lastWords{}
+	why := simulate.LastWords{}
 	watch := simulate.Observer{
 		Sent: func(b *bridge.Broadcast, body []byte) { h.sent(b, body, t.Start) },
 		Decided: func(m *mapping.Message, d *mapping.Decision) {
@@ -70,7 +70,7 @@ func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTes
 				h.beside(m.Time.Sub(t.Start), "rule %s does not match %s, for its %s failed: %v", f.Rule, m.Subject, f.Part, f.Err)
 			}
 		},
-		Planned: why.note,
+		Planned: why.Note,
 		Dropped: func(now time.Time, d bridge.Drop) {
 			reason := ""
 			if d.Kind == "expired" {
@@ -93,7 +93,7 @@ func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTes
 	if t.For != nil {
 		d.AdvanceTo(last.Add(*t.For))
 	} else {
-		toTheEnd(d)
+		d.RunOut()
 	}
 	for _, g := range d.State.Digests {
 		h.pending(g, t.Start)

@@ -4,7 +4,8 @@
 // It is the same code that runs in production: [mapping.App.Map] decides about
 // an event, [bridge.State] folds it, [bridge.Choose] plans, and the clock is
 // turned from one event or wake-up to the next. [Driver] is that clock, and
-// rule tests use it too.
+// rule tests use it too. [Foresee] turns it on from the state of a living app:
+// what becomes of what waits, if no other event arrives.
 //
 // # What a run says
 //

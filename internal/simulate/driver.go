@@ -69,6 +69,18 @@ func (d *Driver) AdvanceTo(t time.Time) {
 	}
 }
 
+// RunOut turns the clock on until nothing waits any more.
+func (d *Driver) RunOut() {
+	last := d.now
+	for _, g := range d.State.Digests {
+		if ends := g.Ends(); ends.After(last) {
+			last = ends
+		}
+	}
+	d.Plan()
+	d.AdvanceTo(last)
+}
+
 // next is when something happens by itself; zero for never.
 func (d *Driver) next() time.Time {
 	next := d.State.NextExpiry()
