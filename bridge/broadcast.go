@@ -109,7 +109,7 @@ func (f Fates) String() string {
 		one, many string
 	}{{f.Expired, "has expired", "have expired"}, {f.Cancelled, "was cancelled", "were cancelled"}, {f.Replaced, "was replaced by newer news", "were replaced by newer news"}} {
 		if g.n > 0 {
-			gone = append(gone, plural(g.n, g.one, g.many))
+			gone = append(gone, Plural(g.n, g.one, g.many))
 		}
 	}
 	switch {
@@ -118,7 +118,7 @@ func (f Fates) String() string {
 	case f.Again == 0:
 		return "nothing of it goes again: " + strings.Join(gone, ", ")
 	}
-	return plural(f.Again, "item goes", "items go") + " again; " + strings.Join(gone, ", ")
+	return Plural(f.Again, "item goes", "items go") + " again; " + strings.Join(gone, ", ")
 }
 
 // OutcomeKind is the class of what a send came to (architecture, section 6).

@@ -107,9 +107,9 @@ func (t *table) stands(r *row) string {
 	case StateGathering:
 		if r.until.Before(r.d.ReadyBy) {
 			return fmt.Sprintf("gathering: %s until %s if nothing more joins, and until %s at the latest.",
-				plural(r.d.Count(), "item", "items"), t.clock(r, r.until), t.clock(r, r.d.ReadyBy))
+				Plural(r.d.Count(), "item", "items"), t.clock(r, r.until), t.clock(r, r.d.ReadyBy))
 		}
-		return fmt.Sprintf("gathering: %s until %s, when its window closes.", plural(r.d.Count(), "item", "items"), t.clock(r, r.until))
+		return fmt.Sprintf("gathering: %s until %s, when its window closes.", Plural(r.d.Count(), "item", "items"), t.clock(r, r.until))
 	case StateQuiet:
 		return fmt.Sprintf("quiet: %s may not be disturbed until %s.", r.d.Audience, t.clock(r, r.until))
 	case StateWaitingQuota:
@@ -198,7 +198,7 @@ func (t *table) sendsLeft(r *row) string {
 }
 
 func (t *table) countLeft(r *row) string {
-	left := plural(t.dayLeft, "send is left", "sends are left")
+	left := Plural(t.dayLeft, "send is left", "sends are left")
 	day := t.limits.Windows[len(t.limits.Windows)-1]
 	switch {
 	case day.Calendar != quota.None:
@@ -278,7 +278,8 @@ func number(v float64) string {
 	return fmt.Sprintf("%.3g", rounded(v))
 }
 
-func plural(n int, one, many string) string {
+// Plural counts in words: "1 item", "2 items".
+func Plural[N int | uint64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -30,7 +30,7 @@ func dashboardHeader(h http.Header) {
 // and asks for itself again every few seconds.
 func dashboard(w io.Writer, o bridge.Overview) {
 	page, err := template.New("dashboard").Funcs(template.FuncMap{
-		"ago": ago, "at": clock, "in": until, "plural": plural[int], "plural64": plural[uint64],
+		"ago": ago, "at": clock, "in": until, "plural": bridge.Plural[int], "plural64": bridge.Plural[uint64],
 		"troubled": troubled, "script": func() template.JS { return template.JS(dashboardJS) }, //nolint:gosec // our own file
 	}).Parse(dashboardHTML)
 	if err != nil {
@@ -83,11 +83,4 @@ func clock(t time.Time) string {
 		return "–"
 	}
 	return t.Local().Format("2 Jan 15:04:05 MST")
-}
-
-func plural[N int | uint64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
