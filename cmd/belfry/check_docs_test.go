@@ -209,3 +209,20 @@ func TestEveryVerbHasAScript(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryPackageHasAFirstPageAndARowInTheTable(t *testing.T) {
+	table := string(readRepository(t, "docs/CONTRIBUTING.md"))
+	packages, err := filepath.Glob(filepath.Join(repository, "internal", "*"))
+	if err != nil || len(packages) == 0 {
+		t.Fatalf("there are no packages: %v", err)
+	}
+	for _, dir := range packages {
+		name := "internal/" + filepath.Base(dir)
+		if row := fmt.Sprintf("\n| [%s](../%[1]s) | ", name); !strings.Contains(table, row) {
+			t.Errorf("docs/CONTRIBUTING.md has no row of %s", name)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "doc.go")); err != nil {
+			t.Errorf("%s has no first page: %v", name, err)
+		}
+	}
+}

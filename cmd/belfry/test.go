@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belfry-bridge/belfry/internal/ruletest"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -91,26 +92,16 @@ type suite struct {
 	broken error // why none of it could be run
 }
 
-// tested is one story after its run.
+// tested is one test after its run.
 type tested struct {
-	test mapping.RuleTest
-	got  happened
-	diff []difference
+	ruletest.Outcome
 	took time.Duration
-
-	rewritten bool // by --update
-}
-
-// outdated is what --update writes anew: what fails, and an expect that is still empty.
-func (t tested) outdated() bool {
-	x := t.test.Expect
-	return len(t.diff) > 0 || x.Broadcasts == nil && x.Digests == nil && x.DeadLetters == nil
 }
 
 func (s *suite) failures() int {
 	n := 0
 	for _, t := range s.tests {
-		if len(t.diff) > 0 {
+		if len(t.Differences) > 0 {
 			n++
 		}
 	}
@@ -135,7 +126,7 @@ func (o *testOptions) file(ctx context.Context, std stdio, file string, only *re
 	if s.tests, err = runTests(ctx, std, file, src, only); err != nil {
 		return s, err
 	}
-	if o.update && slices.ContainsFunc(s.tests, tested.outdated) {
+	if o.update && slices.ContainsFunc(s.tests, tested.Outdated) {
 		return s, o.updated(ctx, std, &s, src)
 	}
 	for _, t := range s.tests {
@@ -162,13 +153,51 @@ func runTests(ctx context.Context, std stdio, file string, src []byte, only *reg
 			continue
 		}
 		began := time.Now()
-		got, err := play(ctx, rules, t)
+		outcome, err := ruletest.Play(ctx, rules, onlyStream(rules), t)
 		if err != nil {
-			return nil, fmt.Errorf("cannot play %q: %w", t.Name, err)
+			return nil, err
 		}
-		out = append(out, tested{test: t, got: got, diff: differences(t.Expect, got), took: time.Since(began)})
+		out = append(out, tested{outcome, time.Since(began)})
 	}
 	return out, nil
+}
+
+// updated writes what happened into the expectations that are outdated, and
+// everything else back to the letter. It runs the new text before it replaces
+// the old one.
+func (o *testOptions) updated(ctx context.Context, std stdio, s *suite, src []byte) error {
+	var outcomes []ruletest.Outcome
+	for _, t := range s.tests {
+		outcomes = append(outcomes, t.Outcome)
+	}
+	text, rewritten, err := ruletest.Rewrite(string(src), outcomes)
+	if err != nil {
+		return fmt.Errorf("cannot update %s: %w", s.file, err)
+	}
+	only := regexp.MustCompile("") // the tests below must not depend on --run
+	again, err := runTests(ctx, std, s.file, []byte(text), only)
+	if err != nil {
+		return fmt.Errorf("cannot update %s: what it would become cannot be used: %w", s.file, err)
+	}
+	for _, t := range again {
+		if i := slices.IndexFunc(s.tests, func(was tested) bool { return was.Test.Name == t.Test.Name }); i >= 0 && len(t.Differences) > 0 {
+			return fmt.Errorf("cannot update %s: %q would still fail\n%s", s.file, t.Test.Name, diffText(t.Differences, "  "))
+		}
+	}
+	info, err := os.Stat(s.file)
+	if err != nil {
+		return fmt.Errorf("cannot update the tests: %w", err)
+	}
+	if err := os.WriteFile(s.file, []byte(text), info.Mode().Perm()); err != nil {
+		return fmt.Errorf("cannot update the tests: %w", err)
+	}
+	for _, i := range rewritten {
+		t := &s.tests[i]
+		fmt.Fprintf(std.out, "updated  %s (%s:%d)\n", t.Test.Name, s.file, t.Test.Line)
+		t.Differences = nil
+	}
+	printSuite(std.out, *s)
+	return nil
 }
 
 // rulesOf compiles the rules that a test file names. Nothing is sent, so the

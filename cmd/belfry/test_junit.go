@@ -54,9 +54,9 @@ func writeJUnit(path string, suites []suite) error {
 func (s *suite) junit() junitSuite {
 	out := junitSuite{Name: s.file, Tests: len(s.tests), Failures: s.failures()}
 	for _, t := range s.tests {
-		c := junitCase{Name: t.test.Name, Class: s.file, File: s.file, Line: t.test.Line, Time: fmt.Sprintf("%.3f", t.took.Seconds())}
-		if len(t.diff) > 0 {
-			c.Failure = &junitMessage{Message: t.diff[0].where, Text: "\n" + diffText(t.diff, "")}
+		c := junitCase{Name: t.Test.Name, Class: s.file, File: s.file, Line: t.Test.Line, Time: fmt.Sprintf("%.3f", t.took.Seconds())}
+		if len(t.Differences) > 0 {
+			c.Failure = &junitMessage{Message: t.Differences[0].Where, Text: "\n" + diffText(t.Differences, "")}
 		}
 		out.Cases = append(out.Cases, c)
 	}

@@ -1,10 +1,11 @@
-package main
+package ruletest
 
 import (
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,13 +14,45 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
+// Outcome is what came of one test.
+type Outcome struct {
+	Test        mapping.RuleTest
+	Differences []Difference // from what it expects; none: it passes
+	Besides     []string     // why something may not have happened: expressions that failed, items that ended unsent
+
+	got happened
+}
+
+// Outdated reports whether [Rewrite] has anything to write: the test fails, or
+// its expect is still empty.
+func (o Outcome) Outdated() bool { return len(o.Differences) > 0 || empty(o.Test.Expect) }
+
+func empty(x mapping.Expectation) bool {
+	return x.Broadcasts == nil && x.Digests == nil && x.DeadLetters == nil
+}
+
+// Story tells, a line each, what was sent and why, what still waits, and what
+// became a dead letter.
+func (o Outcome) Story() (lines []string) {
+	for _, b := range o.got.broadcasts {
+		lines = append(lines, fmt.Sprintf("sent %s: %s", b.summary(), b.reason))
+	}
+	for _, d := range o.got.digests {
+		lines = append(lines, "still pending "+d.summary())
+	}
+	for _, d := range o.got.deadLetters {
+		lines = append(lines, "dead letter "+d.summary())
+	}
+	return lines
+}
+
 // happened is what came of a story.
 type happened struct {
 	broadcasts  []sentBroadcast
 	digests     []pendingDigest
 	deadLetters []refusedEvent
 	failures    []string // digests that could not be rendered
-	besides     []string // why something may not have happened: expressions that failed, items that ended unsent
+	besides     []string // as in Outcome
 }
 
 type sentBroadcast struct {
@@ -46,16 +79,17 @@ type pendingDigest struct {
 
 type refusedEvent struct{ reason, rule, subject string }
 
-// play runs a story through every app of the rules.
-func play(ctx context.Context, rules *mapping.RuleSet, t mapping.RuleTest) (happened, error) {
+// Play runs a test through every app of the rules, and compares what came of
+// it with what it expects. stream is what the rules see as the stream's name.
+func Play(ctx context.Context, rules *mapping.RuleSet, stream string, t mapping.RuleTest) (Outcome, error) {
 	var h happened
-	for _, name := range sortedKeys(rules.Apps) {
-		if err := h.play(ctx, rules.Apps[name], t, onlyStream(rules)); err != nil {
-			return h, err
+	for _, name := range slices.Sorted(maps.Keys(rules.Apps)) {
+		if err := h.play(ctx, rules.Apps[name], t, stream); err != nil {
+			return Outcome{}, fmt.Errorf("cannot play %q: %w", t.Name, err)
 		}
 	}
 	slices.SortStableFunc(h.broadcasts, func(a, b sentBroadcast) int { return cmp.Compare(a.at, b.at) })
-	return h, nil
+	return Outcome{Test: t, Differences: differences(t.Expect, h), Besides: h.besides, got: h}, nil
 }
 
 func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTest, stream string) error {
@@ -76,7 +110,7 @@ func (h *happened) play(ctx context.Context, app *mapping.App, t mapping.RuleTes
 			if d.Kind == "expired" {
 				reason = ": " + why[d.Digest.ID]
 			}
-			h.beside(now.Sub(t.Start), "%s of %s %s, unsent%s", plural(d.Events, "item", "items"), d.Digest.Name(), d.Kind, reason)
+			h.beside(now.Sub(t.Start), "%s of %s %s, unsent%s", bridge.Plural(d.Events, "item", "items"), d.Digest.Name(), d.Kind, reason)
 		},
 		Failed: func(_ time.Time, d *bridge.Digest, err error) {
 			h.failures = append(h.failures, d.Name()+" cannot be rendered: "+err.Error())
@@ -157,7 +191,7 @@ func textsOf(v any) string {
 			out += textsOf(e)
 		}
 	case map[string]any:
-		for _, k := range sortedKeys(v) {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			out += textsOf(v[k])
 		}
 	}

@@ -1,9 +1,8 @@
-package main
+package ruletest
 
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,11 +11,11 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// difference is one thing that happened otherwise than expected.
-type difference struct {
-	where    string
-	expected []string // lines of YAML; empty: nothing was expected
-	got      []string // empty: nothing happened
+// Difference is one thing that happened otherwise than expected.
+type Difference struct {
+	Where    string
+	Expected []string // lines of YAML; empty: nothing was expected
+	Got      []string // empty: nothing happened
 }
 
 // pair is one field of an expectation beside what happened.
@@ -28,8 +27,8 @@ type pair struct {
 
 // differences compares what a story expects with what came of it. What is not
 // expected one way or the other is not compared.
-func differences(x mapping.Expectation, h happened) []difference {
-	var out []difference
+func differences(x mapping.Expectation, h happened) []Difference {
+	var out []Difference
 	if x.Broadcasts != nil {
 		out = append(out, compareLists("broadcasts", x.Broadcasts, h.broadcasts,
 			func(e mapping.ExpectedBroadcast) int { return e.Line }, broadcastPairs, sentBroadcast.summary)...)
@@ -43,34 +42,34 @@ func differences(x mapping.Expectation, h happened) []difference {
 			func(e mapping.ExpectedDeadLetter) int { return e.Line }, deadLetterPairs, refusedEvent.summary)...)
 	}
 	for _, f := range h.failures {
-		out = append(out, difference{where: "planning", got: []string{f}})
+		out = append(out, Difference{Where: "planning", Got: []string{f}})
 	}
 	return out
 }
 
-func compareLists[E, G any](name string, want []E, got []G, line func(E) int, pairs func(E, G) []pair, summary func(G) string) []difference {
-	var out []difference
+func compareLists[E, G any](name string, want []E, got []G, line func(E) int, pairs func(E, G) []pair, summary func(G) string) []Difference {
+	var out []Difference
 	for i := range max(len(want), len(got)) {
 		where := fmt.Sprintf("%s[%d]", name, i)
 		switch {
 		case i >= len(got):
 			var nothing G
-			d := difference{where: fmt.Sprintf("%s, line %d, did not happen", where, line(want[i]))}
+			d := Difference{Where: fmt.Sprintf("%s, line %d, did not happen", where, line(want[i]))}
 			for _, p := range pairs(want[i], nothing) {
-				d.expected = append(d.expected, p.name+": "+p.want)
+				d.Expected = append(d.Expected, p.name+": "+p.want)
 			}
 			out = append(out, d)
 		case i >= len(want):
-			out = append(out, difference{where: where + " was not expected", got: []string{summary(got[i])}})
+			out = append(out, Difference{Where: where + " was not expected", Got: []string{summary(got[i])}})
 		default:
-			d := difference{where: fmt.Sprintf("%s, line %d", where, line(want[i]))}
+			d := Difference{Where: fmt.Sprintf("%s, line %d", where, line(want[i]))}
 			for _, p := range pairs(want[i], got[i]) {
 				if !p.holds {
-					d.expected = append(d.expected, p.name+": "+p.want)
-					d.got = append(d.got, p.name+": "+p.got)
+					d.Expected = append(d.Expected, p.name+": "+p.want)
+					d.Got = append(d.Got, p.name+": "+p.got)
 				}
 			}
-			if len(d.got) > 0 {
+			if len(d.Got) > 0 {
 				out = append(out, d)
 			}
 		}
@@ -137,7 +136,7 @@ func deadLetterPairs(x mapping.ExpectedDeadLetter, d refusedEvent) []pair {
 	return text(p, "subject", x.Subject, d.subject)
 }
 
-// The summaries are what --update writes for something that was not expected.
+// The summaries are what Rewrite writes for something that was not expected.
 
 func (b sentBroadcast) summary() string {
 	group := ""
@@ -186,53 +185,4 @@ func yamlList(all []string) string {
 		quoted[i] = yamlText(s)
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
-}
-
-func printTested(w io.Writer, file string, t tested, verbose bool) {
-	switch {
-	case len(t.diff) > 0:
-		fmt.Fprintf(w, "FAIL  %s (%s:%d)\n%s", t.test.Name, file, t.test.Line, diffText(t.diff, "      "))
-	case verbose:
-		fmt.Fprintf(w, "ok    %s\n", t.test.Name)
-	}
-	if verbose || len(t.diff) > 0 {
-		for _, b := range t.got.besides {
-			fmt.Fprintf(w, "      %s\n", printable(b))
-		}
-	}
-	if !verbose {
-		return
-	}
-	for _, b := range t.got.broadcasts {
-		fmt.Fprintf(w, "      sent %s: %s\n", b.summary(), b.reason)
-	}
-	for _, d := range t.got.digests {
-		fmt.Fprintf(w, "      still pending %s\n", d.summary())
-	}
-	for _, d := range t.got.deadLetters {
-		fmt.Fprintf(w, "      dead letter %s\n", d.summary())
-	}
-}
-
-func diffText(diff []difference, indent string) string {
-	var b strings.Builder
-	for _, d := range diff {
-		fmt.Fprintf(&b, "%s%s\n", indent, d.where)
-		for _, l := range d.expected {
-			fmt.Fprintf(&b, "%s  - %s\n", indent, l)
-		}
-		for _, l := range d.got {
-			fmt.Fprintf(&b, "%s  + %s\n", indent, l)
-		}
-	}
-	return b.String()
-}
-
-func printSuite(w io.Writer, s suite) {
-	n := s.failures()
-	if n > 0 {
-		fmt.Fprintf(w, "%s: %d of %s failed\n", s.file, n, plural(len(s.tests), "test", "tests"))
-		return
-	}
-	fmt.Fprintf(w, "%s: ok, %s\n", s.file, plural(len(s.tests), "test", "tests"))
 }

@@ -1,10 +1,8 @@
-package main
+package ruletest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,66 +10,34 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-// updated writes what happened into the expectations that are outdated, and
-// everything else back to the letter. It runs the new text before it replaces
-// the old one.
-func (o *testOptions) updated(ctx context.Context, std stdio, s *suite, src []byte) error {
-	text, err := rewrite(string(src), s.tests)
-	if err != nil {
-		return fmt.Errorf("cannot update %s: %w", s.file, err)
-	}
-	only := regexp.MustCompile("") // the tests below must not depend on --run
-	again, err := runTests(ctx, std, s.file, []byte(text), only)
-	if err != nil {
-		return fmt.Errorf("cannot update %s: what it would become cannot be used: %w", s.file, err)
-	}
-	for _, t := range again {
-		if i := slices.IndexFunc(s.tests, func(was tested) bool { return was.test.Name == t.test.Name }); i >= 0 && len(t.diff) > 0 {
-			return fmt.Errorf("cannot update %s: %q would still fail\n%s", s.file, t.test.Name, diffText(t.diff, "  "))
-		}
-	}
-	info, err := os.Stat(s.file)
-	if err != nil {
-		return fmt.Errorf("cannot update the tests: %w", err)
-	}
-	if err := os.WriteFile(s.file, []byte(text), info.Mode().Perm()); err != nil {
-		return fmt.Errorf("cannot update the tests: %w", err)
-	}
-	for i := range s.tests {
-		if s.tests[i].rewritten {
-			fmt.Fprintf(std.out, "updated  %s (%s:%d)\n", s.tests[i].test.Name, s.file, s.tests[i].test.Line)
-			s.tests[i].diff = nil
-		}
-	}
-	printSuite(std.out, *s)
-	return nil
-}
-
-// rewrite replaces the expect blocks that are outdated, and marks whose they were.
-func rewrite(src string, tests []tested) (string, error) {
+// Rewrite replaces the expect blocks that are outdated by what happened, and
+// leaves everything else to the letter. rewritten are the indices of the tests
+// whose they were.
+func Rewrite(src string, tests []Outcome) (text string, rewritten []int, err error) {
 	lines := strings.SplitAfter(src, "\n")
 	for i, t := range slices.Backward(tests) {
-		if !t.outdated() {
+		if !t.Outdated() {
 			continue
 		}
 		if len(t.got.failures) > 0 {
-			return "", fmt.Errorf("%q: %s", t.test.Name, t.got.failures[0])
+			return "", nil, fmt.Errorf("%q: %s", t.Test.Name, t.got.failures[0])
 		}
-		from, to, indent, err := expectBlock(lines, t.test)
-		if err != nil && len(t.diff) == 0 {
+		from, to, indent, err := expectBlock(lines, t.Test)
+		if err != nil && len(t.Differences) == 0 {
 			continue // it holds as it is: no reason to leave the others
 		}
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		head := lines[from][:strings.Index(lines[from], "expect:")]
-		block := head + "expect:\n" + expectText(t.test.Expect, t.got, strings.Repeat(" ", indent+2))
+		block := head + "expect:\n" + expectText(t.Test.Expect, t.got, strings.Repeat(" ", indent+2))
 		if to == len(lines) && !strings.HasSuffix(src, "\n") {
 			block = strings.TrimSuffix(block, "\n")
 		}
-		lines, tests[i].rewritten = slices.Replace(lines, from, to, block), true
+		lines, rewritten = slices.Replace(lines, from, to, block), append(rewritten, i)
 	}
-	return strings.Join(lines, ""), nil
+	slices.Reverse(rewritten)
+	return strings.Join(lines, ""), rewritten, nil
 }
 
 // expectKey is the key where it begins a line, be it the first of a test.
@@ -103,7 +69,7 @@ func indentation(line string) int { return len(line) - len(strings.TrimLeft(line
 // expectText is the block for what happened, with the same lists and the same
 // fields as before; a test that expected nothing in particular gets the usual ones.
 func expectText(x mapping.Expectation, h happened, indent string) string {
-	if x.Broadcasts == nil && x.Digests == nil && x.DeadLetters == nil {
+	if empty(x) {
 		x.Broadcasts, x.Digests = []mapping.ExpectedBroadcast{}, []mapping.ExpectedDigest{}
 		if len(h.deadLetters) > 0 {
 			x.DeadLetters = []mapping.ExpectedDeadLetter{}
