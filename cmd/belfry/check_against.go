@@ -13,6 +13,7 @@ import (
 	"github.com/belfry-bridge/belfry/internal/control"
 	"github.com/belfry-bridge/belfry/internal/simulate"
 	"github.com/belfry-bridge/belfry/internal/stream"
+	"github.com/belfry-bridge/belfry/internal/unnamed"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -103,7 +104,7 @@ func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env fu
 
 // liveApps asks the daemon: who owns what over the control service, and the
 // committed states from their stream, with those of apps that the rules do not name.
-func (o *checkOptions) liveApps(ctx context.Context, std stdio, rules *mapping.RuleSet) (map[string]live, []unnamed, error) {
+func (o *checkOptions) liveApps(ctx context.Context, std stdio, rules *mapping.RuleSet) (map[string]live, []unnamed.App, error) {
 	o.ask.nats.url = o.against
 	nc, err := o.ask.connect()
 	if err != nil {
@@ -195,7 +196,7 @@ func impactsOf(was, rules *mapping.RuleSet, apps map[string]live, now time.Time)
 // withUnnamed says what is lost if an app that the rules do not name goes on
 // under one of their names: one that they add, or, where nobody runs it any
 // more, any of them.
-func withUnnamed(impacts []impact, apps map[string]live, left []unnamed) []impact {
+func withUnnamed(impacts []impact, apps map[string]live, left []unnamed.App) []impact {
 	var added, back []string
 	at := map[string]int{}
 	for n, i := range impacts {
@@ -209,18 +210,18 @@ func withUnnamed(impacts []impact, apps map[string]live, left []unnamed) []impac
 		}
 	}
 	for _, u := range left {
-		n, runs := at[u.app]
+		n, runs := at[u.Name]
 		switch {
 		case runs:
-			if same := u.among(added); len(same) > 0 {
-				impacts[n].Changes = append(impacts[n].Changes, u.renamed(same))
+			if same := u.Among(added); len(same) > 0 {
+				impacts[n].Changes = append(impacts[n].Changes, u.Renamed(same))
 			}
-			for _, name := range u.among(back) {
-				impacts[n].Changes = append(impacts[n].Changes, fmt.Sprintf("if %s goes on as %s, %s", u.app, name, u.returned(name)))
+			for _, name := range u.Among(back) {
+				impacts[n].Changes = append(impacts[n].Changes, fmt.Sprintf("if %s goes on as %s, %s", u.Name, name, u.Returned(name)))
 			}
-		case u.matters() && len(u.names) > 0:
-			impacts = append(impacts, impact{App: u.app, Change: "unnamed", Digests: []digestImpact{}, Changes: []string{
-				fmt.Sprintf("the stream has its state, with %s, and nobody runs it: %s", u.holds(), u.outlook()),
+		case u.Matters() && len(u.Names) > 0:
+			impacts = append(impacts, impact{App: u.Name, Change: "unnamed", Digests: []digestImpact{}, Changes: []string{
+				fmt.Sprintf("the stream has its state, with %s, and nobody runs it: %s", u.Holds(), u.Outlook()),
 			}})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/unnamed"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -98,17 +99,17 @@ func (d *daemon) namesake(ctx context.Context, name string, since time.Time) (st
 				return err
 			}
 			keyed, sent := s.Key != "", s.SentWith(app, since)
-			u := unnamedOf(other, s, rs, nil, time.Now())
-			loses := u.renamed([]string{name})
+			u := unnamed.Of(other, s, rs, nil, time.Now())
+			loses := u.Renamed([]string{name})
 			if !since.IsZero() {
-				loses = u.returned(name)
+				loses = u.Returned(name)
 			}
 			switch {
 			case keyed && runs && (sent || since.IsZero()):
 				why = append(why, fmt.Sprintf("a replica with other rules runs %s, which has the same App Key: both would send what they read, each with a quota of its own; %s", other, loses))
 			case keyed && sent:
 				why = append(why, fmt.Sprintf("the stream %s has the state of %s, which has the same App Key and has sent; %s", d.opts.stateStream, other, loses))
-			case !keyed && sent && !runs && len(u.sends) > 0: // of an older build, which did not say whose key it is
+			case !keyed && sent && !runs && len(u.Sends) > 0: // of an older build, which did not say whose key it is
 				why = append(why, fmt.Sprintf("the stream %s has the state of %s, which the rules do not name and which may have the same App Key; %s", d.opts.stateStream, other, loses))
 			}
 		}
