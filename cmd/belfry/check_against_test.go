@@ -2,21 +2,19 @@ package main
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/impact"
 	"github.com/belfry-bridge/belfry/internal/sandbox"
-	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // againstRules gather for an hour, so that digests wait while they are asked about.
 var againstRules = strings.Replace(e2eRules, "gather: {idle: 500ms, at_most: 2s}", "gather: {at_most: 30m}", 1)
 
 // against is a running daemon with one digest that waits.
-func against(t *testing.T) (check func(rules string, more ...string) (int, []impact, string), url string) {
+func against(t *testing.T) (check func(rules string, more ...string) (int, []impact.App, string), url string) {
 	t.Helper()
 	provider := startSandbox(t, sandbox.Config{})
 	url, _ = startNATS(t, t.TempDir(), freePort(t))
@@ -41,12 +39,12 @@ func against(t *testing.T) (check func(rules string, more ...string) (int, []imp
 		s, err := liveState(t.Context(), ports, "campus")
 		return err == nil && s != nil && len(s.Digests) == 1
 	})
-	check = func(rules string, more ...string) (int, []impact, string) {
+	check = func(rules string, more ...string) (int, []impact.App, string) {
 		t.Helper()
 		args := append([]string{"check", writeFile(t, "rules.yaml", rules), "--against", url, "--json"}, more...)
 		code, out, errs := cli(t, args...)
 		var answer struct {
-			Reload []impact `json:"reload"`
+			Reload []impact.App `json:"reload"`
 		}
 		if err := json.Unmarshal([]byte(out), &answer); err != nil {
 			t.Fatalf("check --against prints no JSON (exit %d): %v\n%s%s", code, err, out, errs)
@@ -74,30 +72,30 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 		change  string // among the changes
 		why     string
 	}{
-		{"the same file", againstRules, digestKept, goesSame, "", ""},
-		{"a longer window holds for events to come", replace("at_most: 30m", "at_most: 45m"), digestKept, goesSame,
+		{"the same file", againstRules, impact.Kept, impact.Same, "", ""},
+		{"a longer window holds for events to come", replace("at_most: 30m", "at_most: 45m"), impact.Kept, impact.Same,
 			"rule cancelled: gather at_most 45m instead of 30m (later, for events to come)", ""},
-		{"another expiry holds for events to come", replace("expires_after: 1h", "expires_after: 40m"), digestKept, goesSame,
+		{"another expiry holds for events to come", replace("expires_after: 1h", "expires_after: 40m"), impact.Kept, impact.Same,
 			"rule cancelled: expires_after 40m instead of 1h (earlier, for events to come)", ""},
-		{"a template under another name orphans", replace("lessons", "changes"), digestOrphaned, goesNever, "",
+		{"a template under another name orphans", replace("lessons", "changes"), impact.Orphaned, impact.Never, "",
 			`no rule uses the template "lessons" any more`},
-		{"an audience under another name orphans", replace("students", "pupils"), digestOrphaned, goesNever, "",
+		{"an audience under another name orphans", replace("students", "pupils"), impact.Orphaned, impact.Never, "",
 			`the audience "students" is gone`},
 		{"a new group opens other digests", replace("key: event.data.lesson_id", "key: event.data.lesson_id\n    group_by: event.data.course"),
-			digestReKeyed, goesSame, "", "events are grouped by event.data.course now"},
-		{"other people", replace("package: com.example.student, platforms: [ios, android]", "package: com.example.student, platforms: [ios], tags: {all: [north]}"), digestKept, goesSame, "",
+			impact.ReKeyed, impact.Same, "", "events are grouped by event.data.course now"},
+		{"other people", replace("package: com.example.student, platforms: [ios, android]", "package: com.example.student, platforms: [ios], tags: {all: [north]}"), impact.Kept, impact.Same, "",
 			"it would go to the package com.example.student with all of the tags north on ios instead of the package com.example.student on android, ios"},
-		{"single users instead of a package", replace("package: com.example.student, platforms", "users: event.data.users, platforms"), digestOrphaned, goesNever, "",
+		{"single users instead of a package", replace("package: com.example.student, platforms", "users: event.data.users, platforms"), impact.Orphaned, impact.Never, "",
 			`it is for all of the audience "students", which addresses single users now`},
-		{"another key", replace("key: event.data.lesson_id", "key: event.data.course"), digestKept, goesSame,
+		{"another key", replace("key: event.data.lesson_id", "key: event.data.course"), impact.Kept, impact.Same,
 			"rule cancelled: key event.data.course instead of event.data.lesson_id", ""},
-		{"another condition", replace("    when: event.data.notice_minutes < 120\n", ""), digestKept, goesSame,
+		{"another condition", replace("    when: event.data.notice_minutes < 120\n", ""), impact.Kept, impact.Same,
 			"rule cancelled: when always instead of event.data.notice_minutes < 120", ""},
-		{"another sender", replace("sender: office", "sender: dean"), digestKept, goesSame, "sender: dean instead of office", ""},
-		{"another App Key", replace("app_key: ${APP_KEY}", "app_key: another"), digestKept, goesNever, "its App Key is another one: it is paused until belfry resume", "paused"},
-		{"no sends at all", replace("quota: {policy: asap}", "quota: {policy: asap, per_day: 0}"), digestKept, goesNever, "quota of the", ""},
+		{"another sender", replace("sender: office", "sender: dean"), impact.Kept, impact.Same, "sender: dean instead of office", ""},
+		{"another App Key", replace("app_key: ${APP_KEY}", "app_key: another"), impact.Kept, impact.Never, "its App Key is another one: it is paused until belfry resume", "paused"},
+		{"no sends at all", replace("quota: {policy: asap}", "quota: {policy: asap, per_day: 0}"), impact.Kept, impact.Never, "quota of the", ""},
 		{"slots after its window", replace("quota: {policy: asap}", "quota: {policy: slots, slots: ["+slotIn(40*time.Minute)+"]}"),
-			digestKept, goesLater, "policy: slots instead of asap", ""},
+			impact.Kept, impact.Later, "policy: slots instead of asap", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,7 +119,7 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 	t.Run("without the rules in force it says what cannot be known", func(t *testing.T) {
 		_, impacts, _ := check(againstRules)
 		d := impacts[0].Digests[0]
-		if d.Becomes != digestKept || d.Goes != goesUnknown || d.Will.IsZero() {
+		if d.Becomes != impact.Kept || d.Goes != impact.Unknown || d.Will.IsZero() {
 			t.Errorf("%+v, want a digest that is kept, when it will go, and no word on before", d)
 		}
 		if all := strings.Join(impacts[0].Unknown, "\n"); !strings.Contains(all, "the daemon does not tell its rules; name their file with --was") {
@@ -136,13 +134,13 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 	})
 	t.Run("a digest that cannot be rendered is not said to go", func(t *testing.T) {
 		_, impacts, _ := check(replace("{{ .Last.Text }}", "{{ .Last.Data.lesson_id.x }}"), "--was", was)
-		if d := impacts[0].Digests[0]; d.Goes != goesNever || len(d.Why) != 1 || !strings.Contains(d.Why[0], "it cannot be rendered") {
+		if d := impacts[0].Digests[0]; d.Goes != impact.Never || len(d.Why) != 1 || !strings.Contains(d.Why[0], "it cannot be rendered") {
 			t.Errorf("it goes %s because %q", d.Goes, d.Why)
 		}
 	})
 	t.Run("another app", func(t *testing.T) {
 		_, impacts, _ := check(replace("campus", "annex"))
-		if len(impacts) != 2 || impacts[0].Change != "added" || impacts[1].Change != "removed" || impacts[1].Digests[0].Becomes != digestOrphaned {
+		if len(impacts) != 2 || impacts[0].Change != "added" || impacts[1].Change != "removed" || impacts[1].Digests[0].Becomes != impact.Orphaned {
 			t.Errorf("%+v, want one app added and the other removed with its digest", impacts)
 		}
 	})
@@ -193,64 +191,5 @@ func TestExplainReadsStoredEventsAndTheLiveLedger(t *testing.T) {
 	}
 	if code, _, errs := cli(t, "explain", "--rules", rules, "--stream", "NOWHERE", "--seq", "1", "--nats", url); code != exitFailed || !strings.Contains(errs, `cannot find the stream "NOWHERE"`) {
 		t.Errorf("a stream that is not there: exit %d, %s", code, errs)
-	}
-}
-
-// No rule of those in force has opened it: nothing is grouped in another way.
-func TestAnOrphanThatTheRulesNameAgainReturns(t *testing.T) {
-	app := func(audience string) *mapping.App {
-		return &mapping.App{
-			Audiences: map[string]*mapping.Audience{audience: {Package: "com.example.student"}}, Templates: map[string]*mapping.Template{"lessons": {}},
-			Rules: []*mapping.Rule{{Name: "cancelled", Audience: audience, Template: "lessons"}},
-		}
-	}
-	d := bridge.DigestStatus{Explanation: bridge.Explanation{Audience: "students", Template: "lessons", State: bridge.StateOrphaned}}
-	if x := impactOn(d, app("pupils"), app("students"), nil, nil); x.Becomes != digestReturns || len(x.Why) > 0 {
-		t.Errorf("it becomes %s because %q", x.Becomes, x.Why)
-	}
-}
-
-func TestStreamsThatAreReadAnewOrNoLongerAreTold(t *testing.T) {
-	school, annex := mapping.Source{Stream: "SCHOOL"}, mapping.Source{Stream: "ANNEX", Start: mapping.Start{Mode: mapping.StartAll}}
-	state := &bridge.State{Sources: map[string]bridge.Checkpoint{"SCHOOL": {Sequence: 7}}}
-	for want, x := range map[string]struct{ old, will []mapping.Source }{
-		"": {[]mapping.Source{school}, []mapping.Source{school}},
-		"stream SCHOOL: no longer read; where reading was is kept for when it is named again; stream ANNEX: read, too, from where its start says: all that it has": {
-			[]mapping.Source{school}, []mapping.Source{annex}},
-		"stream SCHOOL: read, too, from where reading was":                                 {[]mapping.Source{annex}, []mapping.Source{annex, school}},
-		"stream ANNEX: read, too, from where its start says: all that it has":              {nil, []mapping.Source{school, annex}},
-		"sources: none; the server is asked which stream stores each subject of the rules": {[]mapping.Source{school}, nil},
-	} {
-		if got := strings.Join(sourceChanges(x.old, x.will, state), "; "); got != want {
-			t.Errorf("from %v to %v:\n%q, want\n%q", x.old, x.will, got, want)
-		}
-	}
-}
-
-func TestChangesOfRulesAreNamedAsTheRulesWriteThem(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0s", 90 * time.Second: "1m30s", 45 * time.Minute: "45m", time.Hour: "1h", 25 * time.Hour: "25h", 48 * time.Hour: "48h",
-		time.Hour + time.Second: "1h0m1s", 500 * time.Millisecond: "500ms",
-	} {
-		if got := mapping.FormatSpan(d); got != want {
-			t.Errorf("%v is %s, want %s", d, got, want)
-		}
-		if back, err := mapping.ParseSpan(mapping.FormatSpan(d)); err != nil || back != d {
-			t.Errorf("%s is read as %v, %v", mapping.FormatSpan(d), back, err)
-		}
-	}
-	with := func(slots ...time.Duration) *mapping.App {
-		return &mapping.App{Quota: mapping.Quota{Policy: mapping.PolicySlots, Slots: slots}}
-	}
-	if got := ruleChanges(with(9*time.Hour), with(9*time.Hour, 18*time.Hour+30*time.Minute), nil); len(got) != 1 || got[0] != "slots: 09:00, 18:30 instead of 09:00" {
-		t.Errorf("other slots are %q", got)
-	}
-	rules := func(rules ...*mapping.Rule) *mapping.App { return &mapping.App{Rules: rules} }
-	waits := &bridge.State{Digests: []*bridge.Digest{{Items: []mapping.Item{{Rule: "moved"}, {Rule: "other"}}}}}
-	back := &mapping.Rule{Name: "back", Cancels: []string{"moved"}}
-	got := ruleChanges(rules(&mapping.Rule{Name: "moved"}, back), rules(&mapping.Rule{Name: "shifted"}, &mapping.Rule{Name: "back", Cancels: []string{"shifted"}}), waits)
-	want := []string{"rule back: cancels shifted instead of moved", "rule shifted: new", "rule moved: gone; what it has gathered stays, and nothing cancels it any more: 1 item"}
-	if !slices.Equal(got, want) {
-		t.Errorf("a rule under another name is %q, want %q", got, want)
 	}
 }

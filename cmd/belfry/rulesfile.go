@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/impact"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -164,7 +165,7 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 		return nil
 	}
 	f.mu.Lock()
-	changes := withSecrets(rulesDiff(f.src, src), f.rules, rules)
+	changes := impact.Changes(f.src, src, f.rules, rules)
 	f.retry = time.Time{}
 	f.rules, f.src, f.state = rules, src, rulesInForce(f.path, src)
 	f.mu.Unlock()

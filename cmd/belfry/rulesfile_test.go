@@ -45,55 +45,11 @@ func (m *mounted) put(text string) {
 
 func hasRule(rs *mapping.RuleSet, name string) bool {
 	for _, app := range rs.Apps {
-		if ruleNames(app)[name] != nil {
+		if slices.ContainsFunc(app.Rules, func(r *mapping.Rule) bool { return r.Name == name }) {
 			return true
 		}
 	}
 	return false
-}
-
-func TestTheLogSaysWhatANewRulesFileChanges(t *testing.T) {
-	old := `
-apps: {campus: {app_secret: first, quota: {per_day: 3, slots: ["09:00"]}}}
-templates: {news: {keep: 20}}
-rules:
-  - {name: closed, on: school.closed, when: event.data.n > 1}
-  - {name: fees, on: school.fees}
-`
-	src := `
-apps: {campus: {app_secret: second, quota: {per_day: 2, slots: ["09:00", "18:00"]}}}
-templates: {news: {keep: 20}, menu: {keep: 5}}
-rules:
-  - {name: menu, on: school.menu}
-  - {name: closed, on: school.closed, when: event.data.n > 2, priority: high}
-`
-	want := []string{
-		"apps.campus.app_secret: another",
-		"apps.campus.quota.per_day: 2 instead of 3",
-		"apps.campus.quota.slots: [09:00 18:00] instead of [09:00]",
-		"rules.closed.priority: high",
-		"rules.closed.when: event.data.n > 2 instead of event.data.n > 1",
-		"rules.fees: gone",
-		"rules.menu: new",
-		"templates.menu: new",
-	}
-	if got := rulesDiff([]byte(old), []byte(src)); !slices.Equal(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-	if got := rulesDiff([]byte(src), []byte(src)); len(got) != 0 {
-		t.Errorf("without a change: %q", got)
-	}
-	for _, tt := range []struct{ old, src, want string }{
-		{"keep: 1", "\ufeff# saved by another editor\nkeep: 2", "keep: 2 instead of 1"},
-		{"rules: [{name: 404, on: a}]", "rules: [{name: 404, on: b}]", "rules.404.on: b instead of a"},
-		{"list: [{name: a, of: 1}, {name: a, of: 2}]", "list: [{name: a, of: 3}, {name: a, of: 2}]",
-			"list: [map[name:a of:3] map[name:a of:2]] instead of [map[name:a of:1] map[name:a of:2]]"},
-		{"a: &a {x: 1}\nb: &b {y: 1}", "a: &a {x: 1}\nb: &b {y: 1}\nc: {<<: *a, <<: *b}", "cannot be told"},
-	} {
-		if got := rulesDiff([]byte(tt.old), []byte(tt.src)); len(got) != 1 || got[0] != tt.want {
-			t.Errorf("from %q to %q: %q, want %q", tt.old, tt.src, got, tt.want)
-		}
-	}
 }
 
 func TestRulesMountedFromAConfigMapAreFollowed(t *testing.T) {

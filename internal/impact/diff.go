@@ -1,4 +1,4 @@
-package main
+package impact
 
 import (
 	"bytes"
@@ -14,6 +14,20 @@ import (
 )
 
 const mostDifferences = 20 // that one line of the log names
+
+// Changes lists what a reload changes, for its log: what differs between the two
+// versions of the file, and the apps whose App Secret is another one in a file
+// that the rules name, while they stay as they are.
+func Changes(old, src []byte, was, will *mapping.RuleSet) []string {
+	changes := rulesDiff(old, src)
+	for _, name := range slices.Sorted(maps.Keys(will.Apps)) {
+		another := "apps." + name + ".app_secret: another"
+		if old := was.Apps[name]; old != nil && old.Secret != will.Apps[name].Secret && !slices.Contains(changes, another) {
+			changes = append(changes, another)
+		}
+	}
+	return changes
+}
 
 // rulesDiff lists what differs between two versions of a rules file that both
 // compiled, by path, with values as they are written: before the environment
@@ -37,18 +51,6 @@ func parsed(src []byte) (v any, err error) {
 	return v, err
 }
 
-// withSecrets adds the apps whose App Secret is another one in a file that the
-// rules name, while they stay as they are.
-func withSecrets(changes []string, was, will *mapping.RuleSet) []string {
-	for _, name := range sortedKeys(will.Apps) {
-		another := "apps." + name + ".app_secret: another"
-		if old := was.Apps[name]; old != nil && old.Secret != will.Apps[name].Secret && !slices.Contains(changes, another) {
-			changes = append(changes, another)
-		}
-	}
-	return changes
-}
-
 func differencesAt(path string, was, will any) (out []string) {
 	before, both := byName(was)
 	after, ok := byName(will)
@@ -57,7 +59,7 @@ func differencesAt(path string, was, will any) (out []string) {
 	case both && ok:
 		keys := maps.Clone(before)
 		maps.Copy(keys, after)
-		for _, key := range sortedKeys(keys) {
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
 			out = append(out, differencesAt(strings.TrimPrefix(path+"."+key, "."), before[key], after[key])...)
 		}
 	case strings.HasSuffix(path, ".app_secret"):

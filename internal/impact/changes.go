@@ -1,12 +1,11 @@
-package main
+package impact
 
 import (
 	"cmp"
 	"fmt"
-	"io"
+	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
@@ -23,12 +22,12 @@ func quotaChanges(app *mapping.App, now bridge.Status, s *bridge.State) []string
 	for _, will := range limits.Usage(&s.Ledger, now.At) {
 		for _, was := range now.Quota {
 			if was.Window == will.Window && was.Max != will.Max {
-				out = append(out, fmt.Sprintf("quota of the %s: %s instead of %d", will.Window, plural(will.Max, "send", "sends"), was.Max))
+				out = append(out, fmt.Sprintf("quota of the %s: %s instead of %d", will.Window, bridge.Plural(will.Max, "send", "sends"), was.Max))
 			}
 		}
 	}
 	if left := limits.Left(&s.Ledger, now.At); left != now.Left {
-		out = append(out, fmt.Sprintf("%s left now instead of %d", plural(left, "send", "sends"), now.Left))
+		out = append(out, fmt.Sprintf("%s left now instead of %d", bridge.Plural(left, "send", "sends"), now.Left))
 	}
 	return out
 }
@@ -49,12 +48,12 @@ func ruleChanges(old, app *mapping.App, s *bridge.State) []string {
 	if !slices.Equal(old.Quota.Slots, app.Quota.Slots) {
 		out = append(out, fmt.Sprintf("slots: %s instead of %s", slotsOf(app), slotsOf(old)))
 	}
-	for _, name := range sortedKeys(app.Audiences) {
+	for _, name := range slices.Sorted(maps.Keys(app.Audiences)) {
 		if was := old.Audiences[name]; was != nil && quiet(was) != quiet(app.Audiences[name]) {
 			out = append(out, fmt.Sprintf("quiet hours of %s: %s instead of %s", name, quiet(app.Audiences[name]), quiet(was)))
 		}
 	}
-	for _, name := range sortedKeys(ruleNames(app)) {
+	for _, name := range slices.Sorted(maps.Keys(ruleNames(app))) {
 		was, will := ruleNames(old)[name], ruleNames(app)[name]
 		if was == nil {
 			out = append(out, "rule "+name+": new")
@@ -66,11 +65,11 @@ func ruleChanges(old, app *mapping.App, s *bridge.State) []string {
 	if s != nil {
 		uncancelled = s.Uncancelled(old, app)
 	}
-	for _, name := range sortedKeys(ruleNames(old)) {
+	for _, name := range slices.Sorted(maps.Keys(ruleNames(old))) {
 		if ruleNames(app)[name] == nil {
 			said := "rule " + name + ": gone; what it has gathered stays"
 			if n := uncancelled[name]; n > 0 {
-				said += ", and nothing cancels it any more: " + plural(n, "item", "items")
+				said += ", and nothing cancels it any more: " + bridge.Plural(n, "item", "items")
 			}
 			out = append(out, said)
 		}
@@ -95,7 +94,7 @@ func sourceChanges(old, will []mapping.Source, s *bridge.State) (out []string) {
 	if len(old) > 0 && len(will) == 0 {
 		return []string{"sources: none; the server is asked which stream stores each subject of the rules"}
 	}
-	for _, stream := range sortedKeys(read) {
+	for _, stream := range slices.Sorted(maps.Keys(read)) {
 		if !names(will, stream) {
 			out = append(out, fmt.Sprintf("stream %s: no longer read; where reading was is kept for when it is named again", stream))
 		}
@@ -254,48 +253,9 @@ func lost(audience, template string, users int, app *mapping.App) (why []string)
 	case a.HasUsers:
 		why = append(why, fmt.Sprintf("it is for all of the audience %q, which addresses single users now", audience))
 	default:
-		why = append(why, fmt.Sprintf("it is for %s, and the audience %q is wider now", plural(users, "single user", "single users"), audience))
+		why = append(why, fmt.Sprintf("it is for %s, and the audience %q is wider now", bridge.Plural(users, "single user", "single users"), audience))
 	}
 	return why
-}
-
-func printImpacts(w io.Writer, impacts []impact) {
-	for _, i := range impacts {
-		fmt.Fprintf(w, "\napp %s: %s\n", i.App, i.Change)
-		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		for _, d := range i.Digests {
-			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, bridge.DigestName(d.Audience, d.Template, d.Group), plural(d.Items, "item", "items"), d.when())
-			for _, why := range d.Why {
-				fmt.Fprintf(tab, "  \t  %s\n", why) // no cell of the column: it would make it as wide as itself
-			}
-		}
-		_ = tab.Flush()
-		if len(i.Digests) == 0 && !i.unseen && i.Change != "added" && i.Change != "unnamed" {
-			fmt.Fprintln(w, "  no digests wait")
-		}
-		for _, c := range i.Changes {
-			fmt.Fprintln(w, "  "+c)
-		}
-		for _, u := range i.Unknown {
-			fmt.Fprintln(w, "  not known: "+u)
-		}
-	}
-}
-
-func (d *digestImpact) when() string {
-	switch {
-	case d.Will.IsZero() && d.Goes == goesUnknown:
-		return "when it goes is not known"
-	case d.Will.IsZero():
-		return "would not be sent before its items expire"
-	case d.Goes == goesUnknown:
-		return "would go at " + stamp(d.Will)
-	case d.Goes == goesSame:
-		return "would go as before, at " + stamp(d.Will)
-	case d.Was.IsZero():
-		return "would go at " + stamp(d.Will) + "; now it would not be sent before its items expire"
-	}
-	return fmt.Sprintf("would go %s: at %s instead of %s", d.Goes, stamp(d.Will), stamp(d.Was))
 }
 
 // stateChanges says what the rules mean for what the state has beside its digests.

@@ -1,0 +1,210 @@
+package impact
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/internal/simulate"
+	"github.com/belfry-bridge/belfry/mapping"
+)
+
+// No rule of those in force has opened it: nothing is grouped in another way.
+func TestAnOrphanThatTheRulesNameAgainReturns(t *testing.T) {
+	app := func(audience string) *mapping.App {
+		return &mapping.App{
+			Audiences: map[string]*mapping.Audience{audience: {Package: "com.example.student"}}, Templates: map[string]*mapping.Template{"lessons": {}},
+			Rules: []*mapping.Rule{{Name: "cancelled", Audience: audience, Template: "lessons"}},
+		}
+	}
+	d := bridge.DigestStatus{Explanation: bridge.Explanation{Audience: "students", Template: "lessons", State: bridge.StateOrphaned}}
+	if x := on(d, app("pupils"), app("students"), nil, nil); x.Becomes != Returns || len(x.Why) > 0 {
+		t.Errorf("it becomes %s because %q", x.Becomes, x.Why)
+	}
+}
+
+func TestStreamsThatAreReadAnewOrNoLongerAreTold(t *testing.T) {
+	school, annex := mapping.Source{Stream: "SCHOOL"}, mapping.Source{Stream: "ANNEX", Start: mapping.Start{Mode: mapping.StartAll}}
+	state := &bridge.State{Sources: map[string]bridge.Checkpoint{"SCHOOL": {Sequence: 7}}}
+	for want, x := range map[string]struct{ old, will []mapping.Source }{
+		"": {[]mapping.Source{school}, []mapping.Source{school}},
+		"stream SCHOOL: no longer read; where reading was is kept for when it is named again; stream ANNEX: read, too, from where its start says: all that it has": {
+			[]mapping.Source{school}, []mapping.Source{annex}},
+		"stream SCHOOL: read, too, from where reading was":                                 {[]mapping.Source{annex}, []mapping.Source{annex, school}},
+		"stream ANNEX: read, too, from where its start says: all that it has":              {nil, []mapping.Source{school, annex}},
+		"sources: none; the server is asked which stream stores each subject of the rules": {[]mapping.Source{school}, nil},
+	} {
+		if got := strings.Join(sourceChanges(x.old, x.will, state), "; "); got != want {
+			t.Errorf("from %v to %v:\n%q, want\n%q", x.old, x.will, got, want)
+		}
+	}
+}
+
+func TestChangesOfRulesAreNamedAsTheRulesWriteThem(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 90 * time.Second: "1m30s", 45 * time.Minute: "45m", time.Hour: "1h", 25 * time.Hour: "25h", 48 * time.Hour: "48h",
+		time.Hour + time.Second: "1h0m1s", 500 * time.Millisecond: "500ms",
+	} {
+		if got := mapping.FormatSpan(d); got != want {
+			t.Errorf("%v is %s, want %s", d, got, want)
+		}
+		if back, err := mapping.ParseSpan(mapping.FormatSpan(d)); err != nil || back != d {
+			t.Errorf("%s is read as %v, %v", mapping.FormatSpan(d), back, err)
+		}
+	}
+	with := func(slots ...time.Duration) *mapping.App {
+		return &mapping.App{Quota: mapping.Quota{Policy: mapping.PolicySlots, Slots: slots}}
+	}
+	if got := ruleChanges(with(9*time.Hour), with(9*time.Hour, 18*time.Hour+30*time.Minute), nil); len(got) != 1 || got[0] != "slots: 09:00, 18:30 instead of 09:00" {
+		t.Errorf("other slots are %q", got)
+	}
+	rules := func(rules ...*mapping.Rule) *mapping.App { return &mapping.App{Rules: rules} }
+	waits := &bridge.State{Digests: []*bridge.Digest{{Items: []mapping.Item{{Rule: "moved"}, {Rule: "other"}}}}}
+	back := &mapping.Rule{Name: "back", Cancels: []string{"moved"}}
+	got := ruleChanges(rules(&mapping.Rule{Name: "moved"}, back), rules(&mapping.Rule{Name: "shifted"}, &mapping.Rule{Name: "back", Cancels: []string{"shifted"}}), waits)
+	want := []string{"rule back: cancels shifted instead of moved", "rule shifted: new", "rule moved: gone; what it has gathered stays, and nothing cancels it any more: 1 item"}
+	if !slices.Equal(got, want) {
+		t.Errorf("a rule under another name is %q, want %q", got, want)
+	}
+}
+
+func TestTheLogSaysWhatANewRulesFileChanges(t *testing.T) {
+	old := `
+apps: {campus: {app_secret: first, quota: {per_day: 3, slots: ["09:00"]}}}
+templates: {news: {keep: 20}}
+rules:
+  - {name: closed, on: school.closed, when: event.data.n > 1}
+  - {name: fees, on: school.fees}
+`
+	src := `
+apps: {campus: {app_secret: second, quota: {per_day: 2, slots: ["09:00", "18:00"]}}}
+templates: {news: {keep: 20}, menu: {keep: 5}}
+rules:
+  - {name: menu, on: school.menu}
+  - {name: closed, on: school.closed, when: event.data.n > 2, priority: high}
+`
+	want := []string{
+		"apps.campus.app_secret: another",
+		"apps.campus.quota.per_day: 2 instead of 3",
+		"apps.campus.quota.slots: [09:00 18:00] instead of [09:00]",
+		"rules.closed.priority: high",
+		"rules.closed.when: event.data.n > 2 instead of event.data.n > 1",
+		"rules.fees: gone",
+		"rules.menu: new",
+		"templates.menu: new",
+	}
+	if got := rulesDiff([]byte(old), []byte(src)); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if got := rulesDiff([]byte(src), []byte(src)); len(got) != 0 {
+		t.Errorf("without a change: %q", got)
+	}
+	for _, tt := range []struct{ old, src, want string }{
+		{"keep: 1", "\ufeff# saved by another editor\nkeep: 2", "keep: 2 instead of 1"},
+		{"rules: [{name: 404, on: a}]", "rules: [{name: 404, on: b}]", "rules.404.on: b instead of a"},
+		{"list: [{name: a, of: 1}, {name: a, of: 2}]", "list: [{name: a, of: 3}, {name: a, of: 2}]",
+			"list: [map[name:a of:3] map[name:a of:2]] instead of [map[name:a of:1] map[name:a of:2]]"},
+		{"a: &a {x: 1}\nb: &b {y: 1}", "a: &a {x: 1}\nb: &b {y: 1}\nc: {<<: *a, <<: *b}", "cannot be told"},
+	} {
+		if got := rulesDiff([]byte(tt.old), []byte(tt.src)); len(got) != 1 || got[0] != tt.want {
+			t.Errorf("from %q to %q: %q, want %q", tt.old, tt.src, got, tt.want)
+		}
+	}
+}
+
+const rules = `version: 1
+apps:
+  campus: {app_key: key, app_secret: secret-of-the-campus, region: singapore, sender: office, packages: [com.example.student], quota: {policy: asap}}
+audiences:
+  students: {app: campus, package: com.example.student, platforms: [ios]}
+templates:
+  lessons:
+    gather: {at_most: 30m}
+    expires_after: 1h
+    message: {type: RC:TxtMsg, content: {content: "{{ .Count }}"}}
+    notification: {title: "{{ .Count }} changes", alert: "{{ .Last.Text }}"}
+rules:
+  - {name: cancelled, on: school.cancelled, audience: students, template: lessons, key: event.data.id, item: "{{ .data.course }}"}
+`
+
+func compiled(t *testing.T, src string) *mapping.RuleSet {
+	t.Helper()
+	rs, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{})
+	if rs == nil {
+		t.Fatal(problems.Text())
+	}
+	return rs
+}
+
+// waiting is campus with one digest that waits since now.
+func waiting(t *testing.T, rs *mapping.RuleSet, now time.Time) Live {
+	state := func() *bridge.State {
+		d := simulate.NewDriver(rs.Apps["campus"], now, simulate.Observer{})
+		d.Fold(&mapping.Message{Subject: "school.cancelled", Sequence: 1, Time: now, Data: []byte(`{"id": 7, "course": "Maths"}`)})
+		return d.State
+	}
+	g := state().Digests[0]
+	d := bridge.DigestStatus{Explanation: bridge.Explanation{Digest: g.ID, Audience: g.Audience, Template: g.Template, State: bridge.StateGathering}, Count: 1}
+	return Live{State: state, Status: bridge.Status{App: "campus", Role: bridge.RoleOwner, At: now, Digests: []bridge.DigestStatus{d}}}
+}
+
+func TestAReloadIsForeseenFromWhatIsKnownAndSaysWhatIsNot(t *testing.T) {
+	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	old := compiled(t, rules)
+	slots := strings.Replace(rules, "policy: asap", `policy: slots, slots: ["09:40"]`, 1)
+	renamed := strings.ReplaceAll(rules, "campus", "annex")
+	type seen struct {
+		change, becomes, goes string // of the first digest; empty: there is none
+		will                  time.Duration
+		said                  string // among changes and what is unknown
+	}
+	for name, tt := range map[string]struct {
+		was   *mapping.RuleSet
+		rules string
+		live  func(l *Live)
+		want  []seen
+	}{
+		"the same rules": {old, rules, nil, []seen{{"reloaded", Kept, Same, 30 * time.Minute, "the times hold if none arrives"}}},
+		"later":          {old, slots, nil, []seen{{"reloaded", Kept, Later, 40 * time.Minute, "slots: 09:40 instead of none"}}},
+		"nobody said what is in force": {nil, rules, nil, []seen{
+			{"reloaded", Kept, Unknown, 30 * time.Minute, "name their file with --was"}}},
+		"a state that cannot be read": {old, slots, func(l *Live) {
+			l.State, l.Unread = func() *bridge.State { return nil }, errors.New("no permission")
+		}, []seen{{"reloaded", Kept, Unknown, 0, "when its digests would go: its state could not be read (no permission)"}}},
+		"nobody owns it": {old, rules, func(l *Live) { l.Status.Role = bridge.RoleStandby }, []seen{
+			{"reloaded", "", "", 0, "nobody owns the app at this moment: what waits in it"}}},
+		"it is gone, and another is added": {old, renamed, func(l *Live) {
+			l.Status.InDoubt = []bridge.BroadcastStatus{{ID: "b-1"}}
+		}, []seen{{change: "added"}, {"removed", Orphaned, Never, 0, "in doubt, b-1"}}},
+		"nobody runs it": {old, rules, func(l *Live) { l.Idle = true }, []seen{
+			{change: "added", said: "the stream has a state of it, and it goes on from there"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := waiting(t, old, now)
+			if tt.live != nil {
+				tt.live(&l)
+			}
+			got := Of(tt.was, compiled(t, tt.rules), map[string]Live{"campus": l}, nil, now)
+			if len(got) != len(tt.want) {
+				t.Fatalf("%+v, want %d apps", got, len(tt.want))
+			}
+			for n, want := range tt.want {
+				i, d := got[n], Digest{}
+				if len(i.Digests) > 0 {
+					d = i.Digests[0]
+				}
+				var will time.Duration
+				if !d.Will.IsZero() {
+					will = d.Will.Sub(now)
+				}
+				all := strings.Join(slices.Concat(i.Changes, i.Unknown), "\n")
+				if i.Change != want.change || d.Becomes != want.becomes || d.Goes != want.goes || will != want.will || !strings.Contains(all, want.said) {
+					t.Errorf("%+v, want %+v", i, want)
+				}
+			}
+		})
+	}
+}
