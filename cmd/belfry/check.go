@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -156,17 +157,17 @@ func (c *checked) sum() string {
 	errs := len(errorsOf(c.problems))
 	warned := ""
 	if n := len(c.problems) - errs; n > 0 {
-		warned = ", " + plural(n, "warning", "warnings")
+		warned = ", " + bridge.Plural(n, "warning", "warnings")
 	}
 	switch {
 	case errs > 0:
-		return fmt.Sprintf("%s: %s%s", c.file, plural(errs, "error", "errors"), warned)
+		return fmt.Sprintf("%s: %s%s", c.file, bridge.Plural(errs, "error", "errors"), warned)
 	case c.rules == nil:
-		return fmt.Sprintf("%s: ok, %s%s", c.file, plural(c.tests, "test", "tests"), warned)
+		return fmt.Sprintf("%s: ok, %s%s", c.file, bridge.Plural(c.tests, "test", "tests"), warned)
 	}
 	rules := 0
 	for _, a := range c.rules.Apps {
 		rules += len(a.Rules)
 	}
-	return fmt.Sprintf("%s: ok, %s, %s%s", c.file, plural(len(c.rules.Apps), "app", "apps"), plural(rules, "rule", "rules"), warned)
+	return fmt.Sprintf("%s: ok, %s, %s%s", c.file, bridge.Plural(len(c.rules.Apps), "app", "apps"), bridge.Plural(rules, "rule", "rules"), warned)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -240,7 +241,7 @@ func printLetters(w io.Writer, letters []deadLetter) {
 		d := &letters[i]
 		note := ""
 		if d.Replayed > 0 {
-			note = "  (replayed " + plural(d.Replayed, "time", "times") + ")"
+			note = "  (replayed " + bridge.Plural(d.Replayed, "time", "times") + ")"
 		}
 		if d.ReplayOf != "" {
 			note += "  (a replay of " + d.ReplayOf + ")"
@@ -298,7 +299,7 @@ func printLetter(w io.Writer, d *deadLetter) {
 	}
 	row("event", fmt.Sprintf("%s of %s, stored %s", d.Sequence, d.Stream, d.Stored))
 	row("subject", d.Subject)
-	row("replayed", plural(d.Replayed, "time", "times"))
+	row("replayed", bridge.Plural(d.Replayed, "time", "times"))
 	if d.ReplayOf != "" {
 		row("replay of", d.ReplayOf)
 	}

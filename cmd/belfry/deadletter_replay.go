@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
+
+	"github.com/belfry-bridge/belfry/bridge"
 )
 
 func newDeadLetterReplay(std stdio) *cobra.Command {
@@ -75,7 +77,7 @@ func (p *publications) replay(ctx context.Context, std stdio, js jetstream.JetSt
 		case d.Gone:
 			r.Why = "its bytes are not there: " + d.GoneWhy + "; publish the event again, if you have it"
 		case d.Replayed > 0 && !again:
-			r.Why = "it was replayed before (" + plural(d.Replayed, "time", "times") + "); --again does it once more"
+			r.Why = "it was replayed before (" + bridge.Plural(d.Replayed, "time", "times") + "); --again does it once more"
 		default:
 			as, err := p.replayOne(ctx, js, d)
 			if r.As = as; err != nil {
@@ -103,7 +105,7 @@ func printReplayed(w io.Writer, all []replayed) {
 	for _, r := range all {
 		switch {
 		case r.As != "" && r.Earlier > 0:
-			fmt.Fprintf(w, "%s  replayed as %s, after %s before\n", r.ID, r.As, plural(r.Earlier, "replay", "replays"))
+			fmt.Fprintf(w, "%s  replayed as %s, after %s before\n", r.ID, r.As, bridge.Plural(r.Earlier, "replay", "replays"))
 			sent, again = sent+1, again+1
 		case r.As != "":
 			fmt.Fprintf(w, "%s  replayed as %s\n", r.ID, r.As)

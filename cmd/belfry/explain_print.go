@@ -92,7 +92,7 @@ func printJoined(w io.Writer, d explainedDigest, ledger string) {
 	if d.Digest != "" {
 		which = "digest " + d.Digest
 	}
-	fmt.Fprintf(w, "  %s for %s, %s\n", which, bridge.DigestName(d.Audience, d.Template, d.Group), plural(d.Items, "item", "items"))
+	fmt.Fprintf(w, "  %s for %s, %s\n", which, bridge.DigestName(d.Audience, d.Template, d.Group), bridge.Plural(d.Items, "item", "items"))
 	switch {
 	case d.Failed != "":
 		fmt.Fprintf(w, "    cannot be rendered: %s\n", d.Failed)

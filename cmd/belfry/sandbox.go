@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
@@ -119,7 +120,7 @@ file - is standard input. docs/sandbox.md lists what a step can do.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(std.out, "%s added, %d to come\n", plural(len(steps), "step", "steps"), waiting)
+			fmt.Fprintf(std.out, "%s added, %d to come\n", bridge.Plural(len(steps), "step", "steps"), waiting)
 			return nil
 		},
 	}

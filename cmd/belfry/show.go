@@ -102,7 +102,7 @@ func (s *show) digests(app bridge.Status) {
 			continue
 		}
 		s.told[d.Digest] = now
-		what := fmt.Sprintf("%s / %s holds %s", d.Audience, d.Template, plural(d.Count, "item", "items"))
+		what := fmt.Sprintf("%s / %s holds %s", d.Audience, d.Template, bridge.Plural(d.Count, "item", "items"))
 		switch d.State {
 		case bridge.StateGathering:
 			what += ", its window closes in " + strings.Replace(time.Until(d.Ready).Round(time.Second).String(), "m0s", "m", 1)
@@ -139,7 +139,7 @@ func (s *show) result(m *nats.Msg) {
 		s.print(inkResult, "result", m.Subject+": "+r.Message)
 		return
 	}
-	text := fmt.Sprintf("%s: %s, %s", m.Subject, plural(r.Items, "item", "items"), plural(r.Events, "event", "events"))
+	text := fmt.Sprintf("%s: %s, %s", m.Subject, bridge.Plural(r.Items, "item", "items"), bridge.Plural(r.Events, "event", "events"))
 	for _, q := range r.Quota {
 		if r.Broadcast == "" {
 			break // only a send changes it
@@ -183,7 +183,7 @@ func (s *show) summary(o bridge.Overview, sent []sandbox.Broadcast) error {
 			row("quota", "%d of %d used this %s", q.Used, q.Max, q.Window)
 		}
 		for _, d := range app.Digests {
-			row("waiting", "%s / %s (%s): %s", d.Audience, d.Template, plural(d.Count, "item", "items"), d.Why)
+			row("waiting", "%s / %s (%s): %s", d.Audience, d.Template, bridge.Plural(d.Count, "item", "items"), d.Why)
 		}
 	}
 	switch {
@@ -193,13 +193,6 @@ func (s *show) summary(o bridge.Overview, sent []sandbox.Broadcast) error {
 		return fmt.Errorf("the demo failed: the provider got %d broadcasts, the daemon counts %d, %d results came", len(sent), broadcasts, s.counts["sent"])
 	}
 	return nil
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {

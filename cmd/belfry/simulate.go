@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/simulate"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -235,7 +236,7 @@ func newTune(std stdio) *cobra.Command {
 					sum += n
 				}
 				if sum > perDay {
-					return usageError{fmt.Errorf("cannot use --reserve %q: a day has %s", reserves[i], plural(perDay, "send", "sends"))}
+					return usageError{fmt.Errorf("cannot use --reserve %q: a day has %s", reserves[i], bridge.Plural(perDay, "send", "sends"))}
 				}
 			}
 			trials, err := simulate.Tune(cmd.Context(), simulate.Config{Rules: rs, App: o.app, Learn: o.learn}, tuning, history)

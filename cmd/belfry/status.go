@@ -193,9 +193,9 @@ func printApp(w io.Writer, s bridge.Status, loaded time.Time, where string) {
 	}
 	c := s.Counts
 	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %s\n", c.Read, c.Matched, c.Unmatched,
-		plural(int(c.Dead), "dead letter", "dead letters"))
+		bridge.Plural(int(c.Dead), "dead letter", "dead letters"))
 	if c.DeadLetters > c.Dead { // of an event that another rule matched, or of several rules
-		fmt.Fprintf(w, "  letters   %s in all (belfry deadletter list%s)\n", plural(int(c.DeadLetters), "dead letter", "dead letters"), here)
+		fmt.Fprintf(w, "  letters   %s in all (belfry deadletter list%s)\n", bridge.Plural(int(c.DeadLetters), "dead letter", "dead letters"), here)
 	}
 	fmt.Fprintf(w, "  items     %d: %d sent, %d replaced, %d cancelled, %d expired, %d muted, %d rejected, %d waiting\n",
 		c.Items, c.Sent, c.Replaced, c.Cancelled, c.Expired, c.Muted, c.Rejected, s.Waiting)
@@ -203,10 +203,10 @@ func printApp(w io.Writer, s bridge.Status, loaded time.Time, where string) {
 		fmt.Fprintf(w, "  gaps      %d%s: events were lost before they were read; the results \"gap\" name them\n", c.Gaps, latest(s.GapAt))
 	}
 	if c.Overflowed > 0 {
-		fmt.Fprintf(w, "  overflow  %s found no room\n", plural(int(c.Overflowed), "item", "items"))
+		fmt.Fprintf(w, "  overflow  %s found no room\n", bridge.Plural(int(c.Overflowed), "item", "items"))
 	}
 	if isDryRun(s.App) {
-		fmt.Fprintf(w, "  dry run   %s would have been sent\n", plural(int(c.DryRun), "item", "items"))
+		fmt.Fprintf(w, "  dry run   %s would have been sent\n", bridge.Plural(int(c.DryRun), "item", "items"))
 	}
 	printFailing(w, s, loaded, where)
 	printMutes(w, s.Mutes, here)
@@ -223,12 +223,12 @@ func printApp(w io.Writer, s bridge.Status, loaded time.Time, where string) {
 		}
 		fmt.Fprintf(w, "  IN DOUBT  %s, %s, %s, since %s: %s\n"+
 			"            if it was sent:     belfry resolve %[1]s --sent%[6]s\n            if it was not sent%[8]s: belfry resolve %[1]s --not-sent%[6]s%[7]s\n",
-			b.ID, b.Name(), plural(b.Count, "item", "items"), stamp(b.Started), b.Message, where, fates, from)
+			b.ID, b.Name(), bridge.Plural(b.Count, "item", "items"), stamp(b.Started), b.Message, where, fates, from)
 	}
 	fmt.Fprintf(w, "  digests   %d", len(s.Digests))
 	if n, events := orphaned(s); n > 0 {
 		fmt.Fprintf(w, ", %d of them orphaned with %s: the rules no longer have %s audience or template, or address others with it", n,
-			plural(events, "event", "events"), its(n))
+			bridge.Plural(events, "event", "events"), its(n))
 	}
 	fmt.Fprintf(w, " (belfry digests%s)\n", where)
 }
@@ -244,7 +244,7 @@ func printFailing(w io.Writer, s bridge.Status, loaded time.Time, where string) 
 			}
 			see = fmt.Sprintf("%s: %s: %s (belfry explain --stream %s --seq %d%s)", when, f.Part, f.Error, quoted(f.Stream), f.Sequence, where)
 		}
-		fmt.Fprintf(w, "  %s   rule %s: an expression failed on %s%s\n", state, rule, plural(s.Failed[rule], "event", "events"), see)
+		fmt.Fprintf(w, "  %s   rule %s: an expression failed on %s%s\n", state, rule, bridge.Plural(s.Failed[rule], "event", "events"), see)
 	}
 }
 
@@ -330,13 +330,13 @@ func printDigests(w io.Writer, s bridge.Status) {
 		if d.Approximate {
 			about = "about "
 		}
-		fmt.Fprintf(w, "%s  %s  %s%s, %s\n  %s\n", d.Digest, d.Name(), about, plural(d.Count, "item", "items"), d.Priority, d.Why)
+		fmt.Fprintf(w, "%s  %s  %s%s, %s\n  %s\n", d.Digest, d.Name(), about, bridge.Plural(d.Count, "item", "items"), d.Priority, d.Why)
 		printTexts(w, d.Texts)
 	}
 	switch {
 	case len(s.Digests)+len(s.InDoubt) > 0 || s.Sending != nil:
 	case s.Waiting > 0:
-		fmt.Fprintf(w, "app %s: %s, whose digests had no room in the answer\n", s.App, plural(s.Waiting, "item waits", "items wait"))
+		fmt.Fprintf(w, "app %s: %s, whose digests had no room in the answer\n", s.App, bridge.Plural(s.Waiting, "item waits", "items wait"))
 	default:
 		fmt.Fprintf(w, "app %s: no digests; nothing waits to be said\n", s.App)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/ruletest"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -141,7 +142,7 @@ func runTests(ctx context.Context, std stdio, file string, src []byte, only *reg
 	tests, problems := mapping.ParseTests(file, src)
 	if tests == nil {
 		fmt.Fprint(std.err, problems.Text())
-		return nil, fmt.Errorf("cannot use %s: %s, listed above", file, plural(len(problems), "problem", "problems"))
+		return nil, fmt.Errorf("cannot use %s: %s, listed above", file, bridge.Plural(len(problems), "problem", "problems"))
 	}
 	rules, err := rulesOf(std, tests)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/ruletest"
 )
 
@@ -44,8 +45,8 @@ func diffText(diff []ruletest.Difference, indent string) string {
 func printSuite(w io.Writer, s suite) {
 	n := s.failures()
 	if n > 0 {
-		fmt.Fprintf(w, "%s: %d of %s failed\n", s.file, n, plural(len(s.tests), "test", "tests"))
+		fmt.Fprintf(w, "%s: %d of %s failed\n", s.file, n, bridge.Plural(len(s.tests), "test", "tests"))
 		return
 	}
-	fmt.Fprintf(w, "%s: ok, %s\n", s.file, plural(len(s.tests), "test", "tests"))
+	fmt.Fprintf(w, "%s: ok, %s\n", s.file, bridge.Plural(len(s.tests), "test", "tests"))
 }
