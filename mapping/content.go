@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/belfry-bridge/belfry/internal/rawjson"
 )
 
 // part is a value whose strings are templates: message content or the
@@ -90,7 +92,7 @@ func whole(text string) (int, error) {
 // constant is a number or a truth value of the file as JSON.
 func constant(n *node) (json.RawMessage, bool) {
 	raw := []byte(n.scalar.text)
-	if n.plain == "" || !validJSON(raw) {
+	if n.plain == "" || !rawjson.Valid(raw) {
 		return nil, false
 	}
 	return raw, true

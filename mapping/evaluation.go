@@ -9,6 +9,8 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/interpreter"
+
+	"github.com/belfry-bridge/belfry/internal/rawjson"
 )
 
 // evaluation is what expressions see of one message: an activation that
@@ -62,7 +64,7 @@ func (e *evaluation) extension(name string) (ref.Val, bool) {
 		v := e.env.attribute(name)
 		return types.String(v), v != ""
 	}
-	raw, ok := lookup(e.env.body, name)
+	raw, ok := rawjson.Lookup(e.env.body, name)
 	if !ok {
 		return nil, false
 	}

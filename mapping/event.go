@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/belfry-bridge/belfry/internal/rawjson"
 )
 
 var (
@@ -24,11 +26,11 @@ var (
 // refers to the message's memory.
 type envelope struct {
 	msg     *Message
-	body    []member // of a structured CloudEvent
-	binary  bool     // attributes are ce- headers
-	data    []byte   // raw JSON; nil without
-	dataErr error    // why data is nil
-	members []member // of data, when it is an object
+	body    []rawjson.Member // of a structured CloudEvent
+	binary  bool             // attributes are ce- headers
+	data    []byte           // raw JSON; nil without
+	dataErr error            // why data is nil
+	members []rawjson.Member // of data, when it is an object
 }
 
 // open finds out what kind of event a message is. The error, if any, says why
@@ -67,7 +69,7 @@ func (e *envelope) openBinary(contentType string) error {
 // if it must be one.
 func (e *envelope) openStructured(must bool) error {
 	var ok bool
-	e.body, ok = objectMembers(e.msg.Data, e.body)
+	e.body, ok = rawjson.Object(e.msg.Data, e.body)
 	if !ok {
 		if first := bytes.TrimLeft(e.msg.Data, " \t\r\n"); must || len(first) == 0 || first[0] == '{' {
 			e.dataErr = notJSON(e.msg.Data)
@@ -92,7 +94,7 @@ func (e *envelope) openStructured(must bool) error {
 
 func (e *envelope) looksLikeCloudEvent() bool {
 	for _, name := range []string{"specversion", "id", "source", "type"} {
-		if v, ok := lookup(e.body, name); !ok || v[0] != '"' {
+		if v, ok := rawjson.Lookup(e.body, name); !ok || v[0] != '"' {
 			return false
 		}
 	}
@@ -101,18 +103,18 @@ func (e *envelope) looksLikeCloudEvent() bool {
 
 // openPlain is for JSON that is not an object.
 func (e *envelope) openPlain() error {
-	if !validJSON(e.msg.Data) {
+	if !rawjson.Valid(e.msg.Data) {
 		e.dataErr = notJSON(e.msg.Data)
 		return e.dataErr
 	}
 	var first []byte
-	arrayElements(e.msg.Data, func(element []byte) {
+	rawjson.Array(e.msg.Data, func(element []byte) {
 		if first == nil {
 			first = element
 		}
 	})
-	members, _ := objectMembers(first, nil)
-	if _, ce := lookup(members, "specversion"); ce {
+	members, _ := rawjson.Object(first, nil)
+	if _, ce := rawjson.Lookup(members, "specversion"); ce {
 		return errBatch
 	}
 	e.data = bytes.TrimSpace(e.msg.Data)
@@ -133,21 +135,21 @@ func notJSON(data []byte) error {
 	if err := json.Unmarshal(data, &v); err != nil {
 		return fmt.Errorf("%w: %w", errNotJSON, err)
 	}
-	if validJSON(data) {
+	if rawjson.Valid(data) {
 		return fmt.Errorf("%w object, which a CloudEvent is", errNotJSON)
 	}
-	return fmt.Errorf("%w: it is nested more than %d levels deep", errNotJSON, maxJSONDepth)
+	return fmt.Errorf("%w: it is nested more than %d levels deep", errNotJSON, rawjson.MaxDepth)
 }
 
 // garbled reports whether there are data that nobody can read.
 func (e *envelope) garbled() bool { return e.dataErr != nil && !errors.Is(e.dataErr, errNoData) }
 
 func (e *envelope) setStructuredData() {
-	if raw, ok := lookup(e.body, "data"); ok {
+	if raw, ok := rawjson.Lookup(e.body, "data"); ok {
 		e.setJSON(raw)
 		return
 	}
-	raw, ok := lookup(e.body, "data_base64")
+	raw, ok := rawjson.Lookup(e.body, "data_base64")
 	if !ok {
 		e.dataErr = errNoData
 		return
@@ -166,7 +168,7 @@ func (e *envelope) setData(data []byte, contentType string) {
 		e.dataErr = errNoData
 	case contentType != "" && !strings.Contains(strings.ToLower(contentType), "json"):
 		e.dataErr = fmt.Errorf("the event's data is %s, not JSON", contentType)
-	case !validJSON(data):
+	case !rawjson.Valid(data):
 		e.dataErr = notJSON(data)
 	default:
 		e.setJSON(bytes.TrimSpace(data))
@@ -176,7 +178,7 @@ func (e *envelope) setData(data []byte, contentType string) {
 func (e *envelope) setJSON(raw []byte) {
 	e.data = raw
 	if len(raw) > 0 && raw[0] == '{' {
-		e.members, _ = objectMembers(raw, e.members[:0])
+		e.members, _ = rawjson.Object(raw, e.members[:0])
 	}
 }
 
@@ -214,7 +216,7 @@ func (e *envelope) attribute(name string) string {
 		}
 		return v
 	}
-	raw, ok := lookup(e.body, name)
+	raw, ok := rawjson.Lookup(e.body, name)
 	if !ok {
 		return ""
 	}
@@ -224,7 +226,7 @@ func (e *envelope) attribute(name string) string {
 // stringOf is a JSON value as text: strings without quotes, the rest as it stands.
 func stringOf(raw []byte) string {
 	if len(raw) >= 2 && raw[0] == '"' {
-		return decodeString(raw[1 : len(raw)-1])
+		return rawjson.Text(raw)
 	}
 	if string(raw) == "null" {
 		return ""

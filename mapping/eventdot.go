@@ -2,6 +2,8 @@ package mapping
 
 import (
 	"strings"
+
+	"github.com/belfry-bridge/belfry/internal/rawjson"
 )
 
 // eventDot is what an item template sees: of the event only what it reads.
@@ -18,7 +20,7 @@ func eventDot(e *evaluation, use *eventUse) map[string]any {
 	for name := range use.fields {
 		if v, ok := e.extension(name); ok && dot[name] == nil {
 			dot[name], _ = v.Value().(string)
-			if raw, ok := lookup(e.env.body, name); ok {
+			if raw, ok := rawjson.Lookup(e.env.body, name); ok {
 				dot[name] = decodeForTemplate(raw)
 			}
 		}
@@ -34,10 +36,10 @@ func eventDot(e *evaluation, use *eventUse) map[string]any {
 	return dot
 }
 
-func someMembers(members []member, names map[string]bool) map[string]any {
+func someMembers(members []rawjson.Member, names map[string]bool) map[string]any {
 	m := make(map[string]any, len(names))
 	for name := range names {
-		if raw, ok := lookup(members, name); ok {
+		if raw, ok := rawjson.Lookup(members, name); ok {
 			m[name] = decodeForTemplate(raw)
 		}
 	}
@@ -67,7 +69,7 @@ func natsPart(e *evaluation) any {
 // extensions adds a CloudEvent's further attributes.
 func (e *envelope) extensions(dot map[string]any) {
 	for _, m := range e.body {
-		dot[decodeString(m.key)] = decodeForTemplate(m.value)
+		dot[m.Name()] = decodeForTemplate(m.Value)
 	}
 	if !e.binary {
 		return

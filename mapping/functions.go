@@ -12,6 +12,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/belfry-bridge/belfry/internal/rawjson"
 )
 
 func (x *execution) functions() template.FuncMap {
@@ -74,18 +76,18 @@ func decodeForTemplate(raw []byte) any {
 	}
 	switch raw[0] {
 	case '{':
-		members, _ := objectMembers(raw, nil)
+		members, _ := rawjson.Object(raw, nil)
 		m := make(map[string]any, len(members))
 		for _, one := range members {
-			m[decodeString(one.key)] = decodeForTemplate(one.value)
+			m[one.Name()] = decodeForTemplate(one.Value)
 		}
 		return m
 	case '[':
 		list := []any{}
-		arrayElements(raw, func(e []byte) { list = append(list, decodeForTemplate(e)) })
+		rawjson.Array(raw, func(e []byte) { list = append(list, decodeForTemplate(e)) })
 		return list
 	case '"':
-		return decodeString(raw[1 : len(raw)-1])
+		return rawjson.Text(raw)
 	case 't', 'f':
 		return raw[0] == 't'
 	case 'n':

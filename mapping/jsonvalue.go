@@ -8,6 +8,8 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+
+	"github.com/belfry-bridge/belfry/internal/rawjson"
 )
 
 // celValue decodes one valid raw JSON value. Objects decode their members
@@ -15,7 +17,7 @@ import (
 func celValue(raw []byte) ref.Val {
 	switch raw[0] {
 	case '"':
-		return types.String(decodeString(raw[1 : len(raw)-1]))
+		return types.String(rawjson.Text(raw))
 	case 't':
 		return types.True
 	case 'f':
@@ -26,7 +28,7 @@ func celValue(raw []byte) ref.Val {
 		return &jsonObject{raw: raw}
 	case '[':
 		var list []ref.Val
-		arrayElements(raw, func(e []byte) { list = append(list, celValue(e)) })
+		rawjson.Array(raw, func(e []byte) { list = append(list, celValue(e)) })
 		return types.NewRefValList(types.DefaultTypeAdapter, list)
 	}
 	return celNumber(raw)
@@ -80,7 +82,7 @@ func smallInt(raw []byte) (n int64, ok bool) {
 // an expression counts a member as one step, however long it is.
 type jsonObject struct {
 	raw     []byte
-	members []member
+	members []rawjson.Member
 	cut     bool
 	work    int           // bytes and members that were looked at
 	whole   traits.Mapper // decoded
@@ -99,10 +101,10 @@ func (o *jsonObject) Find(key ref.Val) (ref.Val, bool) {
 		return o.decoded().Find(key)
 	}
 	if !o.cut {
-		o.members, _ = objectMembers(o.raw, nil)
+		o.members, _ = rawjson.Object(o.raw, nil)
 		o.cut = true
 	}
-	raw, ok := lookup(o.members, string(name))
+	raw, ok := rawjson.Lookup(o.members, string(name))
 	o.work += len(o.members) + len(raw)
 	if !ok {
 		return nil, false
@@ -128,10 +130,10 @@ func (o *jsonObject) decoded() traits.Mapper {
 	if o.whole != nil {
 		return o.whole
 	}
-	members, _ := objectMembers(o.raw, nil)
+	members, _ := rawjson.Object(o.raw, nil)
 	m := make(map[ref.Val]ref.Val, len(members))
 	for _, one := range members {
-		m[types.String(decodeString(one.key))] = celValue(one.value)
+		m[types.String(one.Name())] = celValue(one.Value)
 	}
 	o.whole = types.NewRefValMap(types.DefaultTypeAdapter, m)
 	return o.whole

@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -10,6 +12,8 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+
+	"github.com/belfry-bridge/belfry/internal/rawjson"
 )
 
 // A loop may ask for the same member with each of its steps.
@@ -69,4 +73,36 @@ func TestALongArrayIsDecodedWithoutALongerListOfItsElements(t *testing.T) {
 	if took := after.TotalAlloc - before.TotalAlloc; took > 32<<20 {
 		t.Errorf("it took %d MB", took>>20)
 	}
+}
+
+func FuzzDecodedValuesAgreeWithEncodingJSON(f *testing.F) {
+	for _, s := range []string{
+		`{"a":1,"b":{"c":[1,2.5,-3e7,"x"]},"a":null}`, ` { "a" : true } `, `[1,[2],{"x":[]}]`, `"\u00e9\ud83d\ude00\n"`, `-0`, `0.1e+5`, `{"\u0061":1}`,
+		"\"\xff\"", "{\"a\xff\":1}", `"\ud800"`, `1e999`, `123456789012345678901234567890`, `18446744073709551615`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var want any
+		if json.Unmarshal(data, &want) != nil || !rawjson.Valid(data) {
+			return
+		}
+		trimmed := []byte(strings.Trim(string(data), " \t\r\n"))
+		v := celValue(trimmed)
+		out, err := appendJSON(nil, v)
+		if err != nil && !strings.Contains(err.Error(), "publish ids as strings") {
+			t.Fatalf("appendJSON(%q): %v", data, err)
+		}
+		var got any
+		if err == nil && (json.Unmarshal(out, &got) != nil || !reflect.DeepEqual(got, want)) {
+			t.Fatalf("%q came back as %q", data, out)
+		}
+		raw, err := json.Marshal(decodeForTemplate(trimmed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(raw, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q came to a template as %q (%v)", data, raw, err)
+		}
+	})
 }

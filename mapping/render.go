@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/belfry-bridge/belfry/internal/rawjson"
 )
 
 // Limits of the provider (provider-api.md, sections 3.1, 3.2, 3.4 and row 7 of section 12).
@@ -295,7 +297,7 @@ func digestDot(v View) digestView {
 
 func viewItem(it Item) itemView {
 	data := any(nothing(nil))
-	if validJSON(it.Data) {
+	if rawjson.Valid(it.Data) {
 		data = decodeForTemplate(it.Data)
 	}
 	return itemView{Key: it.Key, Text: it.Text, Rule: it.Rule, Type: it.Type, Priority: it.Priority.String(), Data: data, Time: moment{it.Time}}

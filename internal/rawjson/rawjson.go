@@ -1,4 +1,4 @@
-package mapping
+package rawjson
 
 import (
 	"bytes"
@@ -9,32 +9,31 @@ import (
 	"unicode/utf8"
 )
 
-// This file finds its way in raw JSON: it checks a text once and cuts it into
-// the raw values of its members, which are decoded only when a rule asks. It
-// accepts exactly what encoding/json accepts, except for very deep nesting.
-
-// member is one name and value of an object, or an element of an array.
-type member struct {
-	key   []byte // between the quotes, escapes included; nil of an element
-	value []byte // without surrounding space
+// Member is one name and value of an object.
+type Member struct {
+	key   []byte // between the quotes, escapes included; nil of an element of an array
+	Value []byte // without surrounding space
 }
 
-// maxJSONDepth bounds nesting: each level that is looked into is scanned once
-// more, so deep nesting would make a small event expensive.
-const maxJSONDepth = 128
+// Name is a member's name, decoded.
+func (m Member) Name() string { return unquoted(m.key) }
 
-// objectMembers cuts an object. It reports false for anything that is not one valid object.
-func objectMembers(data []byte, into []member) ([]member, bool) {
-	ok := cutParts(data, '{', func(m member) { into = append(into, m) })
+// MaxDepth bounds nesting: each level that is looked into is scanned once
+// more, so deep nesting would make a small event expensive.
+const MaxDepth = 128
+
+// Object cuts an object. It reports false for anything that is not one valid object.
+func Object(data []byte, into []Member) ([]Member, bool) {
+	ok := cutParts(data, '{', func(m Member) { into = append(into, m) })
 	return into, ok
 }
 
-// arrayElements cuts an array, and keeps nothing: one may have half a million elements.
-func arrayElements(data []byte, each func(element []byte)) bool {
-	return cutParts(data, '[', func(m member) { each(m.value) })
+// Array cuts an array, and keeps nothing: one may have half a million elements.
+func Array(data []byte, each func(element []byte)) bool {
+	return cutParts(data, '[', func(m Member) { each(m.Value) })
 }
 
-func cutParts(data []byte, open byte, each func(member)) bool {
+func cutParts(data []byte, open byte, each func(Member)) bool {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != open {
 		return false
@@ -43,17 +42,17 @@ func cutParts(data []byte, open byte, each func(member)) bool {
 	return end >= 0 && skipSpace(data, end) == len(data)
 }
 
-// validJSON is json.Valid.
-func validJSON(data []byte) bool {
+// Valid is json.Valid.
+func Valid(data []byte) bool {
 	end := skipValue(data, skipSpace(data, 0), 0)
 	return end >= 0 && skipSpace(data, end) == len(data)
 }
 
-// lookup finds a member by name. Of equal names the last one counts, as in encoding/json.
-func lookup(members []member, name string) ([]byte, bool) {
+// Lookup finds a Member by name. Of equal names the last one counts, as in encoding/json.
+func Lookup(members []Member, name string) ([]byte, bool) {
 	for _, m := range slices.Backward(members) {
 		if keyIs(m.key, name) {
-			return m.value, true
+			return m.Value, true
 		}
 	}
 	return nil, false
@@ -63,15 +62,18 @@ func keyIs(key []byte, name string) bool {
 	if string(key) == name {
 		return true
 	}
-	return needsDecoding(key) && decodeString(key) == name
+	return needsDecoding(key) && unquoted(key) == name
 }
 
 func needsDecoding(inner []byte) bool {
 	return bytes.IndexByte(inner, '\\') >= 0 || !utf8.Valid(inner)
 }
 
-// decodeString turns what stands between the quotes into text.
-func decodeString(inner []byte) string {
+// Text decodes a string: one value that begins with a quote.
+func Text(raw []byte) string { return unquoted(raw[1 : len(raw)-1]) }
+
+// unquoted turns what stands between the quotes into text.
+func unquoted(inner []byte) string {
 	if !needsDecoding(inner) {
 		return string(inner)
 	}
@@ -93,7 +95,7 @@ func skipSpace(data []byte, i int) int {
 
 // skipValue returns the end of the value at i, or -1 if there is none.
 func skipValue(data []byte, i, depth int) int {
-	if i >= len(data) || depth > maxJSONDepth {
+	if i >= len(data) || depth > MaxDepth {
 		return -1
 	}
 	switch c := data[i]; {
@@ -114,8 +116,8 @@ func skipValue(data []byte, i, depth int) int {
 
 // skipParts goes through the object or array at i, and hands out its members or
 // elements, if each is not nil.
-func skipParts(data []byte, i, depth int, each func(member)) int {
-	if depth > maxJSONDepth {
+func skipParts(data []byte, i, depth int, each func(Member)) int {
+	if depth > MaxDepth {
 		return -1
 	}
 	isObject, last := data[i] == '{', data[i]+2 // the bracket that closes it
@@ -124,7 +126,7 @@ func skipParts(data []byte, i, depth int, each func(member)) int {
 		return i + 1
 	}
 	for {
-		var m member
+		var m Member
 		if isObject {
 			keyEnd := skipString(data, i)
 			if keyEnd < 0 {
@@ -141,7 +143,7 @@ func skipParts(data []byte, i, depth int, each func(member)) int {
 			return -1
 		}
 		if each != nil {
-			m.value = data[i:end]
+			m.Value = data[i:end]
 			each(m)
 		}
 		switch i = skipSpace(data, end); {

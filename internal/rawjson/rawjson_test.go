@@ -1,14 +1,13 @@
-package mapping
+package rawjson
 
 import (
 	"bytes"
 	"encoding/json"
-	"reflect"
 	"strings"
 	"testing"
 )
 
-func jsonSeeds() []string {
+func seeds() []string {
 	return []string{
 		`{"a":1,"b":{"c":[1,2.5,-3e7,"x"]},"a":null}`, `{}`, ` { "a" : true } `, `[]`, `[1,[2],{"x":[]}]`, `"\u00e9\ud83d\ude00\n"`,
 		`-0`, `0.1e+5`, `01`, `1.`, `{"a":1,}`, `{"a"}`, `{"\u0061":1}`, `tru`, `nul`, "\"\xff\"", "{\"a\xff\":1}", `{"a":1}x`, ``, `"\x"`, `"\ud800"`,
@@ -17,7 +16,7 @@ func jsonSeeds() []string {
 }
 
 func FuzzTheScannerAgreesWithEncodingJSON(f *testing.F) {
-	for _, s := range jsonSeeds() {
+	for _, s := range seeds() {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -27,17 +26,17 @@ func FuzzTheScannerAgreesWithEncodingJSON(f *testing.F) {
 
 func agreesWithEncodingJSON(t *testing.T, data []byte) {
 	t.Helper()
-	if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxJSONDepth {
+	if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > MaxDepth {
 		return // nested too deep, perhaps
 	}
-	if got, want := validJSON(data), json.Valid(data); got != want {
-		t.Fatalf("validJSON(%q) = %v, encoding/json says %v", data, got, want)
+	if got, want := Valid(data), json.Valid(data); got != want {
+		t.Fatalf("Valid(%q) = %v, encoding/json says %v", data, got, want)
 	}
 	var want map[string]json.RawMessage
 	err := json.Unmarshal(data, &want)
-	members, ok := objectMembers(data, nil)
+	members, ok := Object(data, nil)
 	if isObject := err == nil && want != nil; ok != isObject {
-		t.Fatalf("objectMembers(%q) reports %v, encoding/json says %v (%v)", data, ok, isObject, err)
+		t.Fatalf("Object(%q) reports %v, encoding/json says %v (%v)", data, ok, isObject, err)
 	}
 	if ok {
 		compareMembers(t, members, want)
@@ -45,8 +44,8 @@ func agreesWithEncodingJSON(t *testing.T, data []byte) {
 	var list []json.RawMessage
 	err = json.Unmarshal(data, &list)
 	var elements []string
-	if ok := arrayElements(data, func(e []byte) { elements = append(elements, string(e)) }); ok != (err == nil && list != nil) || ok && len(elements) != len(list) {
-		t.Fatalf("arrayElements(%q) = %q, %v; encoding/json says %q, %v", data, elements, ok, list, err)
+	if ok := Array(data, func(e []byte) { elements = append(elements, string(e)) }); ok != (err == nil && list != nil) || ok && len(elements) != len(list) {
+		t.Fatalf("Array(%q) = %q, %v; encoding/json says %q, %v", data, elements, ok, list, err)
 	}
 }
 
@@ -69,53 +68,24 @@ func TestTheScannerAgreesWithEncodingJSONAroundADocument(t *testing.T) {
 
 func TestNestingHasALimit(t *testing.T) {
 	nested := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
-	if !validJSON(nested(maxJSONDepth)) || validJSON(nested(maxJSONDepth+1)) {
-		t.Errorf("the limit is not %d", maxJSONDepth)
+	if !Valid(nested(MaxDepth)) || Valid(nested(MaxDepth+1)) {
+		t.Errorf("the limit is not %d", MaxDepth)
 	}
 }
 
-func compareMembers(t *testing.T, members []member, want map[string]json.RawMessage) {
+func compareMembers(t *testing.T, members []Member, want map[string]json.RawMessage) {
 	t.Helper()
 	names := map[string]bool{}
 	for _, m := range members {
-		names[decodeString(m.key)] = true
+		names[m.Name()] = true
 	}
 	if len(names) != len(want) {
 		t.Fatalf("names = %v, encoding/json has %v", names, want)
 	}
 	for name, raw := range want {
-		got, ok := lookup(members, name)
+		got, ok := Lookup(members, name)
 		if !ok || string(got) != string(raw) {
-			t.Fatalf("lookup(%q) = %q, %v; encoding/json has %q", name, got, ok, raw)
+			t.Fatalf("Lookup(%q) = %q, %v; encoding/json has %q", name, got, ok, raw)
 		}
 	}
-}
-
-func FuzzDecodedValuesAgreeWithEncodingJSON(f *testing.F) {
-	for _, s := range jsonSeeds() {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var want any
-		if json.Unmarshal(data, &want) != nil || !validJSON(data) {
-			return
-		}
-		trimmed := []byte(strings.Trim(string(data), " \t\r\n"))
-		v := celValue(trimmed)
-		out, err := appendJSON(nil, v)
-		if err != nil && !strings.Contains(err.Error(), "publish ids as strings") {
-			t.Fatalf("appendJSON(%q): %v", data, err)
-		}
-		var got any
-		if err == nil && (json.Unmarshal(out, &got) != nil || !reflect.DeepEqual(got, want)) {
-			t.Fatalf("%q came back as %q", data, out)
-		}
-		raw, err := json.Marshal(decodeForTemplate(trimmed))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(raw, &got); err != nil || !reflect.DeepEqual(got, want) {
-			t.Fatalf("%q came to a template as %q (%v)", data, raw, err)
-		}
-	})
 }
