@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"reflect"
 	"strings"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 // Options are what compiling a rules file may reach of the outside world.
@@ -124,7 +126,7 @@ func known[T any](c *compiler, in named[T], t text, what string) *T {
 	if v := in.find(t.Value); v != nil {
 		return v
 	}
-	c.hintf(t.at, cmp.Or(suggest(t.Value, in.names()), "define it under "+what+"s"), "unknown %s %q", what, t.Value)
+	c.hintf(t.at, cmp.Or(spelling.Suggest(t.Value, in.names()), "define it under "+what+"s"), "unknown %s %q", what, t.Value)
 	return nil
 }
 

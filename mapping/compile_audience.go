@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 func (c *compiler) audience(e *entry[audienceDoc]) {
@@ -42,7 +44,7 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 func (c *compiler) reach(e *entry[audienceDoc], app *appDoc) {
 	d := &e.Value
 	if allowed := values(app.Packages); d.Package.Value != "" && !slices.Contains(allowed, d.Package.Value) {
-		c.hintf(d.Package.at, suggest(d.Package.Value, allowed), "cannot use the package %q: it is not one of the app's packages", d.Package.Value)
+		c.hintf(d.Package.at, spelling.Suggest(d.Package.Value, allowed), "cannot use the package %q: it is not one of the app's packages", d.Package.Value)
 	}
 	switch {
 	case d.Everyone.B && !app.Everyone.B:

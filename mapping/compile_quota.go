@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 // What the provider allows (seed): sends an hour and a calendar day.
@@ -69,11 +71,11 @@ func (c *compiler) zone(t text) *time.Location {
 func zoneHint(name string) string {
 	common := []string{"UTC", "Asia/Singapore", "Asia/Shanghai", "Asia/Hong_Kong", "Asia/Tokyo", "Asia/Riyadh", "Asia/Dubai", "Asia/Kolkata", "Asia/Jakarta", "Europe/London", "Europe/Berlin", "Europe/Paris", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "Australia/Sydney"}
 	for _, z := range common {
-		if _, city, ok := strings.Cut(z, "/"); ok && fold(city) == fold(name) {
+		if _, city, ok := strings.Cut(z, "/"); ok && spelling.Fold(city) == spelling.Fold(name) {
 			return fmt.Sprintf("did you mean %q?", z)
 		}
 	}
-	return cmp.Or(didYouMean(name, common), "want a name such as Asia/Singapore")
+	return cmp.Or(spelling.DidYouMean(name, common), "want a name such as Asia/Singapore")
 }
 
 func (c *compiler) slots(d *quotaDoc) []time.Duration {
@@ -130,7 +132,7 @@ func (c *compiler) reserve(d *quotaDoc, q *Quota) {
 func (c *compiler) priorityKey(name scalar) (Priority, bool) {
 	p, err := ParsePriority(name.text)
 	if err != nil {
-		c.hintf(name.at, suggest(name.text, priorityWords()), "unknown priority %q", name.text)
+		c.hintf(name.at, spelling.Suggest(name.text, priorityWords()), "unknown priority %q", name.text)
 	}
 	return p, err == nil
 }

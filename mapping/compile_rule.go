@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 // compiledRule is a rule ready to decide.
@@ -234,6 +236,6 @@ func (c *compiler) cancelled(d *ruleDoc, name string) (app string) {
 		}
 		return ""
 	}
-	c.hintf(at, suggest(name, names), "unknown rule %q", name)
+	c.hintf(at, spelling.Suggest(name, names), "unknown rule %q", name)
 	return ""
 }

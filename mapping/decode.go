@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 // decoder fills Go values from a tree: strictly, and going on after an error
@@ -75,12 +77,12 @@ func (d *decoder) enum(n *node, v reflect.Value, name string, tag reflect.Struct
 	switch t := v.Addr().Interface().(type) {
 	case *text:
 		if t.set && !slices.Contains(known, t.Value) {
-			d.hintf(n.at, suggest(t.Value, known), "cannot use %q as %s", t.Value, name)
+			d.hintf(n.at, spelling.Suggest(t.Value, known), "cannot use %q as %s", t.Value, name)
 			t.Value = "" // the key is there, so nobody needs to hear that it is missing
 		}
 	case *code:
 		if t.set && !strings.Contains(t.text, "{{") && !slices.Contains(known, t.text) {
-			d.hintf(n.at, suggest(t.text, known), "cannot use %q as %s", t.text, name)
+			d.hintf(n.at, spelling.Suggest(t.text, known), "cannot use %q as %s", t.text, name)
 		}
 	}
 }
@@ -124,7 +126,7 @@ func itemName(list string, i int, item *node) string {
 
 // elsewhere are words of the provider that operators look for.
 func elsewhere(key string) string {
-	switch fold(key) {
+	switch spelling.Fold(key) {
 	case "istoall":
 		return "write everyone: true, and set it on the app as well"
 	case "fromuserid":
@@ -144,7 +146,7 @@ func (d *decoder) structure(n *node, v reflect.Value, name string) {
 			d.hintf(n.at, "the lines that belong to it must be indented", "cannot leave %s empty", name)
 			return
 		}
-		d.hintf(n.at, "", "cannot use %s as %s: want a map with %s", n.kind, name, oneOf(keysOf(v.Type())))
+		d.hintf(n.at, "", "cannot use %s as %s: want a map with %s", n.kind, name, spelling.OneOf(keysOf(v.Type())))
 		return
 	}
 	for _, f := range n.fields {
@@ -152,8 +154,8 @@ func (d *decoder) structure(n *node, v reflect.Value, name string) {
 		if i < 0 {
 			d.src.hide(f.key.at)
 			keys := keysOf(v.Type())
-			here.meant = append(here.meant, nearest(f.key.text, keys))
-			d.hintf(f.key.at, cmp.Or(elsewhere(f.key.text), suggest(f.key.text, keys)), "unknown key %q in %s", f.key.text, name)
+			here.meant = append(here.meant, spelling.Nearest(f.key.text, keys))
+			d.hintf(f.key.at, cmp.Or(elsewhere(f.key.text), spelling.Suggest(f.key.text, keys)), "unknown key %q in %s", f.key.text, name)
 			continue
 		}
 		d.value(f.value, v.Field(i), f.key.text, v.Type().Field(i).Tag)

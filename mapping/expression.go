@@ -10,6 +10,8 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/ext"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 // costLimit bounds one evaluation of an expression that loops, in CEL's unit
@@ -112,7 +114,7 @@ func typeWords(ts []*cel.Type) string {
 			words = append(words, w)
 		}
 	}
-	return oneOf(words)
+	return spelling.OneOf(words)
 }
 
 func typeWord(t *cel.Type) string {

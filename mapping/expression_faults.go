@@ -11,6 +11,8 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 // unlikelyNames finds extension attributes that look like misspelt fields.
@@ -32,7 +34,7 @@ func unlikelyNames(src string, a *ast.AST) []fault {
 // unlikelyName warns of an extension attribute that looks like a misspelt field.
 func unlikelyName(offset int, prefix, name string) []fault {
 	known := []string{"id", "type", "source", "subject", "time", "data", "nats"}
-	best := nearest(name, known)
+	best := spelling.Nearest(name, known)
 	if slices.Contains(known, name) || best == "" || len(name) < 3 {
 		return nil
 	}
@@ -64,7 +66,7 @@ func (x *expressions) explainIssues(src string, issues *cel.Issues) []fault {
 			f.msg, f.hint = fmt.Sprintf("unknown name %q", m[1]), nameHint(m[1])
 			if strings.HasPrefix(src[f.offset:], "(") {
 				f.offset = max(0, strings.LastIndex(src[:f.offset], m[1]))
-				f.msg, f.hint = fmt.Sprintf("unknown function %q", m[1]), suggest(m[1], celFunctions())
+				f.msg, f.hint = fmt.Sprintf("unknown function %q", m[1]), spelling.Suggest(m[1], celFunctions())
 				f.hint = cmp.Or(functionHint(m[1]), f.hint)
 			} else if name := dashed(src, f.offset); name != "" {
 				f.hint = fmt.Sprintf("a name with a dash is read with [%q], such as event.data[%q]", name, name)
@@ -90,7 +92,7 @@ func (x *expressions) explainIssues(src string, issues *cel.Issues) []fault {
 
 // functionHint is the remedy for functions of other languages, and for those that are called otherwise here.
 func functionHint(name string) string {
-	if nearest(name, []string{"length", "len", "count"}) != "" {
+	if spelling.Nearest(name, []string{"length", "len", "count"}) != "" {
 		return `did you mean "size"?`
 	}
 	switch name {
@@ -242,7 +244,7 @@ func nameHint(name string) string {
 		return "write " + strings.ToLower(name)
 	}
 	known := append([]string{eventType, natsType}, celFunctions()...)
-	return cmp.Or(didYouMean(name, known), fmt.Sprintf("fields of the event start with event., and text needs quotes: %q", name))
+	return cmp.Or(spelling.DidYouMean(name, known), fmt.Sprintf("fields of the event start with event., and text needs quotes: %q", name))
 }
 
 func (x *expressions) unknownField(src string, offset int, field string) (msg, hint string) {
@@ -251,8 +253,8 @@ func (x *expressions) unknownField(src string, offset int, field string) (msg, h
 		owner = natsType
 	}
 	names, _ := x.types.FindStructFieldNames(owner)
-	hint = suggest(field, names)
-	if owner == eventType && nearest(field, names) == "" {
+	hint = spelling.Suggest(field, names)
+	if owner == eventType && spelling.Nearest(field, names) == "" {
 		hint = "what the event carries is in event.data"
 	}
 	return fmt.Sprintf("unknown field %q of %s", field, owner), hint

@@ -3,6 +3,8 @@ package mapping
 import (
 	"slices"
 	"strings"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 const maxTypeName = 32 // characters of a custom message type (provider-api.md, section 7)
@@ -57,13 +59,13 @@ func (c *compiler) messageType(t text) {
 	case slices.Contains(internalTypes(), t.Value):
 		c.errorf(t.at, "cannot send %s: it belongs to the provider's SDK", t.Value)
 	case strings.HasPrefix(strings.ToUpper(t.Value), "RC:"):
-		c.hintf(t.at, suggest(t.Value, builtInTypes()), "cannot use %q as a message type: names that start with RC: are the provider's", t.Value)
+		c.hintf(t.at, spelling.Suggest(t.Value, builtInTypes()), "cannot use %q as a message type: names that start with RC: are the provider's", t.Value)
 	case len([]rune(t.Value)) > maxTypeName:
 		c.errorf(t.at, "cannot use %q as a message type: it has %d characters, the limit is %d", t.Value, len([]rune(t.Value)), maxTypeName)
 	case strings.ContainsFunc(t.Value, func(r rune) bool { return r <= ' ' || r > '~' }):
 		c.errorf(t.at, "cannot use %q as a message type: want letters, digits and signs without spaces", t.Value)
-	case nearest(t.Value, builtInTypes()) != "":
-		c.warnf(t.at, suggest(t.Value, builtInTypes()), "%q is a type of your own, that clients must have registered", t.Value)
+	case spelling.Nearest(t.Value, builtInTypes()) != "":
+		c.warnf(t.at, spelling.Suggest(t.Value, builtInTypes()), "%q is a type of your own, that clients must have registered", t.Value)
 	}
 }
 
@@ -80,12 +82,12 @@ func (c *compiler) contentFields(m messageDoc) {
 				c.errorf(n.at, "cannot use this content: %v", err)
 			}
 			if strings.Contains(text, "{{") { // a JSON document of its own, checked when it is rendered
-				c.warnf(n.at, "write a map with "+oneOf(t.required)+": its texts are cut so that it stays JSON",
+				c.warnf(n.at, "write a map with "+spelling.OneOf(t.required)+": its texts are cut so that it stays JSON",
 					"content of %s that is written as one text is no JSON any more where it has to be cut, or where a text has a quote or a line break in it, and then its digest is not sent", m.Type.Value)
 			}
 			return
 		}
-		c.errorf(n.at, "cannot use %s as the content of %s: want a map with %s", n.kind, m.Type.Value, oneOf(t.required))
+		c.errorf(n.at, "cannot use %s as the content of %s: want a map with %s", n.kind, m.Type.Value, spelling.OneOf(t.required))
 		return
 	}
 	for _, f := range t.required {
@@ -95,7 +97,7 @@ func (c *compiler) contentFields(m messageDoc) {
 	}
 	for _, f := range n.fields {
 		if known := slices.Concat(t.required, t.optional); !slices.Contains(known, f.key.text) {
-			c.hintf(f.key.at, suggest(f.key.text, known), "unknown field %q in the content of %s", f.key.text, m.Type.Value)
+			c.hintf(f.key.at, spelling.Suggest(f.key.text, known), "unknown field %q in the content of %s", f.key.text, m.Type.Value)
 		}
 		c.contentField(f)
 		if f.key.text == t.needed && f.value.kind == scalarNode && f.value.scalar.text == "" {

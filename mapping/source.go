@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 // pos is a place in a file, both parts from 1. The zero value is unknown.
@@ -108,7 +110,7 @@ func secretAt(line string) int {
 // meansSecret reports whether a key is app_secret, or what someone may have
 // written for it. The file that holds one is no secret.
 func meansSecret(key string) bool {
-	key = fold(key)
+	key = spelling.Fold(key)
 	if strings.HasSuffix(key, "secretfile") { // also of a variable that names it
 		return false
 	}
@@ -117,7 +119,7 @@ func meansSecret(key string) bool {
 			return true
 		}
 	}
-	return distance(key, "appsecret") <= 3
+	return spelling.Distance(key, "appsecret") <= 3
 }
 
 // line returns the text of a line, from 1; empty when there is none.

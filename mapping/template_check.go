@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"text/template/parse"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
 func fieldsOf(s shape) map[string]shape {
@@ -214,7 +216,7 @@ func (c *templateChecker) arg(n parse.Node, dot shape) shape {
 		return c.pipe(n, dot)
 	case *parse.IdentifierNode:
 		if !slices.Contains(functionNames(), n.Ident) {
-			c.faultf(n.Pos, cmp.Or(foreignWords(c.vars["$"])[n.Ident], suggest(n.Ident, functionNames()), "templates know "+strings.Join(functionNames(), ", ")), "unknown function %q", n.Ident)
+			c.faultf(n.Pos, cmp.Or(foreignWords(c.vars["$"])[n.Ident], spelling.Suggest(n.Ident, functionNames()), "templates know "+strings.Join(functionNames(), ", ")), "unknown function %q", n.Ident)
 		}
 	}
 	return anyShape
@@ -277,11 +279,11 @@ func suggestField(of shape, name string, known map[string]shape) string {
 		names = append(names, "."+k)
 	}
 	slices.Sort(names)
-	if best := nearest("."+name, names); best != "" {
+	if best := spelling.Nearest("."+name, names); best != "" {
 		return fmt.Sprintf("did you mean %s?", best)
 	}
 	if of == eventShape {
 		return "what the event carries is in .data"
 	}
-	return "want " + oneOf(names)
+	return "want " + spelling.OneOf(names)
 }
