@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"cmp"
-	"reflect"
 	"strings"
 
 	"github.com/belfry-bridge/belfry/internal/spelling"
@@ -19,19 +18,23 @@ type Options struct {
 // once; the RuleSet is nil if any of them is an error. file is only a name
 // for messages.
 func Compile(file string, src []byte, opts Options) (*RuleSet, Problems) {
-	r, root := readFile(file, src)
-	if root == nil {
+	c := &compiler{opts: opts}
+	r, ok := read(file, src, &c.doc, reading(opts.LookupEnv))
+	if !ok {
 		return nil, r.all()
 	}
-	c := &compiler{report: r, opts: opts}
-	d := &decoder{report: r, env: opts.LookupEnv}
-	d.value(root, reflect.ValueOf(&c.doc).Elem(), "the file", "")
-	set := c.compile()
+	c.report = r
+	set := c.compile(file)
 	problems := r.all()
 	if problems.HasErrors() {
 		return nil, problems
 	}
 	return set, problems
+}
+
+// reading is how the rules file and the test file are read.
+func reading(env func(string) (string, bool)) options {
+	return options{env: env, secret: "app_secret", elsewhere: elsewhere}
 }
 
 // compiler turns a decoded document into a RuleSet. It goes on after errors.
@@ -53,8 +56,8 @@ type compiledAudience struct {
 	users *expression
 }
 
-func (c *compiler) compile() *RuleSet {
-	c.set = &RuleSet{File: c.src.file, Apps: map[string]*App{}}
+func (c *compiler) compile(file string) *RuleSet {
+	c.set = &RuleSet{File: file, Apps: map[string]*App{}}
 	c.templates, c.audiences, c.keys = map[string]*compiledTemplate{}, map[string]*compiledAudience{}, map[string]string{}
 	c.tellers = map[string][]*compiledRule{}
 	var err error

@@ -129,7 +129,7 @@ func (c *compiler) baseURLs(e *entry[appDoc]) []string {
 
 // failedAt reports whether a structure could not be read at all.
 func (c *compiler) failedAt(at pos) bool {
-	return slices.ContainsFunc(c.problems, func(p Problem) bool {
+	return slices.ContainsFunc(c.found, func(p Problem) bool {
 		return p.Severity == SeverityError && p.Line == at.line && p.Col == at.col
 	})
 }

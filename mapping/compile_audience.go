@@ -26,7 +26,7 @@ func (c *compiler) audience(e *entry[audienceDoc]) {
 	c.tags(d.Tags.All)
 	c.tags(d.Tags.Any)
 	refused := func(p Problem) bool { return p.Line == d.Tags.at.line && p.Col >= d.Tags.at.col }
-	if d.Tags.set && len(d.Tags.All)+len(d.Tags.Any)+len(d.Tags.meant) == 0 && !slices.ContainsFunc(c.problems, refused) {
+	if d.Tags.set && len(d.Tags.All)+len(d.Tags.Any)+len(d.Tags.meant) == 0 && !slices.ContainsFunc(c.found, refused) {
 		c.hintf(d.Tags.at, "name one; without the key everybody with the app is reached", "cannot use tags without any tag")
 	}
 	compiled := &compiledAudience{Audience: a}

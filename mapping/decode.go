@@ -12,7 +12,7 @@ import (
 
 // decoder fills Go values from a tree: strictly, and going on after an error
 // so that all of them are found. What it knows about keys stands in the tags
-// of the types in document.go, which the JSON Schema is made from as well:
+// of the types, which the JSON Schema is made from as well:
 //
 //	yaml:"name"       the key; ",one": a list may be written as a single value
 //	need:"true"       the key must be there
@@ -21,12 +21,24 @@ import (
 //	doc:"…"           for the schema, as are kind, keys, names, pattern, shape, usual, from, to and most
 type decoder struct {
 	*report
-	env func(name string) (string, bool)
+	options
+}
+
+// options are what the reader must know of a kind of file beside its type.
+type options struct {
+	env       func(name string) (string, bool) // for ${NAME}; nil: nothing is set
+	secret    string                           // the key whose value no message may show, however it is misspelt
+	elsewhere func(key string) string          // the remedy for an unknown key that has another name here, or ""; nil: none has
 }
 
 // custom is a type that reads itself.
 type custom interface {
 	decode(d *decoder, n *node, name string)
+}
+
+// into reads a value into the variable that p points to. name is what messages call it.
+func (d *decoder) into(n *node, p any, name string) {
+	d.value(n, reflect.ValueOf(p).Elem(), name, "")
 }
 
 func (d *decoder) value(n *node, v reflect.Value, name string, tag reflect.StructTag) {
@@ -35,9 +47,9 @@ func (d *decoder) value(n *node, v reflect.Value, name string, tag reflect.Struc
 			d.hintf(n.at, "remove the key, or give it a value", "cannot leave %s empty", name)
 			return
 		}
-		before := len(d.problems)
+		before := len(d.found)
 		c.decode(d, n, name)
-		if t, ok := c.(*text); ok && len(d.problems) == before && tag.Get("enum") == "" {
+		if t, ok := c.(*text); ok && len(d.found) == before && tag.Get("enum") == "" {
 			d.filled(n, t, name, tag)
 		}
 		d.enum(n, v, name, tag)
@@ -124,21 +136,6 @@ func itemName(list string, i int, item *node) string {
 	return list + "[" + strconv.Itoa(i) + "]"
 }
 
-// elsewhere are words of the provider that operators look for.
-func elsewhere(key string) string {
-	switch spelling.Fold(key) {
-	case "istoall":
-		return "write everyone: true, and set it on the app as well"
-	case "fromuserid":
-		return "write sender, on the app"
-	case "packagename":
-		return "write package"
-	case "tag", "tagor":
-		return "write tags: {all: [grade-5]}, or any in place of all"
-	}
-	return ""
-}
-
 func (d *decoder) structure(n *node, v reflect.Value, name string) {
 	here := v.Addr().Interface().(interface{ found(at pos) *mark }).found(n.at)
 	if n.kind != mapNode {
@@ -155,7 +152,7 @@ func (d *decoder) structure(n *node, v reflect.Value, name string) {
 			d.src.hide(f.key.at)
 			keys := keysOf(v.Type())
 			here.meant = append(here.meant, spelling.Nearest(f.key.text, keys))
-			d.hintf(f.key.at, cmp.Or(elsewhere(f.key.text), spelling.Suggest(f.key.text, keys)), "unknown key %q in %s", f.key.text, name)
+			d.hintf(f.key.at, cmp.Or(d.elsewhere(f.key.text), spelling.Suggest(f.key.text, keys)), "unknown key %q in %s", f.key.text, name)
 			continue
 		}
 		d.value(f.value, v.Field(i), f.key.text, v.Type().Field(i).Tag)

@@ -1,5 +1,13 @@
 package mapping
 
+import (
+	"encoding/json"
+	"reflect"
+	"strconv"
+
+	"github.com/belfry-bridge/belfry/internal/spelling"
+)
+
 // The types of this file are the rules file as it stands: what keys there are
 // and what each may hold. Both the strict decoder and the JSON Schema are
 // driven by their tags (see decoder).
@@ -87,7 +95,7 @@ type templateDoc struct {
 type messageDoc struct {
 	mark
 	Type                 text `yaml:"type" need:"true" usual:"RC:TxtMsg|RC:InfoNtf|RC:CmdMsg|RC:ImgMsg|RC:ImgTextMsg|RC:FileMsg" doc:"One of the provider's, or a type of your own: at most 32 characters, not starting with RC:."`
-	Content              tree `yaml:"content" need:"true" kind:"content" doc:"A map is rendered and sent as JSON; a string is rendered and sent as it is."`
+	Content              tree `yaml:"content" need:"true" kind:"map|text" doc:"A map is rendered and sent as JSON; a string is rendered and sent as it is."`
 	DisableUpdateLastMsg flag `yaml:"disable_update_last_msg" doc:"Do not show this as the channel's last message."`
 }
 
@@ -119,4 +127,87 @@ type ruleDoc struct {
 	Cancels      []text    `yaml:"cancels,one" doc:"Names of rules whose pending items with the same key are removed."`
 	OnError      text      `yaml:"on_error" enum:"skip|deadletter" doc:"What to do with an event on which an expression fails. Default: skip."`
 	Examples     []tree    `yaml:"examples" doc:"Event data that the rule is meant for. check renders them."`
+}
+
+// A rule that cancels makes no item; every other needs to know for whom and as what.
+func (*ruleDoc) schema(reflect.StructTag) schema {
+	type plain ruleDoc // without this method
+	s := schemaOf(reflect.TypeFor[plain](), "")
+	s["if"] = schema{"required": []string{"cancels"}}
+	s["then"] = schema{"required": []string{"key"}}
+	s["else"] = schema{"required": []string{"audience", "template"}}
+	return s
+}
+
+// MaxWorth is the most that one item may be worth: sums of it stay numbers.
+const MaxWorth = 1e6
+
+// decimal is a number from 0 to MaxWorth.
+type decimal struct {
+	mark
+	F float64
+}
+
+func (v *decimal) decode(d *decoder, n *node, name string) {
+	if !d.wantSingle(n, name) {
+		return
+	}
+	text, _ := d.expand(n.scalar)
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(f >= 0 && f <= MaxWorth) { // NaN is neither
+		d.errorf(n.at, "cannot use %q as %s: want a number from 0 to %d", n.scalar.text, name, int(MaxWorth))
+		return
+	}
+	*v = decimal{mark{at: n.at, set: true}, f}
+}
+
+func (*decimal) schema(reflect.StructTag) schema {
+	return anyOf(schema{"type": "number", "minimum": 0, "maximum": MaxWorth}, schema{"type": "string", "pattern": `^[0-9.eE+]+$|\$\{`})
+}
+
+// withDoc is what templates see as .Data: one expression, or one for each name.
+type withDoc struct {
+	whole code
+	names named[code]
+}
+
+func (w *withDoc) decode(d *decoder, n *node, name string) {
+	if n.kind != mapNode {
+		w.whole.decode(d, n, name)
+		return
+	}
+	if len(n.fields) == 0 {
+		d.warnf(n.at, `write "{}", in quotes, for nothing`, "with names nothing, so that templates see all of event.data")
+	}
+	w.names.decode(d, n, name)
+}
+
+func (*withDoc) schema(reflect.StructTag) schema {
+	return anyOf(schemaOf(reflect.TypeFor[code](), ""), schemaOf(reflect.TypeFor[named[code]](), ""))
+}
+
+// Schema is the JSON Schema (draft 2020-12) of the rules file, for editors
+// that check it while it is written. It knows keys and values; what Compile
+// finds beyond that are names, expressions and templates.
+func Schema() []byte {
+	s := schemaOf(reflect.TypeFor[document](), "")
+	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	s["title"] = "Belfry rules file"
+	b, _ := json.MarshalIndent(s, "", "  ") // maps of strings can always be encoded
+	return append(b, '\n')
+}
+
+// elsewhere is the remedy for a word of the provider that operators look for.
+func elsewhere(key string) string {
+	switch spelling.Fold(key) {
+	case "istoall":
+		return "write everyone: true, and set it on the app as well"
+	case "fromuserid":
+		return "write sender, on the app"
+	case "packagename":
+		return "write package"
+	case "tag", "tagor":
+		return "write tags: {all: [grade-5]}, or any in place of all"
+	}
+	return ""
 }

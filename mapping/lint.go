@@ -17,7 +17,7 @@ import (
 // lint warns of what is allowed but hardly meant.
 // It does so only when there are no errors: what is broken is rarely meant.
 func (c *compiler) lint() {
-	if c.problems.HasErrors() {
+	if c.found.HasErrors() {
 		return
 	}
 	c.unused()

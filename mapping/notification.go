@@ -92,5 +92,9 @@ type platformDoc[T any] struct {
 
 func (p *platformDoc[T]) decode(d *decoder, n *node, name string) {
 	p.tree.decode(d, n, name)
-	d.value(n, reflect.ValueOf(&p.known).Elem(), "notification."+name, "")
+	d.into(n, &p.known, "notification."+name)
+}
+
+func (*platformDoc[T]) schema(reflect.StructTag) schema {
+	return schemaOf(reflect.TypeFor[T](), "")
 }

@@ -10,9 +10,9 @@ const maxProblems = 500 // of each severity: nobody reads more, and warnings mus
 
 // report collects problems of one file.
 type report struct {
-	src      *source
-	problems Problems
-	count    map[Severity]int
+	src   *source
+	found Problems // in the order in which they were found
+	count map[Severity]int
 }
 
 func (r *report) errorf(at pos, format string, args ...any) {
@@ -36,7 +36,7 @@ func (r *report) add(at pos, sev Severity, hint, format string, args ...any) {
 	if at == (pos{}) {
 		at = pos{1, 1}
 	}
-	r.problems = append(r.problems, Problem{
+	r.found = append(r.found, Problem{
 		File: r.src.file, Line: at.line, Col: at.col, Severity: sev,
 		Message: fmt.Sprintf(format, args...), Hint: hint,
 	})
@@ -45,11 +45,11 @@ func (r *report) add(at pos, sev Severity, hint, format string, args ...any) {
 // all returns what was found, in order of position, each once. Only by now is
 // it known what must not be shown of the lines.
 func (r *report) all() Problems {
-	for i := range r.problems {
-		r.problems[i].Source = r.src.shown(r.problems[i].Line)
+	for i := range r.found {
+		r.found[i].Source = r.src.shown(r.found[i].Line)
 	}
-	slices.SortStableFunc(r.problems, func(a, b Problem) int {
+	slices.SortStableFunc(r.found, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
-	return slices.Compact(r.problems)
+	return slices.Compact(r.found)
 }

@@ -7,17 +7,6 @@ import (
 	"strings"
 )
 
-// Schema is the JSON Schema (draft 2020-12) of the rules file, for editors
-// that check it while it is written. It knows keys and values; what Compile
-// finds beyond that are names, expressions and templates.
-func Schema() []byte {
-	s := schemaOf(reflect.TypeFor[document](), "")
-	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	s["title"] = "Belfry rules file"
-	b, _ := json.MarshalIndent(s, "", "  ") // maps of strings can always be encoded
-	return append(b, '\n')
-}
-
 type schema map[string]any
 
 // described is a type that knows its own schema.
@@ -25,6 +14,7 @@ type described interface {
 	schema(tag reflect.StructTag) schema
 }
 
+// schemaOf is the JSON Schema (draft 2020-12) of a file that is read into a type.
 func schemaOf(t reflect.Type, tag reflect.StructTag) schema {
 	var s schema
 	d, own := reflect.New(t).Interface().(described)
@@ -126,15 +116,6 @@ func (*code) schema(tag reflect.StructTag) schema {
 	return anyScalar()
 }
 
-// A rule that cancels makes no item; every other needs to know for whom and as what.
-func (*ruleDoc) schema(reflect.StructTag) schema {
-	s := structSchema(reflect.TypeFor[ruleDoc]())
-	s["if"] = schema{"required": []string{"cancels"}}
-	s["then"] = schema{"required": []string{"key"}}
-	s["else"] = schema{"required": []string{"audience", "template"}}
-	return s
-}
-
 func (*integer) schema(tag reflect.StructTag) schema {
 	if enum := tag.Get("enum"); enum != "" {
 		return anyOf(schema{"const": json.Number(enum)}, schema{"const": enum}, later())
@@ -146,23 +127,15 @@ func (*integer) schema(tag reflect.StructTag) schema {
 	return anyOf(bare, schema{"type": "string", "pattern": `^[0-9_]+$|\$\{`})
 }
 
-func (*decimal) schema(reflect.StructTag) schema {
-	return anyOf(schema{"type": "number", "minimum": 0, "maximum": MaxWorth}, schema{"type": "string", "pattern": `^[0-9.eE+]+$|\$\{`})
-}
-
 func (*flag) schema(reflect.StructTag) schema {
 	return anyOf(schema{"enum": []any{true, false, "true", "false"}}, later())
-}
-
-func (*span) schema(reflect.StructTag) schema {
-	return schema{"type": "string", "pattern": `^(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h|d))+$|\$\{`}
 }
 
 func (*tree) schema(tag reflect.StructTag) schema {
 	switch tag.Get("kind") {
 	case "map":
 		return schema{"type": "object"}
-	case "content":
+	case "map|text":
 		return schema{"type": []string{"object", "string"}}
 	}
 	return schema{}
@@ -177,12 +150,4 @@ func (*named[T]) schema(tag reflect.StructTag) schema {
 		s["propertyNames"] = schema{"pattern": `^[A-Za-z0-9_-]{1,64}$`}
 	}
 	return s
-}
-
-func (*withDoc) schema(reflect.StructTag) schema {
-	return anyOf(anyScalar(), schema{"type": "object", "additionalProperties": anyScalar()})
-}
-
-func (*platformDoc[T]) schema(reflect.StructTag) schema {
-	return schemaOf(reflect.TypeFor[T](), "")
 }

@@ -17,31 +17,44 @@ type pos struct{ line, col int }
 type source struct {
 	file   string
 	lines  []string
+	secret string      // the key of one, folded; "": there is none
 	hidden map[int]int // by line: the column of its first unknown key
 }
 
 // byteOrderMark is what some editors put before UTF-8.
 var byteOrderMark = []byte("\uFEFF")
 
-// readFile reads a file as a tree; nil when it is not YAML.
-func readFile(file string, src []byte) (*report, *node) {
+// read reads a file into the variable that doc points to, and reports what is wrong
+// with it. It gives false for a file of which there is nothing to go on with.
+func read(file string, src []byte, doc any, o options) (*report, bool) {
 	src = bytes.TrimPrefix(src, byteOrderMark)
 	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")) // the parser counts the line of a comment that ends with both twice
-	r := &report{src: newSource(file, src), count: map[Severity]int{}}
+	r := &report{src: newSource(file, src, o.secret), count: map[Severity]int{}}
 	for i, line := range r.src.lines {
 		if valid := strings.ToValidUTF8(line, "\uFFFD"); valid != line {
 			r.src.lines[i] = valid
 			col := utf8.RuneCountInString(valid[:strings.Index(valid, "\uFFFD")]) + 1
 			r.hintf(pos{i + 1, col}, "save the file as UTF-8", "cannot read what is not UTF-8")
-			return r, nil
+			return r, false
 		}
 	}
-	return r, parseTree(r.src, src, r)
+	root := parseTree(r.src, src, r)
+	if root == nil {
+		return r, false
+	}
+	if o.elsewhere == nil {
+		o.elsewhere = func(string) string { return "" }
+	}
+	d := &decoder{report: r, options: o}
+	d.into(root, doc, "the file")
+	return r, true
 }
 
-func newSource(file string, src []byte) *source {
-	return &source{file: file, lines: strings.Split(string(src), "\n"), hidden: map[int]int{}}
+func newSource(file string, src []byte, secret string) *source {
+	return &source{file: file, lines: strings.Split(string(src), "\n"), secret: spelling.Fold(secret), hidden: map[int]int{}}
 }
+
+const hidden = "[secret]"
 
 // hide keeps the value of an unknown key out of messages: it may be anything,
 // a secret as well.
@@ -57,20 +70,20 @@ func (s *source) shown(n int) string {
 	for above := n - 1; above > 0; above-- {
 		l := s.line(above)
 		if strings.TrimSpace(l) != "" && indentOf(l) < indentOf(s.line(n)) {
-			at := secretAt(l)
-			if _, hidden := s.hidden[above]; hidden || at >= 0 && blockStart.MatchString(l[at:]) {
-				return strings.Repeat(" ", indentOf(s.line(n))) + redacted
+			at := s.secretAt(l)
+			if _, unknown := s.hidden[above]; unknown || at >= 0 && blockStart.MatchString(l[at:]) {
+				return strings.Repeat(" ", indentOf(s.line(n))) + hidden
 			}
 			break
 		}
 	}
 	l := userOfURL.ReplaceAllString(s.line(n), "$1")
-	if at := secretAt(l); at >= 0 && !blockStart.MatchString(l[at:]) {
-		l = l[:at] + redacted
+	if at := s.secretAt(l); at >= 0 && !blockStart.MatchString(l[at:]) {
+		l = l[:at] + hidden
 	}
 	if col, ok := s.hidden[n]; ok {
-		from := cutAt(l, col-1)
-		value := from + len(keyAlone.FindString(l[from:]))
+		rest := fromColumn(l, col)
+		value := len(l) - len(rest) + len(keyAlone.FindString(rest))
 		if value < len(l) && !fromEnvironment.MatchString(l[value:]) {
 			return l[:value] + "…"
 		}
@@ -95,21 +108,21 @@ var (
 
 // secretAt is where the value of a line's first secret begins that is not
 // taken from the environment, or -1.
-func secretAt(line string) int {
+func (s *source) secretAt(line string) int {
 	for _, m := range keyOnLine.FindAllStringSubmatchIndex(line, -1) {
-		if meansSecret(line[m[2]:m[3]]) && !fromEnvironment.MatchString(line[m[1]:]) {
+		if s.meansSecret(line[m[2]:m[3]]) && !fromEnvironment.MatchString(line[m[1]:]) {
 			return m[1]
 		}
 	}
-	if m := firstWord.FindStringSubmatchIndex(line); m != nil && meansSecret(line[m[2]:m[3]]) && !strings.Contains(line, ":") {
+	if m := firstWord.FindStringSubmatchIndex(line); m != nil && s.meansSecret(line[m[2]:m[3]]) && !strings.Contains(line, ":") {
 		return m[1] - 1
 	}
 	return -1
 }
 
-// meansSecret reports whether a key is app_secret, or what someone may have
-// written for it. The file that holds one is no secret.
-func meansSecret(key string) bool {
+// meansSecret reports whether a key is that of the secret, or what someone may
+// have written for it. The file that holds one is no secret.
+func (s *source) meansSecret(key string) bool {
 	key = spelling.Fold(key)
 	if strings.HasSuffix(key, "secretfile") { // also of a variable that names it
 		return false
@@ -119,7 +132,7 @@ func meansSecret(key string) bool {
 			return true
 		}
 	}
-	return spelling.Distance(key, "appsecret") <= 3
+	return s.secret != "" && spelling.Distance(key, s.secret) <= 3
 }
 
 // line returns the text of a line, from 1; empty when there is none.
@@ -259,4 +272,12 @@ func escapeWidth(rest string) (inFile, inText int) {
 	return n, max(1, utf8.RuneLen(code))
 }
 
-func fromColumn(line string, col int) string { return line[cutAt(line, col-1):] }
+// fromColumn is the rest of a line from a column on.
+func fromColumn(line string, col int) string {
+	for i := range line {
+		if col--; col == 0 {
+			return line[i:]
+		}
+	}
+	return ""
+}

@@ -1,33 +1,18 @@
 package mapping
 
 import (
-	"reflect"
 	"strings"
 	"time"
 )
 
-func (v *offset) decode(d *decoder, n *node, name string) {
-	if !wantScalar(d, n, name) {
-		return
-	}
-	dur, err := ParseSpan(n.scalar.text)
-	if err != nil || dur < 0 || dur > 366*24*time.Hour {
-		d.hintf(n.at, "want a time after the start, such as 0s, 20s, 5m or 2h", "cannot use %q as %s", n.scalar.text, name)
-		return
-	}
-	*v = offset{mark{at: n.at, set: true}, dur}
-}
-
 // ParseTests reads a file of rule tests. All problems are found at once; the
 // TestFile is nil if any of them is an error. file is only a name for messages.
 func ParseTests(file string, src []byte) (*TestFile, Problems) {
-	r, root := readFile(file, src)
-	if root == nil {
+	var doc testFileDoc
+	r, ok := read(file, src, &doc, reading(nil))
+	if !ok {
 		return nil, r.all()
 	}
-	var doc testFileDoc
-	d := &decoder{report: r}
-	d.value(root, reflect.ValueOf(&doc).Elem(), "the file", "")
 	f := &TestFile{File: file, Rules: doc.Rules.Value, Env: textMap(doc.Env)}
 	names := map[string]int{}
 	for i := range doc.Tests {

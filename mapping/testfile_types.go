@@ -162,9 +162,3 @@ type deadLetterDoc struct {
 	Rule    code `yaml:"rule"`
 	Subject code `yaml:"subject"`
 }
-
-// offset is a length of time, 0 or more.
-type offset struct {
-	mark
-	D time.Duration
-}

@@ -1,13 +1,9 @@
 package mapping
 
 import (
-	"errors"
-	"fmt"
 	"math"
-	"reflect"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // mark says that a value stands in the file, and where.
@@ -31,14 +27,15 @@ type text struct {
 }
 
 func (t *text) decode(d *decoder, n *node, name string) {
-	if !wantScalar(d, n, name) {
+	if !d.wantSingle(n, name) {
 		return
 	}
 	t.set, t.scalar = true, n.scalar
 	t.Value, t.secret = d.expand(n.scalar)
 }
 
-func wantScalar(d *decoder, n *node, name string) bool {
+// wantSingle reports an error, and false, where there is a map or a list.
+func (d *decoder) wantSingle(n *node, name string) bool {
 	if n.kind == scalarNode {
 		return true
 	}
@@ -115,14 +112,14 @@ func isEnvName(s string) bool {
 	return s != ""
 }
 
-// code is a string that is taken as it stands: an expression or a template.
+// code is a string that is taken as it stands, such as an expression or a template.
 type code struct {
 	scalar
 	set bool
 }
 
 func (c *code) decode(d *decoder, n *node, name string) {
-	if wantScalar(d, n, name) {
+	if d.wantSingle(n, name) {
 		*c = code{n.scalar, true}
 	}
 }
@@ -134,7 +131,7 @@ type integer struct {
 }
 
 func (v *integer) decode(d *decoder, n *node, name string) {
-	if !wantScalar(d, n, name) {
+	if !d.wantSingle(n, name) {
 		return
 	}
 	text, _ := d.expand(n.scalar)
@@ -153,28 +150,6 @@ func (v integer) or(fallback int) int {
 	return fallback
 }
 
-// MaxWorth is the most that one item may be worth: sums of it stay numbers.
-const MaxWorth = 1e6
-
-// decimal is a number from 0 to MaxWorth.
-type decimal struct {
-	mark
-	F float64
-}
-
-func (v *decimal) decode(d *decoder, n *node, name string) {
-	if !wantScalar(d, n, name) {
-		return
-	}
-	text, _ := d.expand(n.scalar)
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(f >= 0 && f <= MaxWorth) { // NaN is neither
-		d.errorf(n.at, "cannot use %q as %s: want a number from 0 to %d", n.scalar.text, name, int(MaxWorth))
-		return
-	}
-	*v = decimal{mark{at: n.at, set: true}, f}
-}
-
 // flag is true or false.
 type flag struct {
 	mark
@@ -182,7 +157,7 @@ type flag struct {
 }
 
 func (v *flag) decode(d *decoder, n *node, name string) {
-	if !wantScalar(d, n, name) {
+	if !d.wantSingle(n, name) {
 		return
 	}
 	switch text, _ := d.expand(n.scalar); text {
@@ -191,72 +166,6 @@ func (v *flag) decode(d *decoder, n *node, name string) {
 	default:
 		d.hintf(n.at, "want true or false", "cannot use %q as %s", text, name)
 	}
-}
-
-// span is a length of time, more than 0.
-type span struct {
-	mark
-	D time.Duration
-}
-
-const maxSpan = 30 * 24 * time.Hour
-
-func (v *span) decode(d *decoder, n *node, name string) {
-	if !wantScalar(d, n, name) {
-		return
-	}
-	text, _ := d.expand(n.scalar)
-	dur, err := ParseSpan(text)
-	switch {
-	case err != nil:
-		d.hintf(n.at, "want a number with a unit, such as 90s, 15m, 6h, 1h30m or 2d", "cannot use %q as %s", text, name)
-	case dur <= 0 || dur > maxSpan:
-		d.errorf(n.at, "cannot use %s as %s: want more than 0 and at most 30d", text, name)
-	default:
-		*v = span{mark{at: n.at, set: true}, dur}
-	}
-}
-
-// ErrTooLong is returned by ParseSpan for more than 10,000 days.
-var ErrTooLong = errors.New("it is longer than 10000d")
-
-const maxDays = 10_000
-
-// ParseSpan reads a duration as rules files write it: time.ParseDuration, and
-// days, of 24 hours each: "2d", "1d12h".
-func ParseSpan(s string) (time.Duration, error) {
-	if strings.ContainsAny(s, "+-") {
-		return 0, fmt.Errorf("cannot use %q as a length of time: it has a sign", s)
-	}
-	days, rest, ok := strings.Cut(s, "d")
-	if !ok {
-		return time.ParseDuration(s)
-	}
-	n, err := strconv.ParseFloat(days, 64)
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("cannot use %q as a number of days", days)
-	case math.Abs(n) > maxDays:
-		return 0, fmt.Errorf("cannot use %q as a length of time: %w", s, ErrTooLong)
-	}
-	d := time.Duration(n * float64(24*time.Hour))
-	if rest == "" {
-		return d, nil
-	}
-	more, err := time.ParseDuration(rest)
-	return d + more, err
-}
-
-// FormatSpan is the inverse: 2h, not 2h0m0s.
-func FormatSpan(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
 }
 
 // named is a map from names to values, in the order of the file.
@@ -274,7 +183,7 @@ func (m *named[T]) decode(d *decoder, n *node, name string) {
 	}
 	for _, f := range n.fields {
 		e := entry[T]{Name: f.key}
-		d.value(f.value, reflect.ValueOf(&e.Value).Elem(), name+"."+f.key.text, "")
+		d.into(f.value, &e.Value, name+"."+f.key.text)
 		*m = append(*m, e)
 	}
 }
@@ -303,20 +212,3 @@ type tree struct {
 }
 
 func (t *tree) decode(_ *decoder, n *node, _ string) { *t = tree{n, true} }
-
-// withDoc is what templates see as .Data: one expression, or one for each name.
-type withDoc struct {
-	whole code
-	names named[code]
-}
-
-func (w *withDoc) decode(d *decoder, n *node, name string) {
-	if n.kind != mapNode {
-		w.whole.decode(d, n, name)
-		return
-	}
-	if len(n.fields) == 0 {
-		d.warnf(n.at, `write "{}", in quotes, for nothing`, "with names nothing, so that templates see all of event.data")
-	}
-	w.names.decode(d, n, name)
-}
