@@ -5,6 +5,22 @@ import (
 	"strings"
 
 	"github.com/belfry-bridge/belfry/internal/spelling"
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
+)
+
+type (
+	// Problem is one thing that is wrong with a file, and where.
+	Problem = strictyaml.Problem
+	// Problems is everything found in one file, in order of position.
+	Problems = strictyaml.Problems
+	// Severity tells an error from a warning.
+	Severity = strictyaml.Severity
+)
+
+// An error prevents a file from being used, a warning does not.
+const (
+	SeverityError   = strictyaml.SeverityError
+	SeverityWarning = strictyaml.SeverityWarning
 )
 
 // Options are what compiling a rules file may reach of the outside world.
@@ -19,13 +35,13 @@ type Options struct {
 // for messages.
 func Compile(file string, src []byte, opts Options) (*RuleSet, Problems) {
 	c := &compiler{opts: opts}
-	r, ok := read(file, src, &c.doc, reading(opts.LookupEnv))
+	r, ok := strictyaml.Read(file, src, &c.doc, reading(opts.LookupEnv))
 	if !ok {
-		return nil, r.all()
+		return nil, r.All()
 	}
-	c.report = r
+	c.Report = r
 	set := c.compile(file)
-	problems := r.all()
+	problems := r.All()
 	if problems.HasErrors() {
 		return nil, problems
 	}
@@ -33,13 +49,13 @@ func Compile(file string, src []byte, opts Options) (*RuleSet, Problems) {
 }
 
 // reading is how the rules file and the test file are read.
-func reading(env func(string) (string, bool)) options {
-	return options{env: env, secret: "app_secret", elsewhere: elsewhere}
+func reading(env func(string) (string, bool)) strictyaml.Options {
+	return strictyaml.Options{Env: env, Secret: "app_secret", Elsewhere: elsewhere}
 }
 
 // compiler turns a decoded document into a RuleSet. It goes on after errors.
 type compiler struct {
-	*report
+	*strictyaml.Report
 	opts      Options
 	doc       document
 	exprs     *expressions
@@ -62,11 +78,11 @@ func (c *compiler) compile(file string) *RuleSet {
 	c.tellers = map[string][]*compiledRule{}
 	var err error
 	if c.exprs, err = newExpressions(); err != nil {
-		c.errorf(pos{1, 1}, "%v", err)
+		c.Errorf(strictyaml.Pos{}, "%v", err)
 		return nil
 	}
-	if c.doc.Version.set && c.doc.Version.N != 1 {
-		c.errorf(c.doc.Version.at, "cannot read version %d of the language: this is version 1", c.doc.Version.N)
+	if c.doc.Version.Set && c.doc.Version.N != 1 {
+		c.Errorf(c.doc.Version.At, "cannot read version %d of the language: this is version 1", c.doc.Version.N)
 	}
 	for i := range c.doc.Apps {
 		c.app(&c.doc.Apps[i])
@@ -78,7 +94,7 @@ func (c *compiler) compile(file string) *RuleSet {
 	for i := range c.doc.Templates {
 		e := &c.doc.Templates[i]
 		c.nameOf(e.Name, "a template")
-		c.templates[e.Name.text] = c.templateDoc(e.Name.text, &e.Value)
+		c.templates[e.Name.Text] = c.templateDoc(e.Name.Text, &e.Value)
 	}
 	c.rules()
 	c.missing()
@@ -87,9 +103,9 @@ func (c *compiler) compile(file string) *RuleSet {
 }
 
 // nameOf checks a name that becomes part of subjects and metrics.
-func (c *compiler) nameOf(s scalar, of string) {
-	if !isName(s.text) {
-		c.hintf(s.at, "want letters, digits, - and _, at most 64", "cannot use %q as the name of %s", s.text, of)
+func (c *compiler) nameOf(s strictyaml.Scalar, of string) {
+	if !isName(s.Text) {
+		c.Hintf(s.At, "want letters, digits, - and _, at most 64", "cannot use %q as the name of %s", s.Text, of)
 	}
 }
 
@@ -98,43 +114,43 @@ func isName(s string) bool {
 }
 
 // template compiles one template; nil when it has faults.
-func (c *compiler) template(s scalar, dot shape) *program {
+func (c *compiler) template(s strictyaml.Scalar, dot shape) *program {
 	p, faults := parseTemplate(s, dot)
 	c.faults(s, faults)
 	if p != nil && dot == digestShape {
 		c.into.readsData = c.into.readsData || p.readsData
 		for _, r := range p.reads {
-			r.at = s.place(r.offset)
+			r.at = s.Place(r.offset)
 			c.into.reads = append(c.into.reads, r)
 		}
 	}
 	return p
 }
 
-func (c *compiler) faults(s scalar, faults []fault) {
+func (c *compiler) faults(s strictyaml.Scalar, faults []fault) {
 	for _, f := range faults {
 		sev := SeverityError
 		if f.warn {
 			sev = SeverityWarning
 		}
-		c.add(s.place(f.offset), sev, f.hint, "%s", f.msg)
+		c.Add(s.Place(f.offset), sev, f.hint, "%s", f.msg)
 	}
 }
 
 // known looks a name up that another part of the file must define.
-func known[T any](c *compiler, in named[T], t text, what string) *T {
-	if !t.set {
+func known[T any](c *compiler, in strictyaml.Named[T], t strictyaml.Text, what string) *T {
+	if !t.Set {
 		return nil
 	}
-	if v := in.find(t.Value); v != nil {
+	if v := in.Find(t.Value); v != nil {
 		return v
 	}
-	c.hintf(t.at, cmp.Or(spelling.Suggest(t.Value, in.names()), "define it under "+what+"s"), "unknown %s %q", what, t.Value)
+	c.Hintf(t.At, cmp.Or(spelling.Suggest(t.Value, in.Names()), "define it under "+what+"s"), "unknown %s %q", what, t.Value)
 	return nil
 }
 
 // values lists texts without what could not be read.
-func values(ts []text) []string {
+func values(ts []strictyaml.Text) []string {
 	var out []string
 	for _, t := range ts {
 		if t.Value != "" {
@@ -145,11 +161,11 @@ func values(ts []text) []string {
 }
 
 // distinct reports texts that stand in a list twice.
-func (c *compiler) distinct(ts []text, what string) {
+func (c *compiler) distinct(ts []strictyaml.Text, what string) {
 	seen := map[string]bool{}
 	for _, t := range ts {
 		if seen[t.Value] {
-			c.errorf(t.at, "cannot use %s %q twice", what, t.Value)
+			c.Errorf(t.At, "cannot use %s %q twice", what, t.Value)
 		}
 		seen[t.Value] = t.Value != ""
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/spelling"
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 // What the provider allows (seed): sends an hour and a calendar day.
@@ -22,10 +23,10 @@ func defaultWorth() map[Priority]float64 {
 
 func (c *compiler) quota(d *quotaDoc) Quota {
 	q := Quota{
-		PerHour: d.PerHour.or(providerPerHour), PerDay: d.PerDay.or(providerPerDay),
+		PerHour: d.PerHour.Or(providerPerHour), PerDay: d.PerDay.Or(providerPerDay),
 		Policy: Policy(cmp.Or(d.Policy.Value, string(PolicyPrice))), Reserve: map[Priority]int{}, Worth: defaultWorth(),
-		CountRejected: !d.CountRejected.set || d.CountRejected.B,
-		UrgentAtOnce:  !d.UrgentAtOnce.set || d.UrgentAtOnce.B,
+		CountRejected: !d.CountRejected.Set || d.CountRejected.B,
+		UrgentAtOnce:  !d.UrgentAtOnce.Set || d.UrgentAtOnce.B,
 	}
 	q.Location = c.zone(d.Timezone)
 	q.SlotLocation = cmp.Or(q.Location, time.UTC)
@@ -33,7 +34,7 @@ func (c *compiler) quota(d *quotaDoc) Quota {
 	q.Slots = c.slots(d)
 	c.reserve(d, &q)
 	for _, w := range d.Worth {
-		if p, ok := c.priorityKey(w.Name); ok && w.Value.set {
+		if p, ok := c.priorityKey(w.Name); ok && w.Value.Set {
 			q.Worth[p] = w.Value.F
 		}
 	}
@@ -41,28 +42,28 @@ func (c *compiler) quota(d *quotaDoc) Quota {
 }
 
 func (c *compiler) overProvider(d *quotaDoc) {
-	if d.PerHour.set && d.PerHour.N > providerPerHour {
-		c.warnf(d.PerHour.at, "the provider refuses what goes beyond, and refused calls may count", "per_hour %d is more than the provider's %d", d.PerHour.N, providerPerHour)
+	if d.PerHour.Set && d.PerHour.N > providerPerHour {
+		c.Warnf(d.PerHour.At, "the provider refuses what goes beyond, and refused calls may count", "per_hour %d is more than the provider's %d", d.PerHour.N, providerPerHour)
 	}
-	if d.PerDay.set && d.PerDay.N > providerPerDay {
-		c.warnf(d.PerDay.at, "the provider refuses what goes beyond, and refused calls may count", "per_day %d is more than the provider's %d", d.PerDay.N, providerPerDay)
+	if d.PerDay.Set && d.PerDay.N > providerPerDay {
+		c.Warnf(d.PerDay.At, "the provider refuses what goes beyond, and refused calls may count", "per_day %d is more than the provider's %d", d.PerDay.N, providerPerDay)
 	}
-	if d.PerHour.set && d.PerHour.N == 0 {
-		c.warnf(d.PerHour.at, "", "with per_hour 0 nothing is ever sent")
+	if d.PerHour.Set && d.PerHour.N == 0 {
+		c.Warnf(d.PerHour.At, "", "with per_hour 0 nothing is ever sent")
 	}
-	if d.PerDay.set && d.PerDay.N == 0 {
-		c.warnf(d.PerDay.at, "", "with per_day 0 nothing is ever sent")
+	if d.PerDay.Set && d.PerDay.N == 0 {
+		c.Warnf(d.PerDay.At, "", "with per_day 0 nothing is ever sent")
 	}
 }
 
 // zone loads a time zone; nil when it is not set or unknown.
-func (c *compiler) zone(t text) *time.Location {
+func (c *compiler) zone(t strictyaml.Text) *time.Location {
 	if t.Value == "" {
 		return nil
 	}
 	loc, err := time.LoadLocation(t.Value)
 	if err != nil || t.Value == "Local" {
-		c.hintf(t.at, zoneHint(t.Value), "unknown time zone %q", t.Value)
+		c.Hintf(t.At, zoneHint(t.Value), "unknown time zone %q", t.Value)
 		return nil
 	}
 	return loc
@@ -82,9 +83,9 @@ func (c *compiler) slots(d *quotaDoc) []time.Duration {
 	usesSlots := d.Policy.Value == string(PolicySlots)
 	switch {
 	case usesSlots && len(d.Slots) == 0:
-		c.hintf(d.Policy.at, `add slots: ["09:00", "18:00"]`, "cannot use the policy slots without slots")
+		c.Hintf(d.Policy.At, `add slots: ["09:00", "18:00"]`, "cannot use the policy slots without slots")
 	case !usesSlots && len(d.Slots) > 0:
-		c.warnf(d.Slots[0].at, "set policy: slots", "slots have no effect without the policy slots")
+		c.Warnf(d.Slots[0].At, "set policy: slots", "slots have no effect without the policy slots")
 	}
 	var slots []time.Duration
 	for _, t := range d.Slots {
@@ -94,9 +95,9 @@ func (c *compiler) slots(d *quotaDoc) []time.Duration {
 		at, ok := timeOfDay(t.Value)
 		switch {
 		case !ok:
-			c.hintf(t.at, `want a time of day such as "09:00"`, "cannot use %q as a slot", t.Value)
+			c.Hintf(t.At, `want a time of day such as "09:00"`, "cannot use %q as a slot", t.Value)
 		case slices.Contains(slots, at):
-			c.errorf(t.at, "cannot use the slot %s twice", t.Value)
+			c.Errorf(t.At, "cannot use the slot %s twice", t.Value)
 		default:
 			slots = append(slots, at)
 		}
@@ -117,22 +118,22 @@ func timeOfDay(s string) (time.Duration, bool) {
 func (c *compiler) reserve(d *quotaDoc, q *Quota) {
 	sum := 0
 	for _, r := range d.Reserve {
-		if p, ok := c.priorityKey(r.Name); ok && r.Value.set {
+		if p, ok := c.priorityKey(r.Name); ok && r.Value.Set {
 			q.Reserve[p] = r.Value.N
 			if sum += r.Value.N; sum > q.PerDay {
-				c.errorf(r.Value.at, "cannot reserve %d sends of a day that has %d", sum, q.PerDay)
+				c.Errorf(r.Value.At, "cannot reserve %d sends of a day that has %d", sum, q.PerDay)
 			}
 		}
 	}
 	if low := q.Reserve[Low]; low > 0 && sum <= q.PerDay {
-		c.warnf(d.at, "", "a reserve for low priority reserves nothing: every priority is at least low")
+		c.Warnf(d.At, "", "a reserve for low priority reserves nothing: every priority is at least low")
 	}
 }
 
-func (c *compiler) priorityKey(name scalar) (Priority, bool) {
-	p, err := ParsePriority(name.text)
+func (c *compiler) priorityKey(name strictyaml.Scalar) (Priority, bool) {
+	p, err := ParsePriority(name.Text)
 	if err != nil {
-		c.hintf(name.at, spelling.Suggest(name.text, priorityWords()), "unknown priority %q", name.text)
+		c.Hintf(name.At, spelling.Suggest(name.Text, priorityWords()), "unknown priority %q", name.Text)
 	}
 	return p, err == nil
 }

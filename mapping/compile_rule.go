@@ -8,6 +8,7 @@ import (
 	"cel.dev/cel-go/cel"
 
 	"github.com/belfry-bridge/belfry/internal/spelling"
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 // compiledRule is a rule ready to decide.
@@ -32,11 +33,11 @@ func (c *compiler) rules() {
 	for i := range c.doc.Rules {
 		d := &c.doc.Rules[i]
 		if d.Name.Value != "" {
-			c.nameOf(d.Name.scalar, "a rule")
+			c.nameOf(d.Name.Scalar, "a rule")
 			if line, dup := seen[d.Name.Value]; dup {
-				c.errorf(d.Name.at, "cannot use the rule name %q twice: it stands in line %d already", d.Name.Value, line)
+				c.Errorf(d.Name.At, "cannot use the rule name %q twice: it stands in line %d already", d.Name.Value, line)
 			} else {
-				seen[d.Name.Value] = d.Name.at.line
+				seen[d.Name.Value] = d.Name.At.Line
 			}
 		}
 		c.rule(d)
@@ -44,20 +45,20 @@ func (c *compiler) rules() {
 }
 
 func (c *compiler) rule(d *ruleDoc) {
-	r := &Rule{Name: d.Name.Value, Audience: d.Audience.Value, Template: d.Template.Value, Priority: Normal, Line: d.at.line,
-		When: d.When.text, Key: d.Key.text, Item: d.Item.text}
+	r := &Rule{Name: d.Name.Value, Audience: d.Audience.Value, Template: d.Template.Value, Priority: Normal, Line: d.At.Line,
+		When: d.When.Text, Key: d.Key.Text, Item: d.Item.Text}
 	for _, s := range d.On {
 		if s.Value == "" {
 			continue
 		}
 		if err := checkSubject(s.Value); err != nil {
-			c.errorf(s.at, "%v", err)
+			c.Errorf(s.At, "%v", err)
 			continue
 		}
 		r.On = append(r.On, s.Value)
 	}
 	c.distinct(d.On, "the subject")
-	if d.Priority.set {
+	if d.Priority.Set {
 		r.Priority, _ = ParsePriority(d.Priority.Value)
 	}
 	cr := &compiledRule{Rule: r, doc: d, dead: d.OnError.Value == "deadletter"}
@@ -73,20 +74,20 @@ func (c *compiler) rule(d *ruleDoc) {
 // telling compiles a rule that makes items.
 func (c *compiler) telling(r *compiledRule) {
 	d := r.doc
-	if d.set && !c.failedAt(d.at) {
+	if d.Set && !c.failedAt(d.At) {
 		for _, need := range []struct {
 			key string
 			set bool
-		}{{"audience", d.Audience.set}, {"template", d.Template.set}} {
-			if !need.set && !slices.Contains(d.meant, need.key) {
-				c.errorf(d.at, "cannot use the rule %q without %s", r.Name, need.key)
+		}{{"audience", d.Audience.Set}, {"template", d.Template.Set}} {
+			if !need.set && !slices.Contains(d.Meant, need.key) {
+				c.Errorf(d.At, "cannot use the rule %q without %s", r.Name, need.key)
 			}
 		}
 	}
 	known(c, c.doc.Audiences, d.Audience, "audience")
 	td := known(c, c.doc.Templates, d.Template, "template")
-	if d.Item.set {
-		r.item = c.template(d.Item.scalar, eventShape)
+	if d.Item.Set {
+		r.item = c.template(d.Item.Scalar, eventShape)
 	}
 	c.with(r)
 	r.group = c.expression(d.GroupBy, scalarTypes()...)
@@ -126,15 +127,15 @@ func readsAny(xs ...*expression) bool {
 
 func (c *compiler) with(r *compiledRule) {
 	w := r.doc.With
-	if w.whole.set {
+	if w.whole.Set {
 		r.with = c.expression(w.whole)
 		if r.with != nil && r.with.ast.OutputType().Kind() == cel.StructKind {
-			c.errorf(w.whole.at, "cannot use all of %s as with: name one of its fields", r.with.ast.OutputType())
+			c.Errorf(w.whole.At, "cannot use all of %s as with: name one of its fields", r.with.ast.OutputType())
 		}
 	}
 	for _, e := range w.names {
 		if x := c.expression(e.Value); x != nil {
-			r.withKeys, r.withVals = append(r.withKeys, e.Name.text), append(r.withVals, x)
+			r.withKeys, r.withVals = append(r.withKeys, e.Name.Text), append(r.withVals, x)
 		}
 	}
 }
@@ -142,29 +143,29 @@ func (c *compiler) with(r *compiledRule) {
 // windows checks what time makes impossible.
 func (c *compiler) windows(r *compiledRule) {
 	d := r.doc
-	at := cmp.Or(d.ExpiresAfter.at, d.Gather.AtMost.at, d.Name.at)
+	at := cmp.Or(d.ExpiresAfter.At, d.Gather.AtMost.At, d.Name.At)
 	if r.Gather.AtMost >= r.ExpiresAfter {
-		c.hintf(at, "let it live longer (expires_after), or gather for less (at_most)", "cannot gather for %s what expires after %s: nothing would ever be sent", FormatSpan(r.Gather.AtMost), FormatSpan(r.ExpiresAfter))
+		c.Hintf(at, "let it live longer (expires_after), or gather for less (at_most)", "cannot gather for %s what expires after %s: nothing would ever be sent", FormatSpan(r.Gather.AtMost), FormatSpan(r.ExpiresAfter))
 	}
 	c.idle(d.Gather, r.Gather.AtMost)
 }
 
 func (c *compiler) idle(g gatherDoc, atMost time.Duration) {
-	if g.Idle.set && g.Idle.D >= atMost {
-		c.warnf(g.Idle.at, "", "idle %s has no effect beside at_most %s", FormatSpan(g.Idle.D), FormatSpan(atMost))
+	if g.Idle.Set && g.Idle.D >= atMost {
+		c.Warnf(g.Idle.At, "", "idle %s has no effect beside at_most %s", FormatSpan(g.Idle.D), FormatSpan(atMost))
 	}
 }
 
 // alerts makes sure that every phone has something to show.
 func (c *compiler) alerts(r *compiledRule, td *templateDoc) {
 	n := &td.Notification
-	if n.Alert.set || !n.set {
+	if n.Alert.Set || !n.Set {
 		return
 	}
-	own := map[string]bool{"ios": n.IOS.known.Alert.set, "android": n.Android.known.Alert.set, "harmonyOS": n.HarmonyOS.known.Alert.set}
+	own := map[string]bool{"ios": n.IOS.known.Alert.Set, "android": n.Android.known.Alert.Set, "harmonyOS": n.HarmonyOS.known.Alert.Set}
 	for _, p := range r.audience.Platforms {
 		if !own[p] {
-			c.errorf(n.at, "cannot use a notification without alert: the audience %q has %s, which has no alert of its own", r.Audience, p)
+			c.Errorf(n.At, "cannot use a notification without alert: the audience %q has %s, which has no alert of its own", r.Audience, p)
 			return
 		}
 	}
@@ -176,18 +177,18 @@ func (c *compiler) cancelling(r *compiledRule) {
 	for _, other := range []struct {
 		key string
 		set bool
-		at  pos
+		at  strictyaml.Pos
 	}{
-		{"audience", d.Audience.set, d.Audience.at}, {"template", d.Template.set, d.Template.at}, {"item", d.Item.set, d.Item.at},
-		{"gather", d.Gather.set, d.Gather.at}, {"group_by", d.GroupBy.set, d.GroupBy.at}, {"expires_after", d.ExpiresAfter.set, d.ExpiresAfter.at},
-		{"priority", d.Priority.set, d.Priority.at},
+		{"audience", d.Audience.Set, d.Audience.At}, {"template", d.Template.Set, d.Template.At}, {"item", d.Item.Set, d.Item.At},
+		{"gather", d.Gather.Set, d.Gather.At}, {"group_by", d.GroupBy.Set, d.GroupBy.At}, {"expires_after", d.ExpiresAfter.Set, d.ExpiresAfter.At},
+		{"priority", d.Priority.Set, d.Priority.At},
 	} {
 		if other.set {
-			c.hintf(other.at, "write a second rule on the same subject", "cannot use %s in a rule that cancels: it makes no item", other.key)
+			c.Hintf(other.at, "write a second rule on the same subject", "cannot use %s in a rule that cancels: it makes no item", other.key)
 		}
 	}
-	if !d.Key.set && d.set {
-		c.hintf(d.at, "use the same key as the rules that it cancels", "cannot use the rule %q, which cancels, without key", r.Name)
+	if !d.Key.Set && d.Set {
+		c.Hintf(d.At, "use the same key as the rules that it cancels", "cannot use the rule %q, which cancels, without key", r.Name)
 	}
 	r.needs = readsAny(r.when, r.key)
 	byApp := map[string][]string{}
@@ -212,7 +213,7 @@ func (c *compiler) cancelling(r *compiledRule) {
 // cancelled finds the app of a rule that another one cancels.
 func (c *compiler) cancelled(d *ruleDoc, name string) (app string) {
 	var names []string
-	at := d.Cancels[slices.IndexFunc(d.Cancels, func(t text) bool { return t.Value == name })].at
+	at := d.Cancels[slices.IndexFunc(d.Cancels, func(t strictyaml.Text) bool { return t.Value == name })].At
 	for i := range c.doc.Rules {
 		o := &c.doc.Rules[i]
 		if o != d {
@@ -223,12 +224,12 @@ func (c *compiler) cancelled(d *ruleDoc, name string) (app string) {
 		}
 		switch {
 		case o == d:
-			c.errorf(at, "cannot cancel %q: a rule does not cancel itself", name)
+			c.Errorf(at, "cannot cancel %q: a rule does not cancel itself", name)
 		case len(o.Cancels) > 0:
-			c.errorf(at, "cannot cancel %q: it makes no items", name)
+			c.Errorf(at, "cannot cancel %q: it makes no items", name)
 		default:
-			if !o.Key.set && d.Key.set {
-				c.warnf(at, "give it the same key", "the rule %q has no key, so that its items are found by the event's id only", name)
+			if !o.Key.Set && d.Key.Set {
+				c.Warnf(at, "give it the same key", "the rule %q has no key, so that its items are found by the event's id only", name)
 			}
 			if a := c.audiences[o.Audience.Value]; a != nil {
 				return a.App
@@ -236,6 +237,6 @@ func (c *compiler) cancelled(d *ruleDoc, name string) (app string) {
 		}
 		return ""
 	}
-	c.hintf(at, spelling.Suggest(name, names), "unknown rule %q", name)
+	c.Hintf(at, spelling.Suggest(name, names), "unknown rule %q", name)
 	return ""
 }

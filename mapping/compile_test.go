@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -180,5 +181,31 @@ func TestAByteOrderMarkIsPassedOver(t *testing.T) {
 	want, problems := mapping.Compile("rules.yaml", []byte("\uFEFF"+src), mapping.Options{LookupEnv: campusEnv()})
 	if want == nil || len(problems) > 0 {
 		t.Errorf("the file is refused: %v", problems)
+	}
+}
+
+func TestASecretShowsNowhere(t *testing.T) {
+	for _, line := range []string{
+		"app_secret: hunter2x", `app_secret: "hunter2x`, "app_secret: |\n      hunter2x", "app_secret: [hunter2x]", "app_secret: {hunter2x: 1}", "app_secret: hunter2x: y",
+	} {
+		src := strings.Replace(school{}.source(), "app_secret: ${CAMPUS_APP_SECRET}", line, 1)
+		set, ps := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		if len(ps) == 0 {
+			t.Errorf("%q: nothing was said", line)
+		}
+		all := ps.Text() + ps.GitHub() + string(ps.JSON())
+		if set != nil {
+			raw, err := json.Marshal(set)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all += string(raw) + fmt.Sprintf("%v %+v %#v", set.Apps["campus"].Secret, *set.Apps["campus"], set.Apps["campus"].Secret)
+			if !strings.HasPrefix(set.Apps["campus"].Secret.Reveal(), "hunter2x") {
+				t.Errorf("%q: the secret is lost", line)
+			}
+		}
+		if strings.Contains(all, "hunter2x") {
+			t.Errorf("%q shows the secret:\n%s", line, all)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/rawjson"
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 // part is a value whose strings are templates: message content or the
@@ -25,43 +26,43 @@ type part struct {
 }
 
 // newPart compiles the templates of a value.
-func (c *compiler) newPart(n *node) *part {
-	return c.parts(n, "", func(n *node, _ string) *part {
+func (c *compiler) newPart(n *strictyaml.Node) *part {
+	return c.parts(n, "", func(n *strictyaml.Node, _ string) *part {
 		if raw, ok := constant(n); ok {
 			return &part{value: raw}
 		}
-		return &part{program: c.template(n.scalar, digestShape)}
+		return &part{program: c.template(n.Scalar, digestShape)}
 	})
 }
 
 // newSettings compiles a platform's settings, of which almost all are text,
 // however they are written (provider-api.md, section 3.5).
-func (c *compiler) newSettings(n *node, platform string) *part {
-	return c.parts(n, platform, func(n *node, key string) *part {
-		if number, err := whole(n.scalar.text); key == "badge" && (err != nil || number > maxBadge) && !strings.Contains(n.scalar.text, "{{") { // the others are a choice of a few
-			c.errorf(n.at, "cannot use %q as badge: want a whole number, at most %d", n.scalar.text, maxBadge)
+func (c *compiler) newSettings(n *strictyaml.Node, platform string) *part {
+	return c.parts(n, platform, func(n *strictyaml.Node, key string) *part {
+		if number, err := whole(n.Scalar.Text); key == "badge" && (err != nil || number > maxBadge) && !strings.Contains(n.Scalar.Text, "{{") { // the others are a choice of a few
+			c.Errorf(n.At, "cannot use %q as badge: want a whole number, at most %d", n.Scalar.Text, maxBadge)
 		}
-		return &part{program: c.template(n.scalar, digestShape), number: slices.Contains([]string{"badge", "contentAvailable", "notify_level"}, key)}
+		return &part{program: c.template(n.Scalar, digestShape), number: slices.Contains([]string{"badge", "contentAvailable", "notify_level"}, key)}
 	})
 }
 
 // parts goes through a value; scalar makes what stands under a key.
-func (c *compiler) parts(n *node, key string, scalar func(n *node, key string) *part) *part {
-	p := &part{isMap: n.kind == mapNode}
-	switch n.kind {
-	case scalarNode:
+func (c *compiler) parts(n *strictyaml.Node, key string, scalar func(n *strictyaml.Node, key string) *part) *part {
+	p := &part{isMap: n.Kind == strictyaml.Map}
+	switch n.Kind {
+	case strictyaml.Single:
 		return scalar(n, key)
-	case mapNode:
-		for _, f := range n.fields {
-			name := c.fixed(f.key)
+	case strictyaml.Map:
+		for _, f := range n.Fields {
+			name := c.fixed(f.Key)
 			p.names = append(p.names, name)
 			if key == "extras" { // these names are the app's own, and their values are text
 				name = ""
 			}
-			p.parts = append(p.parts, c.parts(f.value, name, scalar))
+			p.parts = append(p.parts, c.parts(f.Value, name, scalar))
 		}
-	case listNode:
-		for _, item := range n.items {
+	case strictyaml.List:
+		for _, item := range n.Items {
 			p.parts = append(p.parts, c.parts(item, "", scalar))
 		}
 	default:
@@ -71,11 +72,11 @@ func (c *compiler) parts(n *node, key string, scalar func(n *node, key string) *
 }
 
 // fixed refuses a key that is a template.
-func (c *compiler) fixed(key scalar) string {
-	if strings.Contains(key.text, "{{") {
-		c.errorf(key.at, "cannot use a template as a key: only values are rendered")
+func (c *compiler) fixed(key strictyaml.Scalar) string {
+	if strings.Contains(key.Text, "{{") {
+		c.Errorf(key.At, "cannot use a template as a key: only values are rendered")
 	}
-	return key.text
+	return key.Text
 }
 
 const maxBadge = 9999 // provider-api.md, section 3.5; other numbers are smaller
@@ -90,9 +91,9 @@ func whole(text string) (int, error) {
 }
 
 // constant is a number or a truth value of the file as JSON.
-func constant(n *node) (json.RawMessage, bool) {
-	raw := []byte(n.scalar.text)
-	if n.plain == "" || !rawjson.Valid(raw) {
+func constant(n *strictyaml.Node) (json.RawMessage, bool) {
+	raw := []byte(n.Scalar.Text)
+	if n.Plain == "" || !rawjson.Valid(raw) {
 		return nil, false
 	}
 	return raw, true

@@ -12,18 +12,20 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
+
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 // lint warns of what is allowed but hardly meant.
 // It does so only when there are no errors: what is broken is rarely meant.
 func (c *compiler) lint() {
-	if c.found.HasErrors() {
+	if c.Found.HasErrors() {
 		return
 	}
 	c.unused()
 	c.unread()
 	for _, a := range c.doc.Apps {
-		app := c.set.Apps[a.Name.text]
+		app := c.set.Apps[a.Name.Text]
 		c.shadowed(app.matcher.rules)
 		c.unrendered(app)
 		for _, r := range app.matcher.rules {
@@ -45,7 +47,7 @@ func (c *compiler) unused() {
 	for i := range c.doc.Rules {
 		r := &c.doc.Rules[i]
 		audiences[r.Audience.Value], templates[r.Template.Value] = true, true
-		if a := c.doc.Audiences.find(r.Audience.Value); a != nil {
+		if a := c.doc.Audiences.Find(r.Audience.Value); a != nil {
 			apps[a.App.Value] = true
 		}
 	}
@@ -54,17 +56,17 @@ func (c *compiler) unused() {
 	warnUnused(c, c.doc.Apps, apps, "app")
 }
 
-func warnUnused[T any](c *compiler, in named[T], used map[string]bool, what string) {
+func warnUnused[T any](c *compiler, in strictyaml.Named[T], used map[string]bool, what string) {
 	for _, e := range in {
-		if !used[e.Name.text] {
-			c.warnf(e.Name.at, "remove it, or write a rule", "no rule uses the %s %q", what, e.Name.text)
+		if !used[e.Name.Text] {
+			c.Warnf(e.Name.At, "remove it, or write a rule", "no rule uses the %s %q", what, e.Name.Text)
 		}
 	}
 }
 
 // patience warns of items that expire before anything can be sent.
 func (c *compiler) patience(r *compiledRule, app *appDoc) {
-	at := cmp.Or(r.doc.ExpiresAfter.at, r.doc.Name.at)
+	at := cmp.Or(r.doc.ExpiresAfter.At, r.doc.Name.At)
 	urgentPasses := r.Priority == Urgent
 	q := r.audience.QuietHours
 	if q != nil && !q.ForAll && urgentPasses {
@@ -76,16 +78,16 @@ func (c *compiler) patience(r *compiledRule, app *appDoc) {
 			if !q.ForAll {
 				hint += ", or make it urgent"
 			}
-			c.warnf(at, hint, "the quiet hours of %q last %s: what arrives at their beginning expires after %s, unsent", r.Audience, FormatSpan(quiet), FormatSpan(r.ExpiresAfter))
+			c.Warnf(at, hint, "the quiet hours of %q last %s: what arrives at their beginning expires after %s, unsent", r.Audience, FormatSpan(quiet), FormatSpan(r.ExpiresAfter))
 		}
 	}
 	a := c.set.Apps[r.audience.App]
 	if a.Quota.Policy == PolicySlots && len(a.Quota.Slots) > 0 && !(urgentPasses && a.Quota.UrgentAtOnce) {
 		if q != nil && r.audience.Location.String() == a.Quota.SlotLocation.String() && !slices.ContainsFunc(a.Quota.Slots, func(slot time.Duration) bool { return !q.Has(slot) }) {
-			c.warnf(app.Quota.at, "name a slot outside of them", "all slots of %q lie in the quiet hours of %q: the rule %q never sends", r.audience.App, r.Audience, r.Name)
+			c.Warnf(app.Quota.At, "name a slot outside of them", "all slots of %q lie in the quiet hours of %q: the rule %q never sends", r.audience.App, r.Audience, r.Name)
 		}
 		if gap := widestGap(a.Quota.Slots); r.ExpiresAfter < gap {
-			c.warnf(at, "let it live longer, or add a slot", "the slots of %q are up to %s apart: an item may expire after %s, before the next", r.audience.App, FormatSpan(gap), FormatSpan(r.ExpiresAfter))
+			c.Warnf(at, "let it live longer, or add a slot", "the slots of %q are up to %s apart: an item may expire after %s, before the next", r.audience.App, FormatSpan(gap), FormatSpan(r.ExpiresAfter))
 		}
 	}
 	reserved := 0
@@ -95,7 +97,7 @@ func (c *compiler) patience(r *compiledRule, app *appDoc) {
 		}
 	}
 	if a.Quota.PerDay > 0 && reserved >= a.Quota.PerDay {
-		c.warnf(app.Quota.at, "", "every send of the day is reserved for more than %s priority: the rule %q never sends", r.Priority, r.Name)
+		c.Warnf(app.Quota.At, "", "every send of the day is reserved for more than %s priority: the rule %q never sends", r.Priority, r.Name)
 	}
 }
 
@@ -123,10 +125,10 @@ func (c *compiler) shadowed(rules []*compiledRule) {
 		if len(r.Cancels) > 0 {
 			continue
 		}
-		id := identity{r.Audience, r.Template, r.doc.GroupBy.text, r.doc.Key.text}
+		id := identity{r.Audience, r.Template, r.doc.GroupBy.Text, r.doc.Key.Text}
 		earlier := seen[id]
 		if i := slices.IndexFunc(earlier, func(e *compiledRule) bool { return hidesAll(e, r) }); i >= 0 {
-			c.warnf(r.doc.Name.at, "give one of them another key or condition", "the item of %q always takes the place of that of %q: both match the same events with the same key", r.Name, earlier[i].Name)
+			c.Warnf(r.doc.Name.At, "give one of them another key or condition", "the item of %q always takes the place of that of %q: both match the same events with the same key", r.Name, earlier[i].Name)
 		}
 		seen[id] = append(earlier, r)
 	}
@@ -137,14 +139,14 @@ var foreignBraces = regexp.MustCompile(`\$\{|\{%|\{ *(?:event|data|nats)\.`)
 
 // verbatim finds an expression where a template stands: it would be sent as it is.
 func (c *compiler) verbatim(r *compiledRule) {
-	item := strings.TrimSpace(r.doc.Item.text)
-	outside := templateAction.ReplaceAllStringFunc(r.doc.Item.text, func(action string) string { return strings.Repeat(" ", len(action)) })
+	item := strings.TrimSpace(r.doc.Item.Text)
+	outside := templateAction.ReplaceAllStringFunc(r.doc.Item.Text, func(action string) string { return strings.Repeat(" ", len(action)) })
 	if at := foreignBraces.FindStringIndex(outside); at != nil {
-		c.warnf(r.doc.Item.place(at[0]), `an item is a template: write "{{ .data.room }}"`, "the item of %q says this as it is to everybody", r.Name)
+		c.Warnf(r.doc.Item.Place(at[0]), `an item is a template: write "{{ .data.room }}"`, "the item of %q says this as it is to everybody", r.Name)
 	}
 	for _, of := range []string{"event.", "nats."} {
 		if strings.HasPrefix(item, of) && !strings.ContainsAny(item, " {") {
-			c.warnf(r.doc.Item.at, `an item is a template: write "{{ .`+strings.TrimPrefix(item, "event.")+` }}"`, "the item of %q says %q to everybody", r.Name, item)
+			c.Warnf(r.doc.Item.At, `an item is a template: write "{{ .`+strings.TrimPrefix(item, "event.")+` }}"`, "the item of %q says %q to everybody", r.Name, item)
 		}
 	}
 }
@@ -152,14 +154,14 @@ func (c *compiler) verbatim(r *compiledRule) {
 // crowded finds rules whose items carry the ids of all their users.
 func (c *compiler) crowded(r *compiledRule) {
 	if r.users != nil && r.with == nil && r.withKeys == nil && strings.Contains(r.users.source, "event.data") && !strings.HasPrefix(r.users.source, "[") {
-		c.warnf(r.doc.Name.at, "choose what templates need, such as with: {place: event.data.place}, or with: \"{}\" for nothing",
+		c.Warnf(r.doc.Name.At, "choose what templates need, such as with: {place: event.data.place}, or with: \"{}\" for nothing",
 			"the rule %q keeps all of event.data, the list of users too: an event with some 200 of them is more than the 8 KiB that it may, and a dead letter", r.Name)
 	}
 }
 
 // hidesAll reports whether every event of the earlier rule also matches the later one.
 func hidesAll(earlier, later *compiledRule) bool {
-	if later.doc.When.set && strings.TrimSpace(later.doc.When.text) != strings.TrimSpace(earlier.doc.When.text) {
+	if later.doc.When.Set && strings.TrimSpace(later.doc.When.Text) != strings.TrimSpace(earlier.doc.When.Text) {
 		return false
 	}
 	for _, s := range earlier.On {
@@ -178,12 +180,12 @@ func (c *compiler) never(r *compiledRule) {
 	equal := map[string]string{}
 	for _, part := range conjuncts(r.when.ast.NativeRep().Expr()) {
 		if part.AsLiteral() == types.False {
-			c.warnf(r.doc.When.at, "", "the rule %q never matches: its condition is false", r.Name)
+			c.Warnf(r.doc.When.At, "", "the rule %q never matches: its condition is false", r.Name)
 			return
 		}
 		path, value := equality(part)
 		if other, both := equal[path]; both && other != value {
-			c.warnf(r.doc.When.at, "use || or in", "the rule %q never matches: %s can't be both %s and %s", r.Name, path, other, value)
+			c.Warnf(r.doc.When.At, "use || or in", "the rule %q never matches: %s can't be both %s and %s", r.Name, path, other, value)
 			return
 		}
 		equal[path] = value
@@ -239,7 +241,7 @@ func (c *compiler) examples(app *App, r *compiledRule) {
 	}
 	view := View{ID: "example", App: app.Name, Audience: r.Audience, Template: r.Template, Now: exampleTime()}
 	for i, ex := range r.doc.Examples {
-		m := &Message{Subject: concrete(r.On[0]), Stream: "EXAMPLE", Sequence: uint64(i + 1), Time: exampleTime(), Data: treeJSON(nil, ex.node)}
+		m := &Message{Subject: concrete(r.On[0]), Stream: "EXAMPLE", Sequence: uint64(i + 1), Time: exampleTime(), Data: treeJSON(nil, ex.Node)}
 		e := newEvaluation()
 		err := e.open(m)
 		part := "data"
@@ -251,7 +253,7 @@ func (c *compiler) examples(app *App, r *compiledRule) {
 			if part != "" {
 				part += ": "
 			}
-			c.warnf(ex.at, "", "the rule %q does not match its own example: %s%v", r.Name, part, err)
+			c.Warnf(ex.At, "", "the rule %q does not match its own example: %s%v", r.Name, part, err)
 			continue
 		}
 		view.Items = append(view.Items, match.Item)
@@ -266,10 +268,10 @@ func (c *compiler) examples(app *App, r *compiledRule) {
 
 // rendered warns of what the limits would cut.
 func (c *compiler) rendered(app *App, r *compiledRule, view View) {
-	at := r.doc.Examples[0].at
+	at := r.doc.Examples[0].At
 	out, err := app.Render(view)
 	if err != nil {
-		c.errorf(at, "%v", err)
+		c.Errorf(at, "%v", err)
 		return
 	}
 	for _, cut := range out.Cuts {
@@ -277,7 +279,7 @@ func (c *compiler) rendered(app *App, r *compiledRule, view View) {
 		if strings.HasSuffix(cut.Field, "title") {
 			unit = "characters"
 		}
-		c.warnf(at, "it would be cut", "with the examples of %q the %s has %d %s: the limit is %d", r.Name, cut.Field, cut.Was, unit, cut.Limit)
+		c.Warnf(at, "it would be cut", "with the examples of %q the %s has %d %s: the limit is %d", r.Name, cut.Field, cut.Was, unit, cut.Limit)
 	}
 }
 
@@ -289,7 +291,7 @@ func (c *compiler) silent(r *compiledRule) {
 		return
 	}
 	if alert, err := t.alert.run(digestDot(r.alone("text")), time.UTC); err == nil && strings.TrimSpace(alert) == "" {
-		c.warnf(r.doc.Name.at, "give the rule an item, or the alert of the template something else to say",
+		c.Warnf(r.doc.Name.At, "give the rule an item, or the alert of the template something else to say",
 			"the rule %q has no item, so that the alert of %q is empty: the title stands in for it, and without one nothing is sent", r.Name, r.Template)
 	}
 }
@@ -314,7 +316,7 @@ func (c *compiler) unrendered(app *App) {
 			continue
 		}
 		told[r.Template] = true
-		c.warnf(r.doc.Name.at, "it would wait, unsent, until it expires", "with one item of the rule %q: %v", r.Name, err)
+		c.Warnf(r.doc.Name.At, "it would wait, unsent, until it expires", "with one item of the rule %q: %v", r.Name, err)
 	}
 }
 

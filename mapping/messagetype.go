@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/belfry-bridge/belfry/internal/spelling"
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 const maxTypeName = 32 // characters of a custom message type (provider-api.md, section 7)
@@ -50,73 +51,73 @@ func internalTypes() []string {
 	return []string{"RC:RcNtf", "RC:RcCmd", "RC:ReadNtf", "RC:RRReqMsg", "RC:RRRspMsg", "RC:SRSMsg", "RC:TypSts"}
 }
 
-func (c *compiler) messageType(t text) {
+func (c *compiler) messageType(t strictyaml.Text) {
 	if t.Value == "" {
 		return
 	}
 	switch {
 	case builtInOf(t.Value) != nil:
 	case slices.Contains(internalTypes(), t.Value):
-		c.errorf(t.at, "cannot send %s: it belongs to the provider's SDK", t.Value)
+		c.Errorf(t.At, "cannot send %s: it belongs to the provider's SDK", t.Value)
 	case strings.HasPrefix(strings.ToUpper(t.Value), "RC:"):
-		c.hintf(t.at, spelling.Suggest(t.Value, builtInTypes()), "cannot use %q as a message type: names that start with RC: are the provider's", t.Value)
+		c.Hintf(t.At, spelling.Suggest(t.Value, builtInTypes()), "cannot use %q as a message type: names that start with RC: are the provider's", t.Value)
 	case len([]rune(t.Value)) > maxTypeName:
-		c.errorf(t.at, "cannot use %q as a message type: it has %d characters, the limit is %d", t.Value, len([]rune(t.Value)), maxTypeName)
+		c.Errorf(t.At, "cannot use %q as a message type: it has %d characters, the limit is %d", t.Value, len([]rune(t.Value)), maxTypeName)
 	case strings.ContainsFunc(t.Value, func(r rune) bool { return r <= ' ' || r > '~' }):
-		c.errorf(t.at, "cannot use %q as a message type: want letters, digits and signs without spaces", t.Value)
+		c.Errorf(t.At, "cannot use %q as a message type: want letters, digits and signs without spaces", t.Value)
 	case spelling.Nearest(t.Value, builtInTypes()) != "":
-		c.warnf(t.at, spelling.Suggest(t.Value, builtInTypes()), "%q is a type of your own, that clients must have registered", t.Value)
+		c.Warnf(t.At, spelling.Suggest(t.Value, builtInTypes()), "%q is a type of your own, that clients must have registered", t.Value)
 	}
 }
 
 // contentFields checks the fields of built-in types.
 func (c *compiler) contentFields(m messageDoc) {
 	t := builtInOf(m.Type.Value)
-	if t == nil || !m.Content.set {
+	if t == nil || !m.Content.Set {
 		return
 	}
-	n := m.Content.node
-	if n.kind != mapNode {
-		if text := strings.TrimSpace(n.scalar.text); strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "{{") {
-			if err := checkContent(m.Type.Value, n.scalar.text); err != nil && !strings.Contains(text, "{{") {
-				c.errorf(n.at, "cannot use this content: %v", err)
+	n := m.Content.Node
+	if n.Kind != strictyaml.Map {
+		if text := strings.TrimSpace(n.Scalar.Text); strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "{{") {
+			if err := checkContent(m.Type.Value, n.Scalar.Text); err != nil && !strings.Contains(text, "{{") {
+				c.Errorf(n.At, "cannot use this content: %v", err)
 			}
 			if strings.Contains(text, "{{") { // a JSON document of its own, checked when it is rendered
-				c.warnf(n.at, "write a map with "+spelling.OneOf(t.required)+": its texts are cut so that it stays JSON",
+				c.Warnf(n.At, "write a map with "+spelling.OneOf(t.required)+": its texts are cut so that it stays JSON",
 					"content of %s that is written as one text is no JSON any more where it has to be cut, or where a text has a quote or a line break in it, and then its digest is not sent", m.Type.Value)
 			}
 			return
 		}
-		c.errorf(n.at, "cannot use %s as the content of %s: want a map with %s", n.kind, m.Type.Value, spelling.OneOf(t.required))
+		c.Errorf(n.At, "cannot use %s as the content of %s: want a map with %s", n.Kind, m.Type.Value, spelling.OneOf(t.required))
 		return
 	}
 	for _, f := range t.required {
-		if !n.has(f) {
-			c.errorf(n.at, "cannot use content without %s: %s needs it", f, m.Type.Value)
+		if !n.Has(f) {
+			c.Errorf(n.At, "cannot use content without %s: %s needs it", f, m.Type.Value)
 		}
 	}
-	for _, f := range n.fields {
-		if known := slices.Concat(t.required, t.optional); !slices.Contains(known, f.key.text) {
-			c.hintf(f.key.at, spelling.Suggest(f.key.text, known), "unknown field %q in the content of %s", f.key.text, m.Type.Value)
+	for _, f := range n.Fields {
+		if known := slices.Concat(t.required, t.optional); !slices.Contains(known, f.Key.Text) {
+			c.Hintf(f.Key.At, spelling.Suggest(f.Key.Text, known), "unknown field %q in the content of %s", f.Key.Text, m.Type.Value)
 		}
 		c.contentField(f)
-		if f.key.text == t.needed && f.value.kind == scalarNode && f.value.scalar.text == "" {
-			c.errorf(f.value.at, "cannot use an empty %s: %s needs it", f.key.text, m.Type.Value)
+		if f.Key.Text == t.needed && f.Value.Kind == strictyaml.Single && f.Value.Scalar.Text == "" {
+			c.Errorf(f.Value.At, "cannot use an empty %s: %s needs it", f.Key.Text, m.Type.Value)
 		}
 	}
 }
 
-func (c *compiler) contentField(f field) {
-	if f.key.text == "user" || f.key.text == "mentionedInfo" {
-		if f.value.kind != mapNode {
-			c.errorf(f.value.at, "cannot use %s as %s: want a map", f.value.kind, f.key.text)
+func (c *compiler) contentField(f strictyaml.Field) {
+	if f.Key.Text == "user" || f.Key.Text == "mentionedInfo" {
+		if f.Value.Kind != strictyaml.Map {
+			c.Errorf(f.Value.At, "cannot use %s as %s: want a map", f.Value.Kind, f.Key.Text)
 		}
 		return
 	}
 	switch {
-	case f.value.kind != scalarNode:
-		c.errorf(f.value.at, "cannot use %s as %q: want text", f.value.kind, f.key.text)
-	case f.value.plain != "" && f.key.text != "size":
-		c.hintf(f.value.at, "put it into quotes", "cannot use a bare %s as %q: want text", f.value.scalar.text, f.key.text)
+	case f.Value.Kind != strictyaml.Single:
+		c.Errorf(f.Value.At, "cannot use %s as %q: want text", f.Value.Kind, f.Key.Text)
+	case f.Value.Plain != "" && f.Key.Text != "size":
+		c.Hintf(f.Value.At, "put it into quotes", "cannot use a bare %s as %q: want text", f.Value.Scalar.Text, f.Key.Text)
 	}
 }

@@ -8,52 +8,54 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 // span is a length of time, more than 0.
 type span struct {
-	mark
+	strictyaml.Mark
 	D time.Duration
 }
 
 const maxSpan = 30 * 24 * time.Hour
 
-func (v *span) decode(d *decoder, n *node, name string) {
-	if !d.wantSingle(n, name) {
+func (v *span) Decode(d *strictyaml.Decoder, n *strictyaml.Node, name string) {
+	if !d.WantSingle(n, name) {
 		return
 	}
-	text, _ := d.expand(n.scalar)
+	text, _ := d.Expand(n.Scalar)
 	dur, err := ParseSpan(text)
 	switch {
 	case err != nil:
-		d.hintf(n.at, "want a number with a unit, such as 90s, 15m, 6h, 1h30m or 2d", "cannot use %q as %s", text, name)
+		d.Hintf(n.At, "want a number with a unit, such as 90s, 15m, 6h, 1h30m or 2d", "cannot use %q as %s", text, name)
 	case dur <= 0 || dur > maxSpan:
-		d.errorf(n.at, "cannot use %s as %s: want more than 0 and at most 30d", text, name)
+		d.Errorf(n.At, "cannot use %s as %s: want more than 0 and at most 30d", text, name)
 	default:
-		*v = span{mark{at: n.at, set: true}, dur}
+		*v = span{strictyaml.Mark{At: n.At, Set: true}, dur}
 	}
 }
 
-func (*span) schema(reflect.StructTag) schema {
-	return schema{"type": "string", "pattern": `^(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h|d))+$|\$\{`}
+func (*span) Schema(reflect.StructTag) strictyaml.Schema {
+	return strictyaml.Schema{"type": "string", "pattern": `^(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h|d))+$|\$\{`}
 }
 
 // offset is a length of time, 0 or more.
 type offset struct {
-	mark
+	strictyaml.Mark
 	D time.Duration
 }
 
-func (v *offset) decode(d *decoder, n *node, name string) {
-	if !d.wantSingle(n, name) {
+func (v *offset) Decode(d *strictyaml.Decoder, n *strictyaml.Node, name string) {
+	if !d.WantSingle(n, name) {
 		return
 	}
-	dur, err := ParseSpan(n.scalar.text)
+	dur, err := ParseSpan(n.Scalar.Text)
 	if err != nil || dur < 0 || dur > 366*24*time.Hour {
-		d.hintf(n.at, "want a time after the start, such as 0s, 20s, 5m or 2h", "cannot use %q as %s", n.scalar.text, name)
+		d.Hintf(n.At, "want a time after the start, such as 0s, 20s, 5m or 2h", "cannot use %q as %s", n.Scalar.Text, name)
 		return
 	}
-	*v = offset{mark{at: n.at, set: true}, dur}
+	*v = offset{strictyaml.Mark{At: n.At, Set: true}, dur}
 }
 
 // ErrTooLong is returned by ParseSpan for more than 10,000 days.

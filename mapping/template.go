@@ -11,6 +11,8 @@ import (
 	"text/template"
 	"text/template/parse"
 	"time"
+
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 // What one rendering may cost. Both are counted, not measured, so that the
@@ -33,7 +35,7 @@ var (
 // program is a template, parsed and checked. Instances that are at work are
 // apart from each other, so it may be used from several goroutines.
 type program struct {
-	source    scalar
+	source    strictyaml.Scalar
 	tree      *parse.Tree // with a tick in every loop; nil: plain text
 	uses      eventUse    // of an event template
 	reads     []dataRead  // of a digest template
@@ -99,13 +101,13 @@ func (x *execution) charge(s string) (string, error) {
 const tickName = "belfry_tick"
 
 // parseTemplate compiles a template whose dot has the given shape.
-func parseTemplate(src scalar, dot shape) (*program, []fault) {
+func parseTemplate(src strictyaml.Scalar, dot shape) (*program, []fault) {
 	p := &program{source: src}
-	if len(src.text) > maxTemplate {
-		return nil, []fault{{msg: fmt.Sprintf("cannot use a template of %d bytes: the limit is %d", len(src.text), maxTemplate)}}
+	if len(src.Text) > maxTemplate {
+		return nil, []fault{{msg: fmt.Sprintf("cannot use a template of %d bytes: the limit is %d", len(src.Text), maxTemplate)}}
 	}
-	if !strings.Contains(src.text, "{{") {
-		if i := strings.Index(src.text, "}}"); i >= 0 {
+	if !strings.Contains(src.Text, "{{") {
+		if i := strings.Index(src.Text, "}}"); i >= 0 {
 			return nil, []fault{{offset: i, msg: "cannot find the {{ that belongs to }}"}}
 		}
 		return p, nil
@@ -113,8 +115,8 @@ func parseTemplate(src scalar, dot shape) (*program, []fault) {
 	tree := parse.New("template")
 	tree.Mode = parse.SkipFuncCheck
 	trees := map[string]*parse.Tree{}
-	if _, err := tree.Parse(src.text, "", "", trees); err != nil {
-		return nil, []fault{parseFault(src.text, err)}
+	if _, err := tree.Parse(src.Text, "", "", trees); err != nil {
+		return nil, []fault{parseFault(src.Text, err)}
 	}
 	c := templateChecker{vars: map[string]shape{"$": dot}, turned: map[string]bool{}}
 	for name := range trees {
@@ -204,7 +206,7 @@ func (p *program) instance() *instance {
 // run renders. Text beyond maxOutput is left out: what becomes of it is shorter anyway.
 func (p *program) run(dot any, zone *time.Location) (string, error) {
 	if p.tree == nil {
-		return p.source.text, nil
+		return p.source.Text, nil
 	}
 	in := p.instance()
 	defer p.instances.Put(in)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 func TestEveryFunctionOfTemplatesMayBeCalled(t *testing.T) {
@@ -23,7 +25,7 @@ func TestLayoutsOfTheWrongDigitsAreWarnedAbout(t *testing.T) {
 		"15:04 (GMT+8)", "15:04 UTC+0", "15:04 UTC+08", "15:04 GMT+6", "15:04 GMT-8", "15:04 GMT-0700", "15:04 UTC-07:00", "2006-1-2", "2006-01-02T15:04:05.000Z", "05.00s", "05.000-0700",
 	}
 	for _, layout := range slices.Concat(wrong, right) {
-		_, faults := parseTemplate(scalar{text: `{{ date "` + layout + `" .Now }}`}, digestShape)
+		_, faults := parseTemplate(strictyaml.Scalar{Text: `{{ date "` + layout + `" .Now }}`}, digestShape)
 		warned := len(faults) > 0 && strings.Contains(faults[0].msg, "of 8:09 on 24 December 2001")
 		if warned != slices.Contains(wrong, layout) {
 			t.Errorf("%s: %v", layout, faults)
@@ -36,7 +38,7 @@ func TestLiteralsInTheWrongPlaceAreFound(t *testing.T) {
 		`date .Now "15:04"`: false, `date "15:04" "2026-11-09"`: true, `date "15:04" 5`: false, `date "15:04" .Now`: true,
 		`join .Items ", "`: false, `join ", " .Items`: true, `truncate .Group 5`: false, `plural .Count "a" "b"`: true,
 	} {
-		p, faults := parseTemplate(scalar{text: "{{ " + call + " }}"}, digestShape)
+		p, faults := parseTemplate(strictyaml.Scalar{Text: "{{ " + call + " }}"}, digestShape)
 		if (p != nil) != ok {
 			t.Errorf("%s: %v", call, faults)
 		}
@@ -61,7 +63,7 @@ func TestTemplatesOfOtherLanguagesAreExplained(t *testing.T) {
 		`{{ event.data.room }}`:                      {"event", "write .data.room"},
 		`{{ if .data.a }}x{{ elif .data.b }}{{end}}`: {"elif", "else if"},
 	} {
-		_, faults := parseTemplate(scalar{text: src}, eventShape)
+		_, faults := parseTemplate(strictyaml.Scalar{Text: src}, eventShape)
 		if len(faults) != 1 || faults[0].offset != strings.Index(src, c.at) || !strings.Contains(faults[0].hint, c.hint) {
 			t.Errorf("%s: want %q at %d, got %v", src, c.hint, strings.Index(src, c.at), faults)
 		}
@@ -74,7 +76,7 @@ func TestAFieldOfTheEventInADigestIsToldWithWhereItIs(t *testing.T) {
 		`{{ data.room }}`: "write .Last.Data.room", `{{ event.data.room }}`: "write .Last.Data.room",
 		`{{ .data.room }}`: "did you mean .Last.Data?", `{{ .Text }}`: "did you mean .Last.Text?", `{{ .Cuont }}`: "did you mean .Count?",
 	} {
-		if _, faults := parseTemplate(scalar{text: src}, digestShape); len(faults) != 1 || !strings.HasPrefix(faults[0].hint, hint) {
+		if _, faults := parseTemplate(strictyaml.Scalar{Text: src}, digestShape); len(faults) != 1 || !strings.HasPrefix(faults[0].hint, hint) {
 			t.Errorf("%s: want %q, got %v", src, hint, faults)
 		}
 	}

@@ -3,6 +3,8 @@ package mapping
 import (
 	"strings"
 	"testing"
+
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 func TestUnknownFieldsAreFoundWhereTheyStand(t *testing.T) {
@@ -20,7 +22,7 @@ func TestUnknownFieldsAreFoundWhereTheyStand(t *testing.T) {
 		"{{ range .Items }}{{ $.count }}{{ end }}":         {digestShape, ".count"},
 		"{{ (.Last).text }}":                               {digestShape, ".text"},
 	} {
-		_, faults := parseTemplate(scalar{text: src}, c.dot)
+		_, faults := parseTemplate(strictyaml.Scalar{Text: src}, c.dot)
 		if c.want == "" {
 			if len(faults) > 0 {
 				t.Errorf("%s: %v", src, faults)
@@ -39,7 +41,7 @@ func TestWhatIsNoFunctionIsNotCalled(t *testing.T) {
 		`{{ .Last.Text | .Group }}`: ".Group", `{{ range $i, $x := .Items }}{{ $x.Text upper }}{{ end }}`: "upper", `{{ (index .Items 0).Text 5 }}`: "5 ",
 		`{{ .Last.Text | upper }}{{ (.Last.Text) }}{{ with $x := .Last }}{{ $x.Text }}{{ end }}`: "",
 	} {
-		_, faults := parseTemplate(scalar{text: src}, digestShape)
+		_, faults := parseTemplate(strictyaml.Scalar{Text: src}, digestShape)
 		if at == "" && len(faults) > 0 || at != "" && (len(faults) != 1 || faults[0].offset != strings.Index(src, at) || !strings.Contains(faults[0].msg, "it is no function")) {
 			t.Errorf("%s: want it at %q, got %v", src, at, faults)
 		}

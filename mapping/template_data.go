@@ -11,12 +11,13 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/belfry-bridge/belfry/internal/spelling"
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 // dataRead is a field of an item's .Data that a template names.
 type dataRead struct {
 	offset int
-	at     pos // in the file
+	at     strictyaml.Pos // in the file
 	name   string
 	must   bool // without it no item can be rendered
 }
@@ -90,7 +91,7 @@ func (c *compiler) missing() {
 			if lack > 1 {
 				whose += fmt.Sprintf(", and of %d more", lack-1)
 			}
-			c.hintf(read.at, cmp.Or(spelling.DidYouMean(read.name, always), fmt.Sprintf("name it in the rule's with, or write get .Data %q", read.name)), "cannot render items of %s: their .Data has no %q", whose, read.name)
+			c.Hintf(read.at, cmp.Or(spelling.DidYouMean(read.name, always), fmt.Sprintf("name it in the rule's with, or write get .Data %q", read.name)), "cannot render items of %s: their .Data has no %q", whose, read.name)
 		}
 	}
 }
@@ -115,7 +116,7 @@ func (c *compiler) unread() {
 		names := slices.Sorted(maps.Keys(fields))
 		for _, read := range c.templates[template].reads {
 			if fields[read.name] == 0 {
-				c.warnf(read.at, cmp.Or(spelling.DidYouMean(read.name, names), "name it in a rule's with"), "no rule gives the template %q a field %q in .Data", template, read.name)
+				c.Warnf(read.at, cmp.Or(spelling.DidYouMean(read.name, names), "name it in a rule's with"), "no rule gives the template %q a field %q in .Data", template, read.name)
 			}
 		}
 	}

@@ -3,6 +3,8 @@ package mapping
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/belfry-bridge/belfry/internal/strictyaml"
 )
 
 // TestFile is a file of rule tests.
@@ -98,67 +100,67 @@ type ExpectedDeadLetter struct {
 }
 
 type testFileDoc struct {
-	mark
-	Rules text        `yaml:"rules" need:"true" doc:"The rules file, relative to this one."`
-	Env   named[code] `yaml:"env" doc:"Environment variables for the rules file."`
-	Tests []testDoc   `yaml:"tests" need:"true" doc:"The stories."`
+	strictyaml.Mark
+	Rules strictyaml.Text                   `yaml:"rules" need:"true" doc:"The rules file, relative to this one."`
+	Env   strictyaml.Named[strictyaml.Code] `yaml:"env" doc:"Environment variables for the rules file."`
+	Tests []testDoc                         `yaml:"tests" need:"true" doc:"The stories."`
 }
 
 type testDoc struct {
-	mark
-	Name   code           `yaml:"name" need:"true" doc:"A sentence that says what must happen."`
-	Start  code           `yaml:"start" need:"true" doc:"The moment of at: 0s, such as 2026-11-02T09:00:00+08:00."`
-	For    offset         `yaml:"for" doc:"How long to go on after the last event. Default: until nothing is pending."`
-	Events []testEventDoc `yaml:"events" need:"true" doc:"What is published."`
-	Expect expectDoc      `yaml:"expect" need:"true" doc:"What must come of it."`
+	strictyaml.Mark
+	Name   strictyaml.Code `yaml:"name" need:"true" doc:"A sentence that says what must happen."`
+	Start  strictyaml.Code `yaml:"start" need:"true" doc:"The moment of at: 0s, such as 2026-11-02T09:00:00+08:00."`
+	For    offset          `yaml:"for" doc:"How long to go on after the last event. Default: until nothing is pending."`
+	Events []testEventDoc  `yaml:"events" need:"true" doc:"What is published."`
+	Expect expectDoc       `yaml:"expect" need:"true" doc:"What must come of it."`
 }
 
 type testEventDoc struct {
-	mark
-	At      offset      `yaml:"at" need:"true" doc:"After the start."`
-	Subject code        `yaml:"subject" need:"true" doc:"NATS subject."`
-	ID      code        `yaml:"id" doc:"Nats-Msg-Id."`
-	Headers named[code] `yaml:"headers" doc:"NATS headers."`
-	Data    tree        `yaml:"data" doc:"Content, sent as JSON."`
-	Text    code        `yaml:"text" doc:"Content that is sent as it stands."`
+	strictyaml.Mark
+	At      offset                            `yaml:"at" need:"true" doc:"After the start."`
+	Subject strictyaml.Code                   `yaml:"subject" need:"true" doc:"NATS subject."`
+	ID      strictyaml.Code                   `yaml:"id" doc:"Nats-Msg-Id."`
+	Headers strictyaml.Named[strictyaml.Code] `yaml:"headers" doc:"NATS headers."`
+	Data    strictyaml.Tree                   `yaml:"data" doc:"Content, sent as JSON."`
+	Text    strictyaml.Code                   `yaml:"text" doc:"Content that is sent as it stands."`
 }
 
 type expectDoc struct {
-	mark
+	strictyaml.Mark
 	Broadcasts  *[]broadcastDoc  `yaml:"broadcasts" doc:"All sends, in order. [] expects none."`
 	Digests     *[]digestDoc     `yaml:"digests" doc:"What is still pending at the end. [] expects nothing."`
 	DeadLetters *[]deadLetterDoc `yaml:"dead_letters" doc:"What went to the dead letters. [] expects nothing."`
 }
 
 type broadcastDoc struct {
-	mark
-	At              offset  `yaml:"at"`
-	Audience        code    `yaml:"audience"`
-	Template        code    `yaml:"template"`
-	Group           code    `yaml:"group"`
-	Title           code    `yaml:"title"`
-	Alert           code    `yaml:"alert"`
-	Content         code    `yaml:"content"`
-	ContentContains []code  `yaml:"content_contains,one"`
-	ContentLacks    []code  `yaml:"content_lacks,one"`
-	Count           integer `yaml:"count"`
-	Priority        text    `yaml:"priority" enum:"low|normal|high|urgent"`
-	Users           []code  `yaml:"users"`
+	strictyaml.Mark
+	At              offset             `yaml:"at"`
+	Audience        strictyaml.Code    `yaml:"audience"`
+	Template        strictyaml.Code    `yaml:"template"`
+	Group           strictyaml.Code    `yaml:"group"`
+	Title           strictyaml.Code    `yaml:"title"`
+	Alert           strictyaml.Code    `yaml:"alert"`
+	Content         strictyaml.Code    `yaml:"content"`
+	ContentContains []strictyaml.Code  `yaml:"content_contains,one"`
+	ContentLacks    []strictyaml.Code  `yaml:"content_lacks,one"`
+	Count           strictyaml.Integer `yaml:"count"`
+	Priority        strictyaml.Text    `yaml:"priority" enum:"low|normal|high|urgent"`
+	Users           []strictyaml.Code  `yaml:"users"`
 }
 
 type digestDoc struct {
-	mark
-	Audience code    `yaml:"audience"`
-	Template code    `yaml:"template"`
-	Group    code    `yaml:"group"`
-	Count    integer `yaml:"count"`
-	Keys     []code  `yaml:"keys"`
-	Ready    offset  `yaml:"ready"`
+	strictyaml.Mark
+	Audience strictyaml.Code    `yaml:"audience"`
+	Template strictyaml.Code    `yaml:"template"`
+	Group    strictyaml.Code    `yaml:"group"`
+	Count    strictyaml.Integer `yaml:"count"`
+	Keys     []strictyaml.Code  `yaml:"keys"`
+	Ready    offset             `yaml:"ready"`
 }
 
 type deadLetterDoc struct {
-	mark
-	Reason  text `yaml:"reason" enum:"undecodable|batch|expression|oversized"`
-	Rule    code `yaml:"rule"`
-	Subject code `yaml:"subject"`
+	strictyaml.Mark
+	Reason  strictyaml.Text `yaml:"reason" enum:"undecodable|batch|expression|oversized"`
+	Rule    strictyaml.Code `yaml:"rule"`
+	Subject strictyaml.Code `yaml:"subject"`
 }

@@ -1,11 +1,11 @@
-package mapping
+package strictyaml
 
 import (
 	"fmt"
 	"slices"
 )
 
-// Severity tells an error, which prevents a rules file from being used, from a warning.
+// Severity tells an error, which prevents a file from being used, from a warning.
 type Severity string
 
 // The two severities.
@@ -14,7 +14,7 @@ const (
 	SeverityWarning Severity = "warning"
 )
 
-// Problem is one thing that is wrong with a rules file, and where.
+// Problem is one thing that is wrong with a file, and where.
 type Problem struct {
 	File     string   `json:"file"`
 	Line     int      `json:"line"` // from 1

@@ -1,7 +1,6 @@
-package mapping
+package strictyaml
 
 import (
-	"bytes"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -9,8 +8,8 @@ import (
 	"github.com/belfry-bridge/belfry/internal/spelling"
 )
 
-// pos is a place in a file, both parts from 1. The zero value is unknown.
-type pos struct{ line, col int }
+// Pos is a place in a file, both parts from 1. The zero value is unknown.
+type Pos struct{ Line, Col int }
 
 // source is the text of a file, by lines, for messages and for finding the
 // place of one character inside a scalar.
@@ -21,35 +20,6 @@ type source struct {
 	hidden map[int]int // by line: the column of its first unknown key
 }
 
-// byteOrderMark is what some editors put before UTF-8.
-var byteOrderMark = []byte("\uFEFF")
-
-// read reads a file into the variable that doc points to, and reports what is wrong
-// with it. It gives false for a file of which there is nothing to go on with.
-func read(file string, src []byte, doc any, o options) (*report, bool) {
-	src = bytes.TrimPrefix(src, byteOrderMark)
-	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")) // the parser counts the line of a comment that ends with both twice
-	r := &report{src: newSource(file, src, o.secret), count: map[Severity]int{}}
-	for i, line := range r.src.lines {
-		if valid := strings.ToValidUTF8(line, "\uFFFD"); valid != line {
-			r.src.lines[i] = valid
-			col := utf8.RuneCountInString(valid[:strings.Index(valid, "\uFFFD")]) + 1
-			r.hintf(pos{i + 1, col}, "save the file as UTF-8", "cannot read what is not UTF-8")
-			return r, false
-		}
-	}
-	root := parseTree(r.src, src, r)
-	if root == nil {
-		return r, false
-	}
-	if o.elsewhere == nil {
-		o.elsewhere = func(string) string { return "" }
-	}
-	d := &decoder{report: r, options: o}
-	d.into(root, doc, "the file")
-	return r, true
-}
-
 func newSource(file string, src []byte, secret string) *source {
 	return &source{file: file, lines: strings.Split(string(src), "\n"), secret: spelling.Fold(secret), hidden: map[int]int{}}
 }
@@ -58,9 +28,9 @@ const hidden = "[secret]"
 
 // hide keeps the value of an unknown key out of messages: it may be anything,
 // a secret as well.
-func (s *source) hide(key pos) {
-	if was, ok := s.hidden[key.line]; !ok || key.col < was {
-		s.hidden[key.line] = key.col
+func (s *source) hide(key Pos) {
+	if was, ok := s.hidden[key.Line]; !ok || key.Col < was {
+		s.hidden[key.Line] = key.Col
 	}
 }
 
@@ -153,20 +123,20 @@ const (
 	folded  // ">"
 )
 
-// scalar is one value as it stands in the file.
-type scalar struct {
-	text  string
-	at    pos // of the first character, a quote or "|" included
+// Scalar is one value as it stands in the file.
+type Scalar struct {
+	Text  string
+	At    Pos // of the first character, a quote or "|" included
 	style style
 	src   *source
 }
 
-// place says where in the file the byte at offset of the text stands. It is
+// Place says where in the file the byte at offset of the text stands. It is
 // exact for one-line and literal scalars and good enough for folded ones.
-func (s scalar) place(offset int) pos {
-	offset = max(0, min(offset, len(s.text)))
+func (s Scalar) Place(offset int) Pos {
+	offset = max(0, min(offset, len(s.Text)))
 	if s.src == nil {
-		return s.at
+		return s.At
 	}
 	switch s.style {
 	case literal:
@@ -177,15 +147,15 @@ func (s scalar) place(offset int) pos {
 	return s.placeInFlow(offset)
 }
 
-func (s scalar) placeInLiteral(offset int) pos {
-	before := s.text[:offset]
+func (s Scalar) placeInLiteral(offset int) Pos {
+	before := s.Text[:offset]
 	line := strings.Count(before, "\n")
 	inLine := before[strings.LastIndexByte(before, '\n')+1:]
-	return pos{s.at.line + 1 + line, s.indent() + 1 + utf8.RuneCountInString(inLine)}
+	return Pos{s.At.Line + 1 + line, s.indent() + 1 + utf8.RuneCountInString(inLine)}
 }
 
-func (s scalar) placeInFolded(offset int) pos {
-	indent, n := s.indent(), s.at.line+1
+func (s Scalar) placeInFolded(offset int) Pos {
+	indent, n := s.indent(), s.At.Line+1
 	for ; n < len(s.src.lines); n++ {
 		length := max(0, len(s.src.line(n))-indent)
 		if offset <= length {
@@ -199,12 +169,12 @@ func (s scalar) placeInFolded(offset int) pos {
 	l := s.src.line(n)
 	from := min(indent, len(l))
 	to := min(from+max(offset, 0), len(l))
-	return pos{n, indent + 1 + utf8.RuneCountInString(l[from:to])}
+	return Pos{n, indent + 1 + utf8.RuneCountInString(l[from:to])}
 }
 
 // indent is that of a block scalar's first line with text.
-func (s scalar) indent() int {
-	for n := s.at.line + 1; n <= len(s.src.lines); n++ {
+func (s Scalar) indent() int {
+	for n := s.At.Line + 1; n <= len(s.src.lines); n++ {
 		l := s.src.line(n)
 		if t := strings.TrimLeft(l, " "); t != "" {
 			return len(l) - len(t)
@@ -214,41 +184,41 @@ func (s scalar) indent() int {
 }
 
 // placeInFlow walks a plain or quoted scalar in the file and in its text side by side.
-func (s scalar) placeInFlow(offset int) pos {
-	at := s.at
-	rest := fromColumn(s.src.line(at.line), at.col)
+func (s Scalar) placeInFlow(offset int) Pos {
+	at := s.At
+	rest := fromColumn(s.src.line(at.Line), at.Col)
 	if s.style != plain {
-		rest, at.col = rest[min(1, len(rest)):], at.col+1 // past the quote
+		rest, at.Col = rest[min(1, len(rest)):], at.Col+1 // past the quote
 	}
 	for done := 0; done < offset; {
 		if rest == "" { // the line is folded into the next
 			var blank int
 			at, rest, blank = s.nextLine(at)
 			if rest == "" {
-				return s.at
+				return s.At
 			}
 			done += max(1, blank)
 			continue
 		}
 		from, to := s.step(rest)
-		rest, at.col, done = rest[from:], at.col+utf8.RuneCountInString(rest[:from]), done+to
+		rest, at.Col, done = rest[from:], at.Col+utf8.RuneCountInString(rest[:from]), done+to
 	}
 	return at
 }
 
-func (s scalar) nextLine(at pos) (pos, string, int) {
-	for blank := 0; at.line < len(s.src.lines); blank++ {
-		at.line++
-		l := s.src.line(at.line)
+func (s Scalar) nextLine(at Pos) (Pos, string, int) {
+	for blank := 0; at.Line < len(s.src.lines); blank++ {
+		at.Line++
+		l := s.src.line(at.Line)
 		if t := strings.TrimLeft(l, " \t"); t != "" {
-			return pos{at.line, len(l) - len(t) + 1}, t, blank
+			return Pos{at.Line, len(l) - len(t) + 1}, t, blank
 		}
 	}
 	return at, "", 0
 }
 
 // step says how many bytes of the file make how many bytes of text.
-func (s scalar) step(rest string) (inFile, inText int) {
+func (s Scalar) step(rest string) (inFile, inText int) {
 	switch {
 	case s.style == singleQuoted && strings.HasPrefix(rest, "''"):
 		return 2, 1

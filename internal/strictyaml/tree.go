@@ -1,4 +1,4 @@
-package mapping
+package strictyaml
 
 import (
 	"errors"
@@ -12,35 +12,39 @@ import (
 	yaml "github.com/goccy/go-yaml"
 )
 
-type kind uint8
+// Kind is one of the four things that a value can be.
+type Kind uint8
 
+// The kinds of values.
 const (
-	nullNode kind = iota
-	scalarNode
-	mapNode
-	listNode
+	Null   Kind = iota // a key without a value, or what could not be read
+	Single             // text, a number, true or false
+	Map
+	List
 )
 
-func (k kind) String() string {
+// String returns the words for it in a message.
+func (k Kind) String() string {
 	return [...]string{"nothing", "a single value", "a map", "a list"}[k]
 }
 
-// node is one value of a YAML file. Aliases and merge keys are resolved.
-type node struct {
-	kind   kind
-	at     pos
-	scalar scalar  // of scalarNode
-	plain  string  // what an unquoted scalar is read as: "int", "float", "bool"; empty: text
-	fields []field // of mapNode, in the order of the file, without duplicates
-	items  []*node // of listNode
+// Node is one value of a YAML file. Aliases and merge keys are resolved.
+type Node struct {
+	Kind   Kind
+	At     Pos
+	Scalar Scalar  // of Single
+	Plain  string  // what an unquoted scalar is read as: "int", "float", "bool"; empty: text
+	Fields []Field // of Map, in the order of the file, without duplicates
+	Items  []*Node // of List
 }
 
-type field struct {
-	key   scalar
-	value *node
+// Field is one key of a map, with its value.
+type Field struct {
+	Key   Scalar
+	Value *Node
 }
 
-// Files beyond these sizes are not rules but mistakes or attacks.
+// Files beyond these sizes are not written by people but mistakes or attacks.
 const (
 	maxFileBytes = 16 << 20
 	maxNodes     = 1_000_000
@@ -49,16 +53,16 @@ const (
 )
 
 // parseTree reads a YAML file with exactly one document.
-func parseTree(src *source, data []byte, r *report) *node {
+func parseTree(src *source, data []byte, r *Report) *Node {
 	if len(data) > maxFileBytes {
-		r.errorf(pos{1, 1}, "cannot read a file of %d bytes: the limit is %d", len(data), maxFileBytes)
+		r.Errorf(Pos{1, 1}, "cannot read a file of %d bytes: the limit is %d", len(data), maxFileBytes)
 		return nil
 	}
 	if !checkText(src, r) {
 		return nil
 	}
 	if at, deep := tooDeep(src); deep {
-		r.hintf(at, "close brackets that are open, also those in text and in comments", "cannot read a file nested this deeply")
+		r.Hintf(at, "close brackets that are open, also those in text and in comments", "cannot read a file nested this deeply")
 		return nil
 	}
 	f, err := parseYAML(data)
@@ -67,19 +71,19 @@ func parseTree(src *source, data []byte, r *report) *node {
 		return nil
 	}
 	t := treeBuilder{src: src, report: r, anchors: map[string]ast.Node{}}
-	var root *node
+	var root *Node
 	for _, doc := range f.Docs {
 		if doc.Body == nil {
 			continue
 		}
 		if root != nil {
-			r.errorf(at(doc.Body), "cannot use a second document in the same file: put it into a file of its own")
+			r.Errorf(at(doc.Body), "cannot use a second document in the same file: put it into a file of its own")
 			return nil
 		}
 		root = t.build(doc.Body, 0)
 	}
 	if root == nil {
-		r.errorf(pos{1, 1}, "cannot find anything in this file")
+		r.Errorf(Pos{1, 1}, "cannot find anything in this file")
 	}
 	return root
 }
@@ -96,16 +100,16 @@ func parseYAML(data []byte) (f *ast.File, err error) {
 
 // checkText finds what YAML's own messages explain badly: tabs that indent and
 // characters that do not belong into a text file. It reports all of them.
-func checkText(src *source, r *report) bool {
+func checkText(src *source, r *Report) bool {
 	ok := true
 	for i, l := range src.lines {
 		indent := l[:len(l)-len(strings.TrimLeft(l, " \t"))]
 		if t := strings.IndexByte(indent, '\t'); t >= 0 && len(indent) < len(l) {
-			r.hintf(pos{i + 1, t + 1}, "use spaces", "cannot use a tab to indent")
+			r.Hintf(Pos{i + 1, t + 1}, "use spaces", "cannot use a tab to indent")
 			ok = false
 		}
 		if c := strings.IndexFunc(l, isControl); c >= 0 {
-			r.errorf(pos{i + 1, len([]rune(l[:c])) + 1}, "cannot use the control character %U in a text file", []rune(l[c:])[0])
+			r.Errorf(Pos{i + 1, len([]rune(l[:c])) + 1}, "cannot use the control character %U in a text file", []rune(l[c:])[0])
 			ok = false
 		}
 	}
@@ -113,11 +117,11 @@ func checkText(src *source, r *report) bool {
 }
 
 // tooDeep finds what the parser would need gigabytes for.
-func tooDeep(src *source) (pos, bool) {
+func tooDeep(src *source) (Pos, bool) {
 	open := 0
 	for i, l := range src.lines {
 		if strings.Count(l, "- ") > maxOpen {
-			return pos{i + 1, 1}, true
+			return Pos{i + 1, 1}, true
 		}
 		for j, c := range []byte(l) {
 			switch c {
@@ -127,29 +131,29 @@ func tooDeep(src *source) (pos, bool) {
 				open = max(0, open-1)
 			}
 			if open > maxOpen {
-				return pos{i + 1, j + 1}, true
+				return Pos{i + 1, j + 1}, true
 			}
 		}
 	}
-	return pos{}, false
+	return Pos{}, false
 }
 
 func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-func reportSyntax(r *report, src *source, err error) {
-	at, msg := pos{1, 1}, err.Error()
+func reportSyntax(r *Report, src *source, err error) {
+	at, msg := Pos{1, 1}, err.Error()
 	if syntax, ok := errors.AsType[yaml.Error](err); ok {
 		msg = syntax.GetMessage()
 		if t := syntax.GetToken(); t != nil && t.Position != nil {
-			at = pos{t.Position.Line, t.Position.Column}
+			at = Pos{t.Position.Line, t.Position.Column}
 		}
 	}
-	if next := src.line(at.line + 1); strings.Contains(msg, "mapping value is not allowed") && indentOf(next) > indentOf(src.line(at.line)) {
-		at = pos{at.line + 1, indentOf(next) + 1}
-		r.hintf(at, "indent it as the line above", "cannot read this as YAML: the line is indented too far")
+	if next := src.line(at.Line + 1); strings.Contains(msg, "mapping value is not allowed") && indentOf(next) > indentOf(src.line(at.Line)) {
+		at = Pos{at.Line + 1, indentOf(next) + 1}
+		r.Hintf(at, "indent it as the line above", "cannot read this as YAML: the line is indented too far")
 		return
 	}
-	r.hintf(at, syntaxHint(src.line(at.line), msg), "cannot read this as YAML: %s", msg)
+	r.Hintf(at, syntaxHint(src.line(at.Line), msg), "cannot read this as YAML: %s", msg)
 }
 
 func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
@@ -179,13 +183,13 @@ func syntaxHint(line, msg string) string {
 
 type treeBuilder struct {
 	src     *source
-	report  *report
+	report  *Report
 	anchors map[string]ast.Node
 	count   int
 	full    bool
 }
 
-func at(n ast.Node) pos {
+func at(n ast.Node) Pos {
 	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
 		return at(m.Values[0].Key)
 	}
@@ -194,19 +198,19 @@ func at(n ast.Node) pos {
 	}
 	t := n.GetToken()
 	if t == nil || t.Position == nil {
-		return pos{1, 1}
+		return Pos{1, 1}
 	}
-	return pos{t.Position.Line, max(1, t.Position.Column)}
+	return Pos{t.Position.Line, max(1, t.Position.Column)}
 }
 
-func (t *treeBuilder) build(n ast.Node, depth int) *node {
+func (t *treeBuilder) build(n ast.Node, depth int) *Node {
 	t.count++
 	if t.full || t.count > maxNodes || depth > maxDepth {
 		if !t.full {
-			t.report.errorf(at(n), "cannot read a file this large or nested this deeply")
+			t.report.Errorf(at(n), "cannot read a file this large or nested this deeply")
 		}
 		t.full = true
-		return &node{at: at(n)}
+		return &Node{At: at(n)}
 	}
 	switch n := n.(type) {
 	case *ast.AnchorNode:
@@ -215,36 +219,36 @@ func (t *treeBuilder) build(n ast.Node, depth int) *node {
 	case *ast.AliasNode:
 		return t.alias(n, depth)
 	case *ast.TagNode:
-		t.report.hintf(at(n), "put an expression that starts with ! into quotes", "cannot use the YAML tag %s", n.GetToken().Value)
-		return &node{at: at(n)}
+		t.report.Hintf(at(n), "put an expression that starts with ! into quotes", "cannot use the YAML tag %s", n.GetToken().Value)
+		return &Node{At: at(n)}
 	case *ast.MappingNode:
 		return t.mapping(n.Values, at(n), depth)
 	case *ast.MappingValueNode:
 		return t.mapping([]*ast.MappingValueNode{n}, at(n), depth)
 	case *ast.SequenceNode:
-		out := &node{kind: listNode, at: at(n)}
+		out := &Node{Kind: List, At: at(n)}
 		for _, v := range n.Values {
-			out.items = append(out.items, t.build(v, depth+1))
+			out.Items = append(out.Items, t.build(v, depth+1))
 		}
 		return out
 	}
 	return t.scalar(n)
 }
 
-func (t *treeBuilder) alias(n *ast.AliasNode, depth int) *node {
+func (t *treeBuilder) alias(n *ast.AliasNode, depth int) *Node {
 	name := n.Value.GetToken().Value
 	target, ok := t.anchors[name]
 	if !ok {
-		t.report.hintf(at(n), "put text that starts with * into quotes", "unknown anchor") // its name may be a secret that starts with *
-		return &node{at: at(n)}
+		t.report.Hintf(at(n), "put text that starts with * into quotes", "unknown anchor") // its name may be a secret that starts with *
+		return &Node{At: at(n)}
 	}
 	return t.build(target, depth+1)
 }
 
-func (t *treeBuilder) mapping(values []*ast.MappingValueNode, where pos, depth int) *node {
-	out := &node{kind: mapNode, at: where}
-	seen := make(map[string]pos, len(values))
-	var merged []*node
+func (t *treeBuilder) mapping(values []*ast.MappingValueNode, where Pos, depth int) *Node {
+	out := &Node{Kind: Map, At: where}
+	seen := make(map[string]Pos, len(values))
+	var merged []*Node
 	for _, v := range values {
 		if v.Key.Type() == ast.MergeKeyType {
 			merged = append(merged, t.build(v.Value, depth+1))
@@ -252,64 +256,64 @@ func (t *treeBuilder) mapping(values []*ast.MappingValueNode, where pos, depth i
 		}
 		key := t.key(v.Key)
 		value := t.build(v.Value, depth+1)
-		if first, dup := seen[key.text]; dup {
-			t.report.errorf(key.at, "cannot use the key %q twice: it stands in line %d already", key.text, first.line)
+		if first, dup := seen[key.Text]; dup {
+			t.report.Errorf(key.At, "cannot use the key %q twice: it stands in line %d already", key.Text, first.Line)
 			continue
 		}
-		seen[key.text] = key.at
-		out.fields = append(out.fields, field{key, value})
+		seen[key.Text] = key.At
+		out.Fields = append(out.Fields, Field{key, value})
 	}
 	for _, m := range merged {
-		if m.kind == scalarNode || m.kind == listNode {
-			t.report.errorf(m.at, "cannot merge %s: << wants a map", m.kind)
+		if m.Kind == Single || m.Kind == List {
+			t.report.Errorf(m.At, "cannot merge %s: << wants a map", m.Kind)
 		}
-		for _, f := range m.fields {
-			if _, dup := seen[f.key.text]; !dup {
-				seen[f.key.text] = f.key.at
-				out.fields = append(out.fields, f)
+		for _, f := range m.Fields {
+			if _, dup := seen[f.Key.Text]; !dup {
+				seen[f.Key.Text] = f.Key.At
+				out.Fields = append(out.Fields, f)
 			}
 		}
 	}
 	return out
 }
 
-func (t *treeBuilder) key(n ast.MapKeyNode) scalar {
+func (t *treeBuilder) key(n ast.MapKeyNode) Scalar {
 	s := t.scalar(n)
-	if s.kind != scalarNode {
-		return scalar{text: n.String(), at: at(n), src: t.src}
+	if s.Kind != Single {
+		return Scalar{Text: n.String(), At: at(n), src: t.src}
 	}
-	return s.scalar
+	return s.Scalar
 }
 
-func (t *treeBuilder) scalar(n ast.Node) *node {
-	out := &node{kind: scalarNode, at: at(n)}
+func (t *treeBuilder) scalar(n ast.Node) *Node {
+	out := &Node{Kind: Single, At: at(n)}
 	tk := n.GetToken()
 	if tk == nil {
-		return &node{at: at(n)}
+		return &Node{At: at(n)}
 	}
-	s := scalar{text: tk.Value, at: out.at, src: t.src}
+	s := Scalar{Text: tk.Value, At: out.At, src: t.src}
 	switch n := n.(type) {
 	case *ast.NullNode:
-		out.kind = nullNode
+		out.Kind = Null
 	case *ast.IntegerNode:
-		out.plain = "int"
+		out.Plain = "int"
 	case *ast.FloatNode:
-		out.plain = "float"
+		out.Plain = "float"
 	case *ast.BoolNode:
-		out.plain = "bool"
+		out.Plain = "bool"
 	case *ast.StringNode:
-		s.text = n.Value
+		s.Text = n.Value
 		s.style = map[token.Type]style{token.SingleQuoteType: singleQuoted, token.DoubleQuoteType: doubleQuoted}[tk.Type]
 	case *ast.LiteralNode:
-		s.text, s.style = n.Value.Value, literal
+		s.Text, s.style = n.Value.Value, literal
 		if tk.Type == token.FoldedType {
 			s.style = folded
 		}
 	case *ast.InfinityNode, *ast.NanNode:
 	default:
-		t.report.errorf(out.at, "cannot use %s here", strings.ToLower(fmt.Sprint(n.Type())))
-		out.kind = nullNode
+		t.report.Errorf(out.At, "cannot use %s here", strings.ToLower(fmt.Sprint(n.Type())))
+		out.Kind = Null
 	}
-	out.scalar = s
+	out.Scalar = s
 	return out
 }

@@ -1,4 +1,4 @@
-package mapping
+package strictyaml
 
 import (
 	"strings"
@@ -29,32 +29,32 @@ func TestEveryCharacterOfAScalarIsFoundInTheFile(t *testing.T) {
 			if style == "literal" && second != "" {
 				want += "\n" + second
 			}
-			if s.text != want {
-				t.Fatalf("%s: read %q from %q", style, s.text, src)
+			if s.Text != want {
+				t.Fatalf("%s: read %q from %q", style, s.Text, src)
 			}
-			for i, r := range s.text {
-				at := s.place(i)
-				found, _ := utf8.DecodeRuneInString(fromColumn(s.src.line(at.line), at.col))
+			for i, r := range s.Text {
+				at := s.Place(i)
+				found, _ := utf8.DecodeRuneInString(fromColumn(s.src.line(at.Line), at.Col))
 				escaped := style == "double" && found == '\\' || r == '\n'
 				if found != r && !escaped {
-					t.Fatalf("%s: character %d of %q is %q, but %d:%d of %q is %q", style, i, s.text, r, at.line, at.col, src, found)
+					t.Fatalf("%s: character %d of %q is %q, but %d:%d of %q is %q", style, i, s.Text, r, at.Line, at.Col, src, found)
 				}
 			}
 		}
 	})
 }
 
-func onlyScalar(t *rapid.T, src string) scalar {
-	r := &report{src: newSource("f.yaml", []byte(src), "")}
+func onlyScalar(t *rapid.T, src string) Scalar {
+	r := &Report{src: newSource("f.yaml", []byte(src), "")}
 	root := parseTree(r.src, []byte(src), r)
-	if root == nil || len(r.found) > 0 {
-		t.Fatalf("cannot read %q: %s", src, r.found.Text())
+	if root == nil || len(r.Found) > 0 {
+		t.Fatalf("cannot read %q: %s", src, r.Found.Text())
 	}
-	v := root.fields[1].value
-	if v.kind == listNode {
-		v = v.items[1]
+	v := root.Fields[1].Value
+	if v.Kind == List {
+		v = v.Items[1]
 	}
-	return v.scalar
+	return v.Scalar
 }
 
 func TestASecretIsNeverShownHoweverItsKeyIsWritten(t *testing.T) {
@@ -79,11 +79,29 @@ func TestASecretIsNeverShownHoweverItsKeyIsWritten(t *testing.T) {
 	}
 }
 
+// shopDoc is a file with some secrets.
+type shopDoc struct {
+	Mark
+	Version Integer         `yaml:"version"`
+	Apps    Named[shopsApp] `yaml:"apps"`
+}
+
+type shopsApp struct {
+	Mark
+	Key    Text `yaml:"app_key"`
+	Secret Text `yaml:"app_secret"`
+	Sender Text `yaml:"sender"`
+}
+
+func readShop(src string) Problems {
+	r, _ := Read("f.yaml", []byte(src), &shopDoc{}, Options{Secret: "app_secret"})
+	return r.All()
+}
+
 func TestPlacesAreRightInAFileFromWindows(t *testing.T) {
 	src := "# rules\nversion: 1 # the first\n\napps:\n  campus:\n    sender: [a] # office\n    # hidden\n    credential: hush\n"
 	for _, ends := range []string{"\n", "\r\n"} {
-		_, problems := Compile("f.yaml", []byte(strings.ReplaceAll(src, "\n", ends)), Options{})
-		shown := problems.Text()
+		shown := readShop(strings.ReplaceAll(src, "\n", ends)).Text()
 		for _, want := range []string{"f.yaml:6:13: cannot use a list as sender", `f.yaml:8:5: unknown key "credential"`} {
 			if !strings.Contains(shown, want) {
 				t.Errorf("with %q there is no %q in\n%s", ends, want, shown)
@@ -101,13 +119,13 @@ func TestTheValueOfAnUnknownKeyIsNotShown(t *testing.T) {
 		"app_key: hush-hush\n    sender: ${NOWHERE}\n    'signature': hush",
 	} {
 		src := "version: 1\napps:\n  campus:\n    " + line + "\n"
-		_, problems := Compile("f.yaml", []byte(src), Options{LookupEnv: func(string) (string, bool) { return "", false }})
+		problems := readShop(src)
 		if shown := problems.Text() + string(problems.JSON()) + problems.GitHub(); !problems.HasErrors() || strings.Contains(strings.ReplaceAll(shown, "hush-hush", ""), "hush") {
 			t.Errorf("%q is shown in\n%s", line, shown)
 		}
 	}
 	// Another problem of the same line, found before the key is known to be unknown.
-	_, problems := Compile("f.yaml", []byte("version: 1\napps:\n  campus: {app_key: [], foo: hush}\n"), Options{})
+	problems := readShop("version: 1\napps:\n  campus: {app_key: [], foo: hush}\n")
 	if shown := problems.Text(); len(problems) < 2 || strings.Contains(shown, "hush") {
 		t.Errorf("shown in\n%s", shown)
 	}
