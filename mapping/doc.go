@@ -19,6 +19,8 @@
 // at once, and gives either a complete [RuleSet] or none. All that can be done
 // once is done there: expressions are compiled, templates parsed, rules put
 // into a tree by subject.
+// How the file is read, with all mistakes at their places, is
+// internal/strictyaml's matter; what its keys mean is this package's.
 //
 // [App.Map] decides about one message. It finds the rules of the subject in
 // time that does not depend on how many rules there are for others, cuts the
