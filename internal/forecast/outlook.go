@@ -34,14 +34,15 @@ const (
 	knownAfter = 3
 	// priorWeight is what the prior weighs beside remembered days, the less the more
 	// of them there are.
-	priorWeight = 0.3
-	// hush is how much likelier every slot without arrivals makes it that no more come today.
-	hush = 0.3
+	priorWeight = 0.6
+	// hush is how much silence makes it likelier that no more come today: silence for as long
+	// as something has come before by two to its power.
+	hush = 4
 	// firstOfAll is how much likelier it is of an app's very first slot with arrivals, in it and
 	// in the next, that they were all than that things go on: what somebody tries first would
 	// wait for hours.
 	firstOfAll = 6
-	// cautious is how many slots without arrivals the prior adds to today's.
+	// cautious is how many slots the prior adds to those in which something has come today.
 	cautious = 3
 	// otherKind is what a day of the other kind weighs while few of today's are known,
 	// if today has gone like it so far.
@@ -78,15 +79,9 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 		total += w
 	}
 	if w := priorWeight * (1 - total/knownAfter); learning && w > 0 {
-		nothing := 0.0                                // more comes
-		if slots, silent := f.heard(now); slots > 0 { // the fewer have come and the longer ago, the likelier they were all
-			nothing = w * (1 + hush*float64(silent)) / f.arrived(0, PerDay)
-			if total == 0 && slots == 1 && silent == 0 {
-				nothing = firstOfAll * w
-			}
-		}
-		out.Paths = append(out.Paths, Path{Weight: w, Rows: f.prior(now)}, Path{Weight: nothing})
-		total += w + nothing
+		over := f.over(now, total == 0)
+		out.Paths = append(out.Paths, Path{Weight: w * (1 - over), Rows: f.prior(now)}, Path{Weight: w * over})
+		total += w
 	}
 	for i := range out.Paths {
 		out.Paths[i].Weight /= total
@@ -94,16 +89,33 @@ func (f *Forecast) Outlook(now time.Time) Outlook {
 	return out
 }
 
-// heard counts today's slots with arrivals, and the whole ones that have passed since.
-func (f *Forecast) heard(now time.Time) (slots, silent int) {
+// over is how likely it is by the prior that no more comes today, from 0 to 1: the
+// likelier, the fewer have come and the longer ago.
+func (f *Forecast) over(now time.Time, first bool) float64 {
+	lasted, silent := f.heard(now)
+	odds := 0.0
+	switch {
+	case lasted == 1 && silent == 0 && first:
+		odds = firstOfAll
+	case lasted > 0:
+		odds = math.Pow(1+float64(silent)/float64(cautious+lasted), hush) / f.arrived(0, PerDay)
+	}
+	return odds / (1 + odds)
+}
+
+// heard returns for how many slots something has come today, from the first with
+// arrivals to the last, and how many whole ones have passed in silence since.
+func (f *Forecast) heard(now time.Time) (lasted, silent int) {
+	first, last := PerDay, -1
 	for slot := range slotOf(now) + 1 {
 		if f.arrived(slot, slot+1) > 0 {
-			slots, silent = slots+1, 0
-		} else if slot < slotOf(now) {
-			silent++
+			first, last = min(first, slot), slot
 		}
 	}
-	return slots, silent
+	if last < 0 {
+		return 0, 0
+	}
+	return last - first + 1, max(0, slotOf(now)-last-1)
 }
 
 // arrived counts today's arrivals in the slots from one to before another.

@@ -336,3 +336,29 @@ func TestTheFirstNewsOfANewAppGoAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// Silence tells that what came first was all: else what follows the first broadcast expires with sends left.
+func TestWhatFollowsTheFirstNewsOfANewAppLeavesInTime(t *testing.T) {
+	for _, lives := range []string{"6h", "12h"} {
+		news := kind{"all", "news", "normal", "12s", lives, ""}
+		for _, quota := range []string{"per_hour: 2, per_day: 3", "per_hour: 2, per_day: 3, timezone: UTC"} {
+			rules := smallTown(t, quota, news)
+			for h := 6; h < 20; h += 3 {
+				for n := 2; n <= 6; n += 2 {
+					var d diary
+					for i := range n {
+						d.daily(1, time.Duration(h)*hour+time.Duration(1+i)*time.Minute, news, 1)
+					}
+					r := lived(t, rules, d, 0)
+					sent := 0
+					for _, b := range r.Broadcasts {
+						sent += b.Items
+					}
+					if sent != n {
+						t.Errorf("%s, %s: %d of %d from %d:01 on are sent, in %d broadcasts", quota, lives, sent, n, h, len(r.Broadcasts))
+					}
+				}
+			}
+		}
+	}
+}
