@@ -28,7 +28,7 @@ func (w *writer) wakeAt(pause time.Duration) time.Time {
 	if !w.dirty {
 		return time.Time{}
 	}
-	return w.last.Add(pause)
+	return w.last.Add(max(pause, 1)) // without a pause, too, it is not the zero time, which is never
 }
 
 // commitPause is how long to wait between two commits. Where nothing waits for them,
