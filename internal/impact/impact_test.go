@@ -2,6 +2,7 @@ package impact
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/simulate"
+	"github.com/belfry-bridge/belfry/internal/unnamed"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -60,6 +62,16 @@ func TestChangesOfRulesAreNamedAsTheRulesWriteThem(t *testing.T) {
 	}
 	if got := ruleChanges(with(9*time.Hour), with(9*time.Hour, 18*time.Hour+30*time.Minute), nil); len(got) != 1 || got[0] != "slots: 09:00, 18:30 instead of 09:00" {
 		t.Errorf("other slots are %q", got)
+	}
+	quiet := func(q *mapping.QuietHours) *mapping.App {
+		return &mapping.App{Audiences: map[string]*mapping.Audience{"students": {QuietHours: q}}}
+	}
+	if got := ruleChanges(quiet(nil), quiet(&mapping.QuietHours{From: 22 * time.Hour, To: 7*time.Hour + 5*time.Minute, ForAll: true}), nil); len(got) != 1 || got[0] != "quiet hours of students: 22:00-07:05 for all instead of none" {
+		t.Errorf("other quiet hours are %q", got)
+	}
+	longer := ruleChange(&mapping.Rule{Name: "fees", ExpiresAfter: time.Hour}, &mapping.Rule{Name: "fees", ExpiresAfter: 2 * time.Hour, On: []string{"fees"}})
+	if want := []string{"rule fees: expires_after 2h instead of 1h (later, for events to come)", "rule fees: listens to [fees] instead of []"}; !slices.Equal(longer, want) {
+		t.Errorf("a longer life is %q, want %q", longer, want)
 	}
 	rules := func(rules ...*mapping.Rule) *mapping.App { return &mapping.App{Rules: rules} }
 	waits := &bridge.State{Digests: []*bridge.Digest{{Items: []mapping.Item{{Rule: "moved"}, {Rule: "other"}}}}}
@@ -140,10 +152,14 @@ func compiled(t *testing.T, src string) *mapping.RuleSet {
 }
 
 // waiting is campus with one digest that waits since now.
-func waiting(t *testing.T, rs *mapping.RuleSet, now time.Time) Live {
+func waiting(rs *mapping.RuleSet, now time.Time) Live {
+	return waitingFor(rs, now, `{"id": 7, "course": "Maths"}`)
+}
+
+func waitingFor(rs *mapping.RuleSet, now time.Time, data string) Live {
 	state := func() *bridge.State {
 		d := simulate.NewDriver(rs.Apps["campus"], now, simulate.Observer{})
-		d.Fold(&mapping.Message{Subject: "school.cancelled", Sequence: 1, Time: now, Data: []byte(`{"id": 7, "course": "Maths"}`)})
+		d.Fold(&mapping.Message{Subject: "school.cancelled", Sequence: 1, Time: now, Data: []byte(data)})
 		return d.State
 	}
 	g := state().Digests[0]
@@ -154,6 +170,7 @@ func waiting(t *testing.T, rs *mapping.RuleSet, now time.Time) Live {
 func TestAReloadIsForeseenFromWhatIsKnownAndSaysWhatIsNot(t *testing.T) {
 	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	old := compiled(t, rules)
+	never := strings.Replace(rules, "policy: asap", "policy: asap, per_day: 0", 1)
 	slots := strings.Replace(rules, "policy: asap", `policy: slots, slots: ["09:40"]`, 1)
 	renamed := strings.ReplaceAll(rules, "campus", "annex")
 	type seen struct {
@@ -167,8 +184,25 @@ func TestAReloadIsForeseenFromWhatIsKnownAndSaysWhatIsNot(t *testing.T) {
 		live  func(l *Live)
 		want  []seen
 	}{
-		"the same rules": {old, rules, nil, []seen{{"reloaded", Kept, Same, 30 * time.Minute, "the times hold if none arrives"}}},
-		"later":          {old, slots, nil, []seen{{"reloaded", Kept, Later, 40 * time.Minute, "slots: 09:40 instead of none"}}},
+		"the same rules":     {old, rules, nil, []seen{{"reloaded", Kept, Same, 30 * time.Minute, "the times hold if none arrives"}}},
+		"later":              {old, slots, nil, []seen{{"reloaded", Kept, Later, 40 * time.Minute, "slots: 09:40 instead of none"}}},
+		"earlier than never": {compiled(t, never), rules, nil, []seen{{"reloaded", Kept, Earlier, 30 * time.Minute, ""}}},
+		"fewer sends": {old, strings.Replace(rules, "policy: asap", "policy: asap, per_day: 1", 1), func(l *Live) {
+			limits := bridge.LimitsFor(old.Apps["campus"].Quota)
+			l.Status.Quota, l.Status.Left = limits.Usage(&l.State().Ledger, now), 2
+		}, []seen{{"reloaded", Kept, Same, 30 * time.Minute, "quota of the day: 1 send instead of 3\n1 send left now instead of 2"}}},
+		"another App Key": {old, strings.Replace(rules, "app_key: key", "app_key: other", 1), func(l *Live) {
+			state := l.State
+			l.State = func() *bridge.State {
+				s := state()
+				s.Key = "that of key"
+				return s
+			}
+		}, []seen{{"reloaded", Kept, Never, 0, "its App Key is another one: it is paused until belfry resume"}}},
+		"in doubt, for others now": {old, strings.Replace(rules, "[ios]", "[android]", 1), func(l *Live) {
+			l.Status.InDoubt = []bridge.BroadcastStatus{{ID: "b-1", Audience: "students", Template: "lessons"}}
+		}, []seen{{"reloaded", Kept, Same, 30 * time.Minute,
+			"in doubt, b-1 (students / lessons): if it was not sent, it would go to the package com.example.student on android instead of the package com.example.student on ios"}}},
 		"nobody said what is in force": {nil, rules, nil, []seen{
 			{"reloaded", Kept, Unknown, 30 * time.Minute, "name their file with --was"}}},
 		"a state that cannot be read": {old, slots, func(l *Live) {
@@ -183,7 +217,7 @@ func TestAReloadIsForeseenFromWhatIsKnownAndSaysWhatIsNot(t *testing.T) {
 			{change: "added", said: "the stream has a state of it, and it goes on from there"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := waiting(t, old, now)
+			l := waiting(old, now)
 			if tt.live != nil {
 				tt.live(&l)
 			}
@@ -206,5 +240,145 @@ func TestAReloadIsForeseenFromWhatIsKnownAndSaysWhatIsNot(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestADigestSaysWhyItDoesNotGoAsBefore(t *testing.T) {
+	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	old := compiled(t, rules)
+	single := strings.Replace(rules, "package: com.example.student, platforms", "users: event.data.users, platforms", 1)
+	for name, tt := range map[string]struct {
+		was, rules string
+		data       string // of the event that waits
+		why        []string
+	}{
+		"it cannot be rendered": {rules, strings.Replace(rules, "{{ .Last.Text }}", "{{ .Last.Data.course.x }}", 1), `{"id": 7, "course": "Maths"}`,
+			[]string{"it cannot be rendered: "}},
+		"its template is gone": {rules, strings.ReplaceAll(rules, "lessons", "changes"), `{"id": 7, "course": "Maths"}`,
+			[]string{`no rule uses the template "lessons" any more`}},
+		"its users have become all": {single, rules, `{"id": 7, "course": "Maths", "users": ["u-1"]}`,
+			[]string{`it is for 1 single user, and the audience "students" is wider now`}},
+		"all have become users": {rules, single, `{"id": 7, "course": "Maths"}`,
+			[]string{`it is for all of the audience "students", which addresses single users now`}},
+		"no send is left": {rules, strings.Replace(rules, "policy: asap", "policy: asap, per_day: 0", 1), `{"id": 7, "course": "Maths"}`,
+			[]string{"waiting for a send: the quota leaves no send"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			was := compiled(t, tt.was)
+			l := waitingFor(was, now, tt.data)
+			d := Of(old, compiled(t, tt.rules), map[string]Live{"campus": l}, nil, now)[0].Digests[0]
+			if d.Goes != Never || !d.Will.IsZero() || len(d.Why) != len(tt.why) {
+				t.Fatalf("%+v, want that it never goes, because %q", d, tt.why)
+			}
+			for n, want := range tt.why {
+				if !strings.HasPrefix(d.Why[n], want) {
+					t.Errorf("because %q, want %q", d.Why[n], want)
+				}
+			}
+		})
+	}
+}
+
+func TestADigestIsReKeyedWhereNewEventsOpenOthers(t *testing.T) {
+	app := func(by ...string) *mapping.App {
+		a := &mapping.App{Rules: []*mapping.Rule{{Audience: "students", Template: "lessons", GroupBy: "cancelled", Cancels: []string{"moved"}}}}
+		for _, group := range by {
+			a.Rules = append(a.Rules, &mapping.Rule{Audience: "students", Template: "lessons", GroupBy: group})
+		}
+		return a
+	}
+	for _, tt := range []struct {
+		group    string
+		old, now *mapping.App
+		why      string // empty: it is kept
+	}{
+		{"", app(""), app(""), ""},
+		{"", nil, app("course", ""), ""},
+		{"", app(""), app(), "no rule adds to it any more: none has both students and lessons"},
+		{"", app(""), app("course"), "events are grouped by course now, and open digests of their own"},
+		{"Maths", app("course"), app(""), "events are no longer grouped, and open a digest without a group"},
+		{"Maths", nil, app("", "course"), ""},
+		{"Maths", app("course"), app("", "course"), "events are grouped by [nothing course], no longer by [course]"},
+	} {
+		d := bridge.DigestStatus{Explanation: bridge.Explanation{Audience: "students", Template: "lessons", Group: tt.group}}
+		if why := strings.Join(reKeyed(d, tt.old, tt.now), "; "); why != tt.why {
+			t.Errorf("of the group %q: %q, want %q", tt.group, why, tt.why)
+		}
+	}
+}
+
+func TestAnAppThatTheRulesDoNotNameMayBeOneThatTheyDo(t *testing.T) {
+	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	old := compiled(t, rules)
+	l := waiting(old, now)
+	state := func(began time.Duration) *bridge.State {
+		s := l.State()
+		s.Began = now.Add(began)
+		return s
+	}
+	for name, tt := range map[string]struct {
+		runs, idle bool // campus is run; annex has a state that nobody runs
+		left       func(s *bridge.State)
+		change     string // of campus
+		said       string
+	}{
+		"it is run, and another is added": {true, false, nil, "removed", "if campus goes on as annex, that one begins anew"},
+		"it is run, and another is back":  {true, true, nil, "removed", "if campus goes on as annex, annex goes on from where it was left"},
+		"nobody runs it": {false, false, nil, "unnamed",
+			"the stream has its state, with 1 item waiting, and nobody runs it: if campus goes on as annex, that one begins anew"},
+		"nothing of it waits":      {false, false, func(s *bridge.State) { s.Digests = nil }, "", ""},
+		"it has another's App Key": {false, false, func(s *bridge.State) { s.Key = "another" }, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			will := compiled(t, strings.ReplaceAll(rules, "campus", "annex"))
+			apps, named, s := map[string]Live{}, map[string]*bridge.State{}, state(-time.Hour)
+			if tt.runs {
+				apps["campus"] = l
+			}
+			if tt.idle {
+				named["annex"] = state(-2 * time.Hour)
+				apps["annex"] = Live{Idle: true, State: func() *bridge.State { return state(-2 * time.Hour) }}
+			}
+			if tt.left != nil {
+				tt.left(s)
+			}
+			all := Of(nil, will, apps, unnamed.Find(map[string]*bridge.State{"campus": s}, named, will, now), now)
+			change, said := "", ""
+			for _, i := range all {
+				if i.App == "campus" {
+					change, said = i.Change, strings.Join(i.Changes, "\n")
+				}
+			}
+			if change != tt.change || !strings.Contains(said, tt.said) || strings.Count(said, "goes on as") > 1 {
+				t.Errorf("campus is %s: %q, want %s: %q", change, said, tt.change, tt.said)
+			}
+		})
+	}
+}
+
+func TestASecretOfAFileIsToldOfOnceAndWithoutItsText(t *testing.T) {
+	app := func(secret string) *mapping.RuleSet {
+		return &mapping.RuleSet{Apps: map[string]*mapping.App{"campus": {Secret: mapping.Secret(secret)}}}
+	}
+	inFile, other := []byte("apps: {campus: {app_secret: first}}"), []byte("apps: {campus: {app_secret: second}}")
+	for name, tt := range map[string]struct {
+		src  []byte
+		will string
+		want []string
+	}{
+		"the same":               {inFile, "first", nil},
+		"only what it refers to": {inFile, "second", []string{"apps.campus.app_secret: another"}},
+		"in the file itself":     {other, "second", []string{"apps.campus.app_secret: another"}},
+	} {
+		if got := Changes(inFile, tt.src, app("first"), app(tt.will)); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+	many := "x:"
+	for n := range mostDifferences + 2 {
+		many += fmt.Sprintf("\n  k%02d: 1", n)
+	}
+	if got := rulesDiff([]byte(strings.ReplaceAll(many, ": 1", ": 2")), []byte(many)); len(got) != mostDifferences+1 || got[mostDifferences] != "and 2 more" {
+		t.Errorf("of many differences it names %q", got)
 	}
 }

@@ -62,3 +62,34 @@ func TestTheStateOfARenamedAppTellsOfItsSendsUntilTheNewNameKnowsThem(t *testing
 		})
 	}
 }
+
+func TestWhatWaitsInAStateIsSaidAndCountsForAsLongAsAnyAppMayBeIt(t *testing.T) {
+	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	rules := &mapping.RuleSet{Apps: map[string]*mapping.App{
+		"annex": {Key: "ours", Quota: mapping.Quota{PerHour: 2, PerDay: 3, Location: time.UTC}}, "hall": {Key: "ours", Quota: mapping.Quota{PerHour: 2, PerDay: 3}},
+	}}
+	left := func() *bridge.State {
+		s := bridge.NewState("campus", "born")
+		waits := func(id string, expires time.Time) *bridge.Digest {
+			return &bridge.Digest{ID: id, Events: 1, Items: []mapping.Item{{Key: id, Expires: expires}}}
+		}
+		s.Digests = []*bridge.Digest{waits("born-1", now.Add(time.Hour)), waits("born-2", now.Add(-time.Hour))}
+		return s
+	}
+	s := left()
+	s.Held = []*bridge.Broadcast{{ID: "born-3", Digest: &bridge.Digest{}}}
+	s.Ledger.External("born-4", now.Add(-2*time.Hour), "")
+	u := Of("campus", s, rules, nil, now)
+	if said := u.Holds(); said != "1 item waiting and 1 broadcast in doubt, to be resolved once it is named again" {
+		t.Errorf("it holds %s", said)
+	}
+	if len(u.Sends) != 1 || u.Until.Before(now.Add(20*time.Hour)) {
+		t.Errorf("%d sends count until %s, want one for as long as it does for hall", len(u.Sends), u.Until)
+	}
+	if said := u.Outlook(); !strings.Contains(said, "if campus goes on as annex or hall, tell it of the 1 send that still counts: belfry quota spend --app NAME ") {
+		t.Errorf("it says %q", said)
+	}
+	if u := Of("campus", left(), rules, nil, now); !u.Matters() || u.Holds() != "1 item waiting" {
+		t.Errorf("with what waits alone: %t, %s", u.Matters(), u.Holds())
+	}
+}
