@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -103,6 +104,65 @@ func TestAStreamThatNeverPausesIsReadToItsEndWhereItsEventsAreFresh(t *testing.T
 		})
 		w.pass(5 * time.Minute)
 		w.wantSends(1)
+	})
+}
+
+// What is heard of one that has come to its end says nothing of the other.
+func TestAStreamThatSaysNothingIsWaitedForNoLongerBesideABusyOne(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
+			say(batch("SILENT", 1, 0, ""))
+			say(batch("SCHOOL", 1, 0, "lesson.cancelled"))
+		})
+		w.pass(time.Second)
+		w.end()
+		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
+			for n := range uint64(120) {
+				say(batch("SCHOOL", n+2, 0, "lesson.moved"))
+				time.Sleep(5 * time.Second)
+			}
+		})
+		w.pass(5 * time.Minute)
+		w.wantSends(1)
+	})
+}
+
+// The loop wakes for it, though nothing else happens.
+func TestAStreamThatSaysNothingIsWaitedForToTheSecond(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
+			say(batch("SILENT", 1, 0, ""))
+			say(batch("SCHOOL", 1, 0, "lesson.cancelled"))
+		})
+		w.pass(time.Second)
+		w.end()
+		w.pass(10 * time.Minute)
+		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) { say(batch("SCHOOL", 1, 0, "")) })
+		w.pass(29 * time.Second)
+		w.wantSends(0)
+		w.pass(2 * time.Second)
+		w.wantSends(1)
+	})
+}
+
+// The source looks at them on a goroutine of its own.
+func TestTheCheckpointsThatReadingBeganWithStayAsTheyWere(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.startReading(func(from map[string]bridge.Checkpoint, say func(bridge.Batch)) {
+			was := maps.Clone(from)
+			say(batch("SCHOOL", 1, 0, "lesson.cancelled"))
+			time.Sleep(time.Second)
+			if !maps.Equal(from, was) {
+				t.Errorf("they are %v after an event, want %v", from, was)
+			}
+		})
+		w.pass(time.Minute)
+		if got := w.bridge.Status().Sources["SCHOOL"].Sequence; got != 1 {
+			t.Errorf("the app has come to %d, want 1", got)
+		}
 	})
 }
 

@@ -905,6 +905,13 @@ func TestEventsOfTheFutureAreTrouble(t *testing.T) {
 		if got := w.trouble("stream.ahead"); got != "" {
 			t.Errorf("it is still said that %s", got)
 		}
+		w.source.Append(time.Now().Add(time.Hour), event)
+		w.settle()
+		w.bridge.Reload(w.rules)
+		w.settle()
+		if got := w.trouble("stream.ahead"); got != "" {
+			t.Errorf("reading has begun anew, and it is still said that %s", got)
+		}
 	})
 }
 

@@ -178,7 +178,7 @@ tests:
       - {at: 10s, subject: school.room, data: {room: B}}
       - {at: 2h30m, subject: school.room, data: {room: C, size: 5}}
       - {at: 2h31m, subject: school.cancelled, data: {course: Maths}}
-      - {at: 2h32m, subject: school.cancelled, text: "no JSON"}
+      - {at: 2h31m30s, subject: school.cancelled, text: "no JSON"}
     expect: {}
 `
 	o := playBy(t, twoApps, src)[0]
@@ -194,10 +194,15 @@ tests:
 		t.Errorf("besides it tells\n%s", strings.Join(o.Besides, "\n"))
 	}
 
-	still := playBy(t, twoApps, strings.Replace(src, "    events:", "    for: 1m\n    events:", 1))[0]
-	if said := strings.Join(still.Story(), "\n"); !strings.Contains(said, `sent {at: 2h32m`) ||
-		!strings.Contains(said, "still pending {audience: teachers, template: lessons, count: 1, ready: 2h31m}") {
-		t.Errorf("a minute after the last event it tells\n%s", said)
+	for span, want := range map[string]string{
+		"10s": `still pending {audience: students, template: lessons, group: "Maths", count: 1, ready: 2h32m}`,
+		"1m":  `sent {at: 2h32m, audience: students, template: lessons, group: "Maths"`,
+	} {
+		o := playBy(t, twoApps, strings.Replace(src, "    events:", "    for: "+span+"\n    events:", 1))[0]
+		said := strings.Join(o.Story(), "\n")
+		if !strings.Contains(said, want) || !strings.Contains(said, "still pending {audience: teachers, template: lessons, count: 1, ready: 2h31m}") {
+			t.Errorf("%s after the last event it tells\n%s", span, said)
+		}
 	}
 }
 
