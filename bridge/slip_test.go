@@ -173,6 +173,10 @@ func TestAPlanThatIsNotYetDueDoesNotWakeTheLoop(t *testing.T) {
 	if at := te.wakeAt(now); !te.planner.due(now) || at.After(now) {
 		t.Errorf("the plan wants to be looked at again, and the loop wakes %s from now", at.Sub(now))
 	}
+	te.planner.changed, te.planner.last = true, now.Add(time.Hour)
+	if !te.planner.due(now) {
+		t.Error("a clock that was set back holds the next plan up")
+	}
 }
 
 func TestAnItemWithoutAnIdleWindowIsAnArrivalToo(t *testing.T) {

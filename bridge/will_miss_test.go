@@ -1,10 +1,12 @@
 package bridge_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -61,4 +63,27 @@ func TestUrgentNewsWhoseSendWasTakenByOthersAreSaidToMiss(t *testing.T) {
 			t.Errorf("these miss: %q", got)
 		}
 	})
+}
+
+func TestWhatABacklogTakesBackIsNotSaidToMiss(t *testing.T) {
+	for last, want := range map[string][]string{"lesson.restored": {"cancelled"}, "lesson.moved": {"will_miss"}} {
+		inWorld(t, func(w *world) {
+			w.startUrgent("per_day: 1, reserve: {urgent: 1}")
+			w.end()
+			event := func(n, pending uint64, subject string) bridge.Batch {
+				b := stored(batch("SCHOOL", n, pending, subject), time.Minute)
+				b.Messages[0].Data = []byte(`{"id":"maths","text":"east"}`)
+				return b
+			}
+			w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
+				say(event(1, 1, "lesson.cancelled"))
+				time.Sleep(10 * time.Second)
+				say(event(2, 0, last))
+			})
+			w.pass(20 * time.Second)
+			if got := w.results(); !slices.Equal(got, want) {
+				t.Errorf("before %s it is said of it: %q, want %q", last, got, want)
+			}
+		})
+	}
 }
