@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
+	"github.com/belfry-bridge/belfry/bridge/bridgetest"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -131,6 +132,29 @@ func TestAResultThatWaitsIsPublishedOnceHoweverManyCommitsPass(t *testing.T) {
 		}
 		if len(times) != 5 {
 			t.Errorf("%d were published, want 5", len(times))
+		}
+	})
+}
+
+// mute is a publisher that answers to nothing.
+type mute struct{ *bridgetest.Publisher }
+
+func (mute) Publish(ctx context.Context, _ bridge.Publication) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestAPublisherThatIsEndedWithItsTenureIsNoTrouble(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		w.startWith(func(c *bridge.Config) { c.Publisher = mute{w.publisher} })
+		w.deadLetters(1)
+		w.pass(100 * time.Millisecond)
+		defer w.lease.GiveAway()()
+		w.lease.Revoke()
+		w.pass(2500 * time.Millisecond) // before what was said is taken back
+		if got := w.trouble("deadletters.unpublished"); got != "" || w.bridge.Status().Role != bridge.RoleStandby {
+			t.Errorf("it is %s, and says %q", w.bridge.Status().Role, got)
 		}
 	})
 }
