@@ -220,7 +220,14 @@ func TestMemoryIsNotWrittenOverWhatAnotherOwnerHasSentSince(t *testing.T) {
 
 // It would be the latest one then, and later than the state that was loaded.
 func TestNoResultOfOursComesBeforeTheLatestOneWasLookedAt(t *testing.T) {
-	for name, dies := range map[string]bool{"and it stops in good order": false, "and it dies right after the answer": true} {
+	for name, tt := range map[string]struct {
+		answers, dies bool
+		after         time.Duration
+	}{
+		"and it stops in good order":                 {false, false, 10 * time.Second},
+		"and it dies right after the answer":         {true, true, 10 * time.Second},
+		"and it dies right after it has given it up": {false, true, time.Minute},
+	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.cancelled("a")
@@ -242,12 +249,15 @@ func TestNoResultOfOursComesBeforeTheLatestOneWasLookedAt(t *testing.T) {
 				w.start()
 				w.cancelled("b")
 				w.restored("b") // a result
-				w.pass(5 * time.Second)
-				answers.Store(dies)
-				w.pass(10 * time.Second)
+				w.pass(5500 * time.Millisecond)
+				answers.Store(tt.answers)
+				for range tt.after / (100 * time.Millisecond) { // so that the latest commit is never long ago
+					w.cancelled("c")
+					w.pass(100 * time.Millisecond)
+				}
 				w.end()
 				answers.Store(true)
-				if dies {
+				if tt.dies {
 					w.store.Rewind(*atFirst.Load())
 				}
 				w.start()
