@@ -345,3 +345,36 @@ func TestAGapIsToldOnceThoughTheRestOfItsBatchWaits(t *testing.T) {
 		}
 	})
 }
+
+// counting knows how many are reading it.
+type counting struct {
+	bridge.Source
+	now, most atomic.Int64
+}
+
+func (c *counting) Read(ctx context.Context, subjects []string, sources []mapping.Source, from map[string]bridge.Checkpoint, out chan<- bridge.Batch) error {
+	c.most.Store(max(c.most.Load(), c.now.Add(1)))
+	defer c.now.Add(-1)
+	return c.Source.Read(ctx, subjects, sources, from, out)
+}
+
+func TestAppsAreReadOnceAtATimeAndNotAfterTheirEnd(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		source := &counting{Source: w.source}
+		w.startWith(func(c *bridge.Config) { c.Source = source })
+		for range 3 {
+			w.pass(time.Second)
+			w.bridge.Reload(w.rules)
+		}
+		w.pass(time.Second)
+		if now, most := source.now.Load(), source.most.Load(); now != 1 || most != 1 {
+			t.Errorf("%d are reading, and %d were", now, most)
+		}
+		w.end()
+		if now := source.now.Load(); now != 0 {
+			t.Errorf("%d are reading when the app has ended", now)
+		}
+		w.start()
+	})
+}
