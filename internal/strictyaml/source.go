@@ -37,15 +37,8 @@ func (s *source) hide(key Pos) {
 // shown is a line as messages may show it: without a secret, also one whose
 // key is misspelt, and without what stands behind an unknown key.
 func (s *source) shown(n int) string {
-	for above := n - 1; above > 0; above-- {
-		l := s.line(above)
-		if strings.TrimSpace(l) != "" && indentOf(l) < indentOf(s.line(n)) {
-			at := s.secretAt(l)
-			if _, unknown := s.hidden[above]; unknown || at >= 0 && blockStart.MatchString(l[at:]) {
-				return strings.Repeat(" ", indentOf(s.line(n))) + hidden
-			}
-			break
-		}
+	if s.continuesHidden(n) {
+		return strings.Repeat(" ", indentOf(s.line(n))) + hidden
 	}
 	l := userOfURL.ReplaceAllString(s.line(n), "$1")
 	if at := s.secretAt(l); at >= 0 && !blockStart.MatchString(l[at:]) {
@@ -59,6 +52,30 @@ func (s *source) shown(n int) string {
 		}
 	}
 	return l
+}
+
+// continuesHidden reports whether a line is, or was meant to be, the value of
+// a key above it that must not be shown.
+func (s *source) continuesHidden(n int) bool {
+	stray := !strings.Contains(s.line(n), ":") // without a key of its own it may belong to the line above, though not indented
+	for above := n - 1; above > 0; above-- {
+		l := s.line(above)
+		if strings.TrimSpace(l) == "" {
+			continue
+		}
+		inside := indentOf(l) < indentOf(s.line(n))
+		if inside || stray {
+			at := s.secretAt(l)
+			if _, unknown := s.hidden[above]; unknown || at >= 0 && blockStart.MatchString(l[at:]) {
+				return true
+			}
+		}
+		if inside {
+			return false
+		}
+		stray = false
+	}
+	return false
 }
 
 var (

@@ -117,12 +117,20 @@ func TestTheValueOfAnUnknownKeyIsNotShown(t *testing.T) {
 	for _, line := range []string{
 		"foo: hush", `"foo": hush`, "foo : [hush]", "foo: {bar: hush}", "foo:\n      *hush", "app_secret: *hush", "app_secret: [*hush]",
 		"app_key: hush-hush\n    sender: ${NOWHERE}\n    'signature': hush",
+		// What a message would repeat of a secret that means something to YAML or to us.
+		"app_secret: !hush", "app_secret: |hush", "app_secret: >-hush", "app_secret: &a !hush", "app_secret: ${hush!}",
+		// Not indented as a block's text must be.
+		"app_secret: |\n    hush", "app_secret: |\n\n    hush", "app_secret: |\n\t  hush", "app_secret:\n  hush",
 	} {
 		src := "version: 1\napps:\n  campus:\n    " + line + "\n"
 		problems := readShop(src)
 		if shown := problems.Text() + string(problems.JSON()) + problems.GitHub(); !problems.HasErrors() || strings.Contains(strings.ReplaceAll(shown, "hush-hush", ""), "hush") {
 			t.Errorf("%q is shown in\n%s", line, shown)
 		}
+	}
+	// What follows the line of a secret is told as ever.
+	if shown := readShop("version: 1\napps:\n  b:\n    app_secret:\n    sendr: office\n").Text(); !strings.Contains(shown, "    5 |     sendr: …\n") {
+		t.Errorf("the line is missing in\n%s", shown)
 	}
 	// Another problem of the same line, found before the key is known to be unknown.
 	problems := readShop("version: 1\napps:\n  campus: {app_key: [], foo: hush}\n")

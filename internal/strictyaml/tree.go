@@ -143,7 +143,7 @@ func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 func reportSyntax(r *Report, src *source, err error) {
 	at, msg := Pos{1, 1}, err.Error()
 	if syntax, ok := errors.AsType[yaml.Error](err); ok {
-		msg = syntax.GetMessage()
+		msg, _, _ = strings.Cut(syntax.GetMessage(), `: "`) // what it repeats of the file may be a secret
 		if t := syntax.GetToken(); t != nil && t.Position != nil {
 			at = Pos{t.Position.Line, t.Position.Column}
 		}
@@ -175,6 +175,8 @@ func syntaxHint(line, msg string) string {
 		return "check the indentation"
 	case strings.Contains(msg, "reserved character"):
 		return "put the value into quotes"
+	case strings.Contains(msg, "header option"):
+		return "put text that starts with | or > into quotes"
 	case strings.Contains(msg, "must be specified"), strings.Contains(msg, "not found"):
 		return "a closing bracket or brace is missing, or a value with [ ] or { } in it needs quotes"
 	}
@@ -219,7 +221,7 @@ func (t *treeBuilder) build(n ast.Node, depth int) *Node {
 	case *ast.AliasNode:
 		return t.alias(n, depth)
 	case *ast.TagNode:
-		t.report.Hintf(at(n), "put an expression that starts with ! into quotes", "cannot use the YAML tag %s", n.GetToken().Value)
+		t.report.Hintf(at(n), "put text that starts with ! into quotes", "cannot use a YAML tag") // it may be a secret that starts with !
 		return &Node{At: at(n)}
 	case *ast.MappingNode:
 		return t.mapping(n.Values, at(n), depth)

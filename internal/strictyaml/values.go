@@ -91,8 +91,8 @@ func (d *Decoder) Expand(s Scalar) (value string, fromEnv bool) {
 
 func (d *Decoder) lookup(inner string, where Pos) string {
 	name, fallback, hasFallback := strings.Cut(inner, ":-")
-	if !isEnvName(name) {
-		d.Hintf(where, "write ${NAME} or ${NAME:-default}", "cannot use %q as the name of an environment variable", name)
+	if !isEnvName(name) { // it may be a secret that somebody has put there
+		d.Hintf(where, "write ${NAME} or ${NAME:-default}", "cannot use what stands in ${ } as the name of an environment variable")
 		return ""
 	}
 	v, ok := "", false
