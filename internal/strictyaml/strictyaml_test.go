@@ -60,6 +60,8 @@ func TestEveryMistakeIsToldAtItsPlaceWithItsRemedy(t *testing.T) {
 		{"shelves: {a: {room: x}}\n---\nb: 1", "3:1: cannot use a second document in the same file: put it into a file of its own"},
 		{"shelves: {a: {room: \xff}}", "1:21: cannot read what is not UTF-8; save the file as UTF-8"},
 		{"shelves: " + strings.Repeat("[", 6000), "1:5010: cannot read a file nested this deeply; close brackets that are open, also those in text and in comments"},
+		{"shelves:\n" + strings.Repeat("  a:\n", 10_001), "10002:3: cannot read a map of more than 10000 keys"},
+		{"shelves:\n  a:\n    room: x\n    notes:\n" + strings.Repeat("    - b: 1\n      c: 2\n", 10_001), ""},
 		{"shelves: {a: {room: x, notes: " + strings.Repeat("[", 80) + strings.Repeat("]", 80) + "}}", "1:93: cannot read a file this large or nested this deeply"},
 	} {
 		report, _ := strictyaml.Read("f", []byte(c.src), &library{}, strictyaml.Options{})

@@ -3,6 +3,7 @@ package strictyaml
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -49,7 +50,8 @@ const (
 	maxFileBytes = 16 << 20
 	maxNodes     = 1_000_000
 	maxDepth     = 64
-	maxOpen      = 5000 // brackets, also those in text and comments: with more the parser would need gigabytes
+	maxOpen      = 5000   // brackets, also those in text and comments: with more the parser would need gigabytes
+	maxKeys      = 10_000 // of one map: the parser's time grows with their square
 )
 
 // parseTree reads a YAML file with exactly one document.
@@ -63,6 +65,10 @@ func parseTree(src *source, data []byte, r *Report) *Node {
 	}
 	if at, deep := tooDeep(src); deep {
 		r.Hintf(at, "close brackets that are open, also those in text and in comments", "cannot read a file nested this deeply")
+		return nil
+	}
+	if at, wide := tooWide(src); wide {
+		r.Errorf(at, "cannot read a map of more than %d keys", maxKeys)
 		return nil
 	}
 	f, err := parseYAML(data)
@@ -133,6 +139,27 @@ func tooDeep(src *source) (Pos, bool) {
 			if open > maxOpen {
 				return Pos{i + 1, j + 1}, true
 			}
+		}
+	}
+	return Pos{}, false
+}
+
+// tooWide finds what the parser would need minutes for. A map in brackets takes
+// time by its length only.
+func tooWide(src *source) (Pos, bool) {
+	keys := map[int]int{} // by indentation, of the map that goes on there
+	for i, l := range src.lines {
+		text := strings.TrimLeft(l, " ")
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		indent := len(l) - len(text)
+		maps.DeleteFunc(keys, func(inner, _ int) bool { return inner > indent })
+		if text[0] != '-' && strings.Contains(text, ":") {
+			keys[indent]++
+		}
+		if keys[indent] > maxKeys {
+			return Pos{i + 1, indent + 1}, true
 		}
 	}
 	return Pos{}, false
