@@ -145,7 +145,7 @@ func (d *Decoder) structure(n *Node, v reflect.Value, name string) {
 			d.src.hide(f.Key.At)
 			keys := keysOf(v.Type())
 			here.Meant = append(here.Meant, spelling.Nearest(f.Key.Text, keys))
-			d.Hintf(f.Key.At, cmp.Or(d.Elsewhere(f.Key.Text), spelling.Suggest(f.Key.Text, keys)), "unknown key %q in %s", f.Key.Text, name)
+			d.Hintf(f.Key.At, cmp.Or(d.Elsewhere(f.Key.Text), spelling.Suggest(f.Key.Text, keys)), "unknown key %q in %s", d.src.keyShown(f.Key.Text), name)
 			continue
 		}
 		d.value(f.Value, v.Field(i), f.Key.Text, v.Type().Field(i).Tag)

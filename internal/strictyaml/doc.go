@@ -23,11 +23,12 @@
 //
 // Nothing is guessed. An unknown key is an error, and so is one that stands
 // twice, has no value, or one of another kind. Anchors, aliases and merge keys
-// are resolved, and a file has bounds: of bytes, values and depth.
+// are resolved, and a file has bounds: of bytes, values, keys and depth.
 //
 // # Secrets
 //
 // A message shows the line that it is about, and goes to logs and pages. The
-// value of a secret's key is left out there, also where the key is misspelt,
-// and so is whatever stands behind a key that nobody knows.
+// value of a secret's key is left out there, also where the key is misspelt or
+// only speaks of a secret, password or token, and so is whatever stands behind
+// a key that nobody knows.
 package strictyaml

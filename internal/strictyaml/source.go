@@ -81,8 +81,8 @@ func (s *source) continuesHidden(n int) bool {
 var (
 	// keyOnLine is a key, in quotes or not, up to its value.
 	keyOnLine = regexp.MustCompile(`([A-Za-z][\w -]*)["']?\s*:\s*`)
-	// firstWord is what was meant as a key, where the colon is forgotten.
-	firstWord = regexp.MustCompile(`^\s*(?:- +)?([A-Za-z][\w-]*)(?:\s*=\s*|\s+)[^\s:]`)
+	// firstWord is what was meant as a key, where the colon is forgotten, or not one to YAML.
+	firstWord = regexp.MustCompile(`^\s*(?:- +)?["']?([A-Za-z][\w-]*)["']?(?:\s*[=：]\s*|\s+)[^\s:]`)
 	// keyAlone is an unknown key up to its value.
 	keyAlone = regexp.MustCompile(`^(?:"[^"]*"|'[^']*'|[^:]*):?\s*`)
 	// fromEnvironment is a value that is nothing but ${NAME}.
@@ -96,15 +96,25 @@ var (
 // secretAt is where the value of a line's first secret begins that is not
 // taken from the environment, or -1.
 func (s *source) secretAt(line string) int {
+	if m := firstWord.FindStringSubmatchIndex(line); m != nil && s.meansSecret(line[m[2]:m[3]]) {
+		_, width := utf8.DecodeLastRuneInString(line[:m[1]])
+		return m[1] - width
+	}
 	for _, m := range keyOnLine.FindAllStringSubmatchIndex(line, -1) {
 		if s.meansSecret(line[m[2]:m[3]]) && !fromEnvironment.MatchString(line[m[1]:]) {
 			return m[1]
 		}
 	}
-	if m := firstWord.FindStringSubmatchIndex(line); m != nil && s.meansSecret(line[m[2]:m[3]]) && !strings.Contains(line, ":") {
-		return m[1] - 1
-	}
 	return -1
+}
+
+// keyShown is an unknown key as messages may show it: a secret belongs to it
+// where the colon is not one to YAML.
+func (s *source) keyShown(key string) string {
+	if at := s.secretAt(key); at >= 0 {
+		return key[:at] + hidden
+	}
+	return key
 }
 
 // meansSecret reports whether a key is that of the secret, or what someone may

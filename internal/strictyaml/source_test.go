@@ -64,6 +64,7 @@ func TestASecretIsNeverShownHoweverItsKeyIsWritten(t *testing.T) {
 		"    app_sekret: |\n      hush",
 		"    app_secret hush", "    app_secret=hush", "    app_secret: $hush", "    app_secret: ${hush", "    app_secret: ${HUSH}hush", "    app_secrt: ${HUSH:-hush}",
 		"    {app_secret: ${HUSH}, password: hush}", "    pwd: hush", "    token: hush", "    app_secret:\n      hush", "    appsecrets: >-\n      hush",
+		"    app_secret：hush", "    app_secret = hush: 1", "    app_secret hush: 1", `    "app_secret" "hush"`, "    app_secret é-hush",
 	} {
 		src := newSource("f.yaml", []byte("apps:\n"+line), "app_secret")
 		for n := range src.lines {
@@ -72,7 +73,7 @@ func TestASecretIsNeverShownHoweverItsKeyIsWritten(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range []string{"    app_secret: ${HUSH}", `    app_secrt: "${HUSH}" # as in ops`, "    {app_secret: ${HUSH}, app_key: hush}", "    when: event.data.tokens.size() > 2", "    app_secret_file: /run/hush", "    app_secret_file: ${CAMPUS_SECRET_FILE:-/run/hush}", "    app_key: hush", "    sender: hush", "  - {name: hush, on: a.b}", "    package: com.example.hush"} {
+	for _, line := range []string{"    app_secret: ${HUSH}", `    app_secrt: "${HUSH}" # as in ops`, `    "app_secret" : ${HUSH}`, "    {app_secret: ${HUSH}, app_key: hush}", "    when: event.data.tokens.size() > 2", "    app_secret_file: /run/hush", "    app_secret_file: ${CAMPUS_SECRET_FILE:-/run/hush}", "    app_key: hush", "    sender: hush", "  - {name: hush, on: a.b}", "    package: com.example.hush"} {
 		if got := newSource("f.yaml", []byte(line), "app_secret").shown(1); got != line {
 			t.Errorf("%q is shown as %q", line, got)
 		}
@@ -119,6 +120,7 @@ func TestTheValueOfAnUnknownKeyIsNotShown(t *testing.T) {
 		"app_key: hush-hush\n    sender: ${NOWHERE}\n    'signature': hush",
 		// What a message would repeat of a secret that means something to YAML or to us.
 		"app_secret: !hush", "app_secret: |hush", "app_secret: >-hush", "app_secret: &a !hush", "app_secret: ${hush!}",
+		"app_secret：hush: 1", "app_secret:hush: 1", "app_secret=hush: 1", "app_secret hush: 1",
 		// Not indented as a block's text must be.
 		"app_secret: |\n    hush", "app_secret: |\n\n    hush", "app_secret: |\n\t  hush", "app_secret:\n  hush",
 	} {
