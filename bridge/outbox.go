@@ -70,13 +70,12 @@ func (s *State) explainDrops(why func(digest string) string) {
 }
 
 func (s *State) deadLetter(m *mapping.Message, d *mapping.DeadLetter) {
-	text := d.Err.Error()
 	s.Counts.DeadLetters++
 	s.Outbox = append(s.Outbox, OutboxEntry{
 		ID: deadLetterID(s.App, m, d.Rule),
 		Dead: &DeadLetter{
 			App: s.App, Stream: m.Stream, Sequence: m.Sequence, Subject: m.Subject,
-			Reason: d.Reason, Rule: d.Rule, Error: text[:min(len(text), 500)], At: m.Time,
+			Reason: d.Reason, Rule: d.Rule, Error: beginning(d.Err.Error(), 500), At: m.Time,
 		},
 	})
 }

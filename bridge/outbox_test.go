@@ -1,8 +1,10 @@
 package bridge
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -34,6 +36,15 @@ func TestReadingWaitsWhereTheIDsOfLostEventsAreMany(t *testing.T) {
 	}
 	if !s.Crowded() {
 		t.Errorf("the ids of %d events have %d bytes, and reading goes on", s.Drops[0].Events, listSize(s.Drops[0].IDs))
+	}
+}
+
+func TestTheErrorOfADeadLetterIsCutBetweenTwoCharacters(t *testing.T) {
+	s := NewState("campus", "born")
+	err := errors.New("x" + strings.Repeat("é", 300))
+	s.FoldDecision(planApp(mapping.PolicyASAP), &mapping.Message{Stream: "S", Sequence: 1}, mapping.Decision{Dead: []mapping.DeadLetter{{Reason: "expression", Err: err}}})
+	if text := s.Outbox[0].Dead.Error; len(text) != 499 || !utf8.ValidString(text) {
+		t.Errorf("%d bytes that end with %q, want 499 that are text", len(text), text[len(text)-3:])
 	}
 }
 
