@@ -43,7 +43,7 @@ type Broadcast struct {
 // has arrived, or never will; but not a gateway that has waited in vain itself.
 func (b *Broadcast) Arrived() time.Time {
 	o := b.Outcome
-	if o == nil || o.Closed || o.HTTPStatus > 0 && (o.HTTPStatus != gatewayTimeout || o.Code != 0) {
+	if o == nil || o.Closed || o.HTTPStatus > 0 && (o.HTTPStatus != gatewayTimeout || orZero(o.Code) != 0) {
 		return time.Time{}
 	}
 	return later(o.At, b.Deadline).Add(lateArrival)
@@ -141,7 +141,7 @@ type Outcome struct {
 	ProviderID string        `json:"provider_id,omitempty"`
 	MessageID  string        `json:"message_id,omitempty"`
 	HTTPStatus int           `json:"http_status,omitempty"` // 0: no answer was read
-	Code       int           `json:"code,omitempty"`        // the provider's business code
+	Code       *int          `json:"code,omitempty"`        // the provider's business code; nil: the answer, if any, had none
 	Message    string        `json:"message,omitempty"`     // for people; never holds the secret
 	RetryAfter time.Time     `json:"retry_after,omitzero"`  // with Throttled, if the provider named a time
 	Attempts   []Attempt     `json:"attempts,omitempty"`

@@ -173,7 +173,7 @@ func TestNothingIsTakenAsNotSentWhileItsRequestMayBeOnItsWay(t *testing.T) {
 	}{
 		"no answer":                       {bridge.Outcome{}, false},
 		"a gateway that got none in time": {bridge.Outcome{HTTPStatus: 504}, false},
-		"the provider's own 504":          {bridge.Outcome{HTTPStatus: 504, Code: 1050}, true},
+		"the provider's own 504":          {bridge.Outcome{HTTPStatus: 504, Code: new(1050)}, true},
 		"another answer of a gateway's":   {bridge.Outcome{HTTPStatus: 502}, true},
 		"a connection that was closed":    {bridge.Outcome{Closed: true}, true},
 	} {
@@ -273,7 +273,7 @@ func TestTrustInAClockHoldsForDoubtsToo(t *testing.T) {
 }
 
 func TestTheSendOfADoubtThatIsResolvedAsNotSentIsRefunded(t *testing.T) {
-	for _, o := range []bridge.Outcome{{HTTPStatus: 500, Code: 1000, Message: "internal"}, {Message: "no answer"}} {
+	for _, o := range []bridge.Outcome{{HTTPStatus: 500, Code: new(1000), Message: "internal"}, {Message: "no answer"}} {
 		inWorld(t, func(w *world) {
 			w.end()
 			w.rules.App.Quota.CountRejected = true

@@ -67,7 +67,7 @@ func TestAnOperatorsPauseIsNotForgottenWhenTheProviderBlocks(t *testing.T) {
 		stuck := make(chan struct{})
 		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
 			<-stuck
-			return bridge.Outcome{Kind: bridge.Blocked, Code: 1001, Message: "no such key", At: time.Now()}
+			return bridge.Outcome{Kind: bridge.Blocked, Code: new(1001), Message: "no such key", At: time.Now()}
 		}
 		w.cancelled("maths")
 		w.pass(2*time.Minute + time.Second)

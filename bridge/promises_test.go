@@ -58,7 +58,7 @@ func TestAnOrderDoesNotChangeWhatTheProviderSaid(t *testing.T) {
 
 func TestWhatTheProviderRejectsIsToldAndCounted(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.answer(1, bridge.Outcome{Kind: bridge.OutcomeRejected, HTTPStatus: 400, Code: 1005, Message: "too long"})
+		w.answer(1, bridge.Outcome{Kind: bridge.OutcomeRejected, HTTPStatus: 400, Code: new(1005), Message: "too long"})
 		w.cancelled("a", "b")
 		w.pass(5 * time.Minute)
 		w.wantSends(1)

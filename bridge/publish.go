@@ -144,7 +144,7 @@ func (t *tenure) logResult(e OutboxEntry) {
 	case e.Result.State == ResultQuotaLow:
 		t.log.Warn("the day's sends are running out", "why", e.Result.Message)
 	case e.Result.State == ResultBlocked:
-		t.log.Error("the provider refuses the app itself: it is paused", "http", e.Result.HTTPStatus, "code", e.Result.Code,
+		t.log.Error("the provider refuses the app itself: it is paused", "http", e.Result.HTTPStatus, "code", orZero(e.Result.Code),
 			"message", e.Result.Message, "remedy", "mend it (a secret from a file is read again, one from the environment needs a restart), then belfry resume --app "+t.name)
 	default:
 		attrs := []any{"why", e.Result.State, "digest", DigestName(e.Result.Audience, e.Result.Template, e.Result.Group), "events", e.Result.Events}

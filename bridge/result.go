@@ -96,7 +96,7 @@ type Result struct {
 	EventIDsLeftOut int            `json:"event_ids_left_out,omitempty"` // how many ids of events are not listed
 	Attempts        []Attempt      `json:"attempts,omitempty"`           // each host that was tried
 	HTTPStatus      int            `json:"http_status,omitempty"`        // of the provider's last answer
-	Code            int            `json:"code,omitempty"`               // the provider's, in its last answer
+	Code            *int           `json:"code,omitempty"`               // the provider's, in its last answer (0: success); not there where none was read
 	Message         string         `json:"message,omitempty"`            // what happened, for people
 	Resolved        string         `json:"resolved,omitempty"`           // who ended a doubt
 	Gap             *Gap           `json:"gap,omitempty"`                // the events that were lost; some between may have been read
@@ -127,6 +127,14 @@ type cloudEvent struct {
 	DataContentType string    `json:"datacontenttype"`
 	TraceParent     string    `json:"traceparent,omitempty"`
 	Data            *Result   `json:"data"`
+}
+
+// orZero is the provider's code where none and 0 mean the same.
+func orZero(code *int) int {
+	if code == nil {
+		return 0
+	}
+	return *code
 }
 
 // Subject is where the result is published. Results about a whole app have

@@ -352,7 +352,7 @@ func TestABlockedAppWaitsForAnOperator(t *testing.T) {
 		blocked := true
 		w.provider.Answer = func(context.Context, int, bridge.Send) bridge.Outcome {
 			if blocked {
-				return bridge.Outcome{Kind: bridge.Blocked, Code: 1009, Message: "service not enabled", At: time.Now()}
+				return bridge.Outcome{Kind: bridge.Blocked, Code: new(1009), Message: "service not enabled", At: time.Now()}
 			}
 			return bridge.Outcome{Kind: bridge.Accepted, At: time.Now()}
 		}

@@ -202,7 +202,7 @@ func (s *State) block(o Outcome, now time.Time) {
 		why = "the provider refuses the app: " + why
 	}
 	s.pause(why, now)
-	s.Paused.Code = o.Code
+	s.Paused.Code = orZero(o.Code)
 	s.report(s.newID()+"."+string(ResultBlocked),
 		Result{State: ResultBlocked, HTTPStatus: o.HTTPStatus, Code: o.Code, Message: o.Message, Attempts: o.Attempts}, now)
 }

@@ -109,7 +109,7 @@ func (t *tenure) logOutcome(ctx context.Context, b *Broadcast, o Outcome) {
 		return
 	}
 	attrs := []any{"broadcast", b.ID, "digest", b.Digest.Name(),
-		"http", o.HTTPStatus, "code", o.Code, "message", o.Message, "provider_id", o.ProviderID}
+		"http", o.HTTPStatus, "code", orZero(o.Code), "message", o.Message, "provider_id", o.ProviderID}
 	level := slog.LevelWarn
 	switch o.Kind {
 	case Accepted, DryRun:

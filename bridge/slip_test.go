@@ -216,12 +216,12 @@ func TestTheLatestFailuresAreKnownOfSomeRules(t *testing.T) {
 
 func TestARefusalBesideAClockThatDiffersNamesIt(t *testing.T) {
 	s := NewState("town", "b0rn")
-	fails(s, planStart, Outcome{Kind: Blocked, Code: 1004, Message: "signature refused", SkewKnown: true, Skew: 20 * time.Second})
+	fails(s, planStart, Outcome{Kind: Blocked, Code: new(1004), Message: "signature refused", SkewKnown: true, Skew: 20 * time.Second})
 	if strings.Contains(s.Paused.Why, "clock") {
 		t.Error(s.Paused.Why)
 	}
 	s = NewState("town", "b0rn")
-	fails(s, planStart, Outcome{Kind: Blocked, Code: 1004, Message: "signature refused", SkewKnown: true, Skew: -5 * time.Minute})
+	fails(s, planStart, Outcome{Kind: Blocked, Code: new(1004), Message: "signature refused", SkewKnown: true, Skew: -5 * time.Minute})
 	if !strings.Contains(s.Paused.Why, "the provider's clock differs from ours by -5m0s") {
 		t.Error(s.Paused.Why)
 	}

@@ -69,7 +69,7 @@ func TestEachCallThatTheProviderRefusedIsCharged(t *testing.T) {
 	}{
 		"accepted at the second try":    {bridge.Outcome{Kind: bridge.Accepted, HTTPStatus: 200, Attempts: []bridge.Attempt{refused, {Written: true}}}, 2},
 		"refused, and then unreachable": {bridge.Outcome{Kind: bridge.NotSent, Attempts: []bridge.Attempt{refused, unreached}}, 1},
-		"refused twice":                 {bridge.Outcome{Kind: bridge.Blocked, HTTPStatus: 401, Code: 1004, Attempts: []bridge.Attempt{refused, refused}}, 2},
+		"refused twice":                 {bridge.Outcome{Kind: bridge.Blocked, HTTPStatus: 401, Code: new(1004), Attempts: []bridge.Attempt{refused, refused}}, 2},
 		"never reached":                 {bridge.Outcome{Kind: bridge.NotSent, Attempts: []bridge.Attempt{unreached, unreached}}, 0},
 		"throttled":                     {bridge.Outcome{Kind: bridge.Throttled, HTTPStatus: 429, Attempts: []bridge.Attempt{{Written: true}}}, 0},
 	} {

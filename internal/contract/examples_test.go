@@ -43,10 +43,11 @@ func examples() map[bridge.ResultState]bridge.Result {
 	}
 	add(bridge.ResultSent, broadcast, func(r *bridge.Result) {
 		r.ProviderID, r.MessageID, r.HTTPStatus, r.Message = "B-1", "M-1", 200, "accepted (HTTP 200 code 0)"
+		r.Code = new(0)
 		r.Cuts = []mapping.Cut{{Field: "notification.title", Was: 61, Limit: 50}}
 	})
 	add(bridge.ResultRejected, broadcast, func(r *bridge.Result) {
-		r.HTTPStatus, r.Code, r.Message = 400, 1005, "refused (HTTP 400 code 1005)"
+		r.HTTPStatus, r.Code, r.Message = 400, new(1005), "refused (HTTP 400 code 1005)"
 		r.Attempts = []bridge.Attempt{{Host: "https://api.example.com", At: at(16), Written: true, Result: "HTTP 400 code 1005"}}
 	})
 	add(bridge.ResultInDoubt, broadcast, func(r *bridge.Result) {
@@ -61,7 +62,7 @@ func examples() map[bridge.ResultState]bridge.Result {
 		}
 	})
 	add(bridge.ResultThrottled, broadcast, func(r *bridge.Result) {
-		r.HTTPStatus, r.Code, r.Message = 429, 1008, "the provider allows no send for now"
+		r.HTTPStatus, r.Code, r.Message = 429, new(1008), "the provider allows no send for now"
 		r.Attempts = []bridge.Attempt{{Host: "https://api.example.com", At: at(16), Written: true, Result: "HTTP 429 code 1008"}}
 	})
 	add(bridge.ResultDryRun, broadcast, func(r *bridge.Result) {
@@ -78,7 +79,7 @@ func examples() map[bridge.ResultState]bridge.Result {
 	})
 	app := bridge.Result{App: "campus", Times: bridge.ResultTimes{Reported: at(17)}}
 	add(bridge.ResultBlocked, app, func(r *bridge.Result) {
-		r.HTTPStatus, r.Code, r.Message, r.Attempts = 401, 1001, "the App Key is unknown", broadcast.Attempts
+		r.HTTPStatus, r.Code, r.Message, r.Attempts = 401, new(1001), "the App Key is unknown", broadcast.Attempts
 	})
 	add(bridge.ResultGap, app, func(r *bridge.Result) {
 		r.Gap = &bridge.Gap{Stream: "SCHOOL", From: 41, To: 97, Why: "truncated", At: at(17)}

@@ -2,6 +2,7 @@ package contract_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -78,6 +79,57 @@ func TestTheResultsOfEveryKindOfAudienceHoldToTheirSchemas(t *testing.T) {
 		}
 		if said < len(outcomes) {
 			t.Errorf("%s: %d results of %d outcomes", audience, said, len(outcomes))
+		}
+	}
+}
+
+// Subscribers may test code == 0.
+func TestTheProvidersCodeIsPublishedWhereItGaveOne(t *testing.T) {
+	rules, problems := mapping.Compile("rules.yaml", fmt.Appendf(nil, everyKindOfAudience, "package"), mapping.Options{})
+	if rules == nil {
+		t.Fatal(problems)
+	}
+	app, begin := rules.Apps["campus"], time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		outcome bridge.Outcome
+		want    any
+	}{
+		"accepted":       {bridge.Outcome{Kind: bridge.Accepted, HTTPStatus: 200, Code: new(0)}, 0.0},
+		"refused":        {bridge.Outcome{Kind: bridge.OutcomeRejected, HTTPStatus: 400, Code: new(1005)}, 1005.0},
+		"no answer":      {bridge.Outcome{Kind: bridge.Doubtful}, nil},
+		"a proxy's page": {bridge.Outcome{Kind: bridge.Doubtful, HTTPStatus: 502}, nil},
+	} {
+		s := bridge.NewState("campus", "b0rn")
+		s.Fold(app, &mapping.Message{Stream: "SCHOOL", Sequence: 1, Subject: "school.news", Time: begin, Data: []byte(`{}`)})
+		now := begin.Add(2 * time.Minute)
+		if _, _, err := s.Begin(app, s.Digests[0], "a try", now); err != nil {
+			t.Fatal(err)
+		}
+		s.Settle(app, c.outcome, now)
+		s.Epoch = 1
+		s.Seal(app, "replica", now)
+		codec, err := bridge.NewCodec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := codec.Encode(s) // it waits there until it is published
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err = bridge.Decode("campus", stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := s.Outbox[0].Result.Publication("id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var published struct{ Data map[string]any }
+		if err := json.Unmarshal(p.Data, &published); err != nil {
+			t.Fatal(err)
+		}
+		if got := published.Data["code"]; got != c.want {
+			t.Errorf("%s: code %v, want %v\n%s", name, got, c.want, p.Data)
 		}
 	}
 }

@@ -33,8 +33,8 @@ func rootsOf(s *httptest.Server) *x509.CertPool {
 func TestABroadcastReachesTheSandboxOnce(t *testing.T) {
 	s, urls := sandboxHosts(t, sandbox.Config{})
 	o := send(t, newClient(t, nexconn.Config{BaseURLs: urls}), lesson("b-1"))
-	if o.Kind != bridge.Accepted || o.ProviderID == "" || o.ProviderID != o.MessageID || o.HTTPStatus != 200 {
-		t.Fatalf("outcome %+v, want accepted with an id", o)
+	if o.Kind != bridge.Accepted || o.ProviderID == "" || o.ProviderID != o.MessageID || o.HTTPStatus != 200 || o.Code == nil || *o.Code != 0 {
+		t.Fatalf("outcome %+v, want accepted with an id and code 0", o)
 	}
 	sent := s.Broadcasts()
 	if len(sent) != 1 || sent[0].ID != o.ProviderID || sent[0].RequestID != "b-1" || sent[0].Package != "com.example.student" {

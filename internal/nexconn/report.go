@@ -67,10 +67,7 @@ func (r *report) outcome() bridge.Outcome {
 
 // quote takes over what the provider said.
 func (r *report) quote(o *bridge.Outcome, t try) {
-	o.HTTPStatus = t.answer.status
-	if t.answer.code != nil {
-		o.Code = *t.answer.code
-	}
+	o.HTTPStatus, o.Code = t.answer.status, t.answer.code
 	if t.answer.message != "" && !strings.Contains(o.Message, t.answer.message) {
 		o.Message += ": " + t.answer.message
 	}

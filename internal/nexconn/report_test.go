@@ -57,8 +57,11 @@ func TestAnOutcomeQuotesTheProviderAndStaysShort(t *testing.T) {
 	s, urls := sandboxHosts(t, sandbox.Config{})
 	s.Script(sandbox.Step{Code: 1002, Message: "no such " + strings.Repeat("é", 5000)})
 	o := send(t, newClient(t, nexconn.Config{BaseURLs: urls}), lesson("b-1"))
-	if o.HTTPStatus != 400 || o.Code != 1002 || !strings.Contains(o.Message, ": no such é") || strings.Count(o.Message, "é") > 500 || !strings.HasSuffix(o.Message, "…") {
-		t.Errorf("outcome %d, %d with a message of %d bytes: %.200s", o.HTTPStatus, o.Code, len(o.Message), o.Message)
+	if o.HTTPStatus != 400 || o.Code == nil || *o.Code != 1002 {
+		t.Fatalf("outcome %+v, want HTTP 400 and code 1002", o)
+	}
+	if !strings.Contains(o.Message, ": no such é") || strings.Count(o.Message, "é") > 500 || !strings.HasSuffix(o.Message, "…") {
+		t.Errorf("a message of %d bytes: %.200s", len(o.Message), o.Message)
 	}
 }
 
