@@ -81,3 +81,21 @@ func TestResultsDoNotWaitWhereStatesAreStoredLessOften(t *testing.T) {
 		}
 	})
 }
+
+func TestTheStatusSaysHowLargeTheStoredStateIsAndHowLongCommitsTook(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.end()
+		store := &slowStore{Store: w.store, takes: 300 * time.Millisecond}
+		w.startWith(func(c *bridge.Config) { c.Store = store })
+		w.cancelled("maths")
+		w.pass(10 * time.Second)
+		s, stored := w.bridge.Status(), len(w.store.Record().Data)
+		if s.StateSize == 0 || s.StateSize != stored {
+			t.Errorf("the status says %d bytes, %d are stored", s.StateSize, stored)
+		}
+		within, n := s.Commits.Within(), s.Commits.Count
+		if n == 0 || within[0.25] != 0 || within[0.5] != n || s.Commits.Sum < time.Duration(n)*store.takes {
+			t.Errorf("commits that took 300 ms each: %+v", s.Commits)
+		}
+	})
+}

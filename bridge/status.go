@@ -36,6 +36,8 @@ type Status struct {
 	Epoch     uint64                  `json:"epoch,omitempty"`
 	Commit    uint64                  `json:"commit,omitempty"`
 	Committed time.Time               `json:"committed,omitzero"`
+	StateSize int                     `json:"state_bytes,omitempty"` // how large the stored state is, compressed
+	Commits   CommitTimes             `json:"-"`                     // since this replica owns the app
 	CaughtUp  bool                    `json:"caught_up"`
 	Sources   map[string]SourceStatus `json:"sources,omitempty"`
 	Digests   []DigestStatus          `json:"digests"`
@@ -150,7 +152,7 @@ func (t *tenure) snapshot(now time.Time) Status {
 	st, limits := t.state, LimitsFor(t.rules.App.Quota)
 	s := Status{
 		App: t.name, Replica: t.cfg.Replica, Role: RoleOwner, At: now,
-		Born: st.Born, Began: st.Began, Restored: st.Restored, GapAt: st.GapAt, Epoch: st.Epoch, Commit: st.Commit, Committed: t.writer.last, CaughtUp: t.reader.wasCaughtUp,
+		Born: st.Born, Began: st.Began, Restored: st.Restored, GapAt: st.GapAt, Epoch: st.Epoch, Commit: st.Commit, Committed: t.writer.last, StateSize: len(t.kept.Data), Commits: t.writer.times, CaughtUp: t.reader.wasCaughtUp,
 		Sources: map[string]SourceStatus{}, Digests: t.digestStatus(now),
 		Quota: limits.Usage(&st.Ledger, now), Left: limits.Left(&st.Ledger, now), NextSend: limits.Next(&st.Ledger, now),
 		Paused: clonePtr(st.Paused), Backoff: clonePtr(st.Backoff), Mutes: st.mutes(t.rules.App, now),

@@ -18,6 +18,7 @@ type writer struct {
 	dirty bool          // the state differs from the stored one
 	last  time.Time     // the latest commit; zero: the next is due at once
 	took  time.Duration // for it
+	times CommitTimes
 }
 
 func (w *writer) due(now time.Time, pause time.Duration) bool {
@@ -61,6 +62,7 @@ func (t *tenure) commit(ctx context.Context) error {
 	t.cfg.Note("state.unstorable", nil)
 	t.writer.dirty, t.writer.last = false, time.Now()
 	t.writer.took = t.writer.last.Sub(now)
+	t.writer.times.Add(t.writer.took)
 	t.queueUnpublished()
 	return nil
 }

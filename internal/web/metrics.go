@@ -39,10 +39,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 type series struct{ out chan<- prometheus.Metric }
 
 func (s series) send(kind prometheus.ValueType, name, help string, value float64, labels []string) {
-	names, values := make([]string, 0, len(labels)/2), make([]string, 0, len(labels)/2)
-	for i := 0; i < len(labels); i += 2 {
-		names, values = append(names, labels[i]), append(values, labels[i+1])
-	}
+	names, values := pairs(labels)
 	s.out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, names, nil), kind, value, values...)
 }
 
@@ -52,6 +49,19 @@ func (s series) gauge(name, help string, value float64, labels ...string) {
 
 func (s series) counter(name, help string, value uint64, labels ...string) {
 	s.send(prometheus.CounterValue, name, help, float64(value), labels)
+}
+
+func (s series) histogram(name, help string, count uint64, sum time.Duration, within map[float64]uint64, labels ...string) {
+	names, values := pairs(labels)
+	s.out <- prometheus.MustNewConstHistogram(prometheus.NewDesc(name, help, names, nil), count, sum.Seconds(), within, values...)
+}
+
+// pairs takes names and values of labels apart.
+func pairs(labels []string) (names, values []string) {
+	for i := 0; i < len(labels); i += 2 {
+		names, values = append(names, labels[i]), append(values, labels[i+1])
+	}
+	return names, values
 }
 
 // app sends what only the owner of an app knows from the owner alone, so that
@@ -96,6 +106,8 @@ func (s series) app(a *bridge.Status) {
 	}
 	s.gauge("belfry_outbox", "Results and dead letters not yet acknowledged by their stream.", float64(a.Outbox), "app", a.App)
 	s.gauge("belfry_commit_timestamp_seconds", "When the state was last stored.", seconds(a.Committed), "app", a.App)
+	s.histogram("belfry_commit_seconds", "How long it took to store the state, tries that failed included.", a.Commits.Count, a.Commits.Sum, a.Commits.Within(), "app", a.App)
+	s.gauge("belfry_state_bytes", "How large the stored state is, compressed.", float64(a.StateSize), "app", a.App)
 	s.gauge("belfry_provider_clock_skew_seconds", "The provider's clock minus ours, at its last answer.", a.Skew.Seconds(), "app", a.App)
 	digests, late := map[string]int{}, 0
 	for _, d := range a.Digests {

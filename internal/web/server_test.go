@@ -38,6 +38,9 @@ func TestMetricsOfAnAppComeFromItsOwnerAlone(t *testing.T) {
 	o := sample()
 	urgent := o.Apps[0].Digests[0]
 	urgent.Priority, urgent.WillMiss = "urgent", true
+	o.Apps[0].StateSize = 4321
+	o.Apps[0].Commits.Add(30 * time.Millisecond)
+	o.Apps[0].Commits.Add(20 * time.Second)
 	muted := urgent
 	muted.State = bridge.StateMuted
 	o.Apps[0].Digests = append(o.Apps[0].Digests, urgent, muted)
@@ -46,6 +49,8 @@ func TestMetricsOfAnAppComeFromItsOwnerAlone(t *testing.T) {
 	for _, want := range []string{
 		`belfry_app_owner{app="campus"} 1`, `belfry_app_owner{app="clinic"} 0`, `belfry_items_total{app="campus",fate="sent"} 80`,
 		`belfry_dead_letters_total{app="campus"} 3`,
+		`belfry_state_bytes{app="campus"} 4321`, `belfry_commit_seconds_count{app="campus"} 2`, `belfry_commit_seconds_sum{app="campus"} 20.03`,
+		`belfry_commit_seconds_bucket{app="campus",le="0.025"} 0`, `belfry_commit_seconds_bucket{app="campus",le="0.05"} 1`, `belfry_commit_seconds_bucket{app="campus",le="10"} 1`,
 		`belfry_rule_failures_total{app="campus",rule="lesson-moved"} 1`, `belfry_rule_failures_total{app="campus",rule="lesson-cancelled"} 0`,
 		`belfry_quota_left{app="campus",window="day"} 1`, `belfry_in_doubt{app="campus"} 1`, `belfry_digests{app="campus",state="held"} 2`, `belfry_urgent_will_miss{app="campus"} 1`,
 		`belfry_condition{about="BELFRY_RESULTS",condition="results.unavailable"} 1`, `belfry_rules_problems 1`,
