@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -125,10 +124,10 @@ func TestChaosEveryEventLeavesOnceOnAClusterThatLosesNodes(t *testing.T) {
 		}
 		if night || i == 1 {
 			lost++
-			cluster.nodes[i].signal(syscall.SIGSTOP)
+			cluster.nodes[i].pause()
 			c.killOwner()
 			c.oneMore(fmt.Sprintf("while node %d is paused", i))
-			cluster.nodes[i].signal(syscall.SIGCONT)
+			cluster.nodes[i].resume()
 			c.until("the paused node has caught up", c.whole)
 		}
 	}

@@ -99,6 +99,9 @@ type replica struct {
 
 func newChaos(t *testing.T, natsURL string, streamReplicas, quota int, change ...func(*sandbox.Config)) *chaos {
 	t.Helper()
+	if !canPause {
+		t.Skip("the failpoints of its program pause it, which only Unix can do")
+	}
 	built(t, "belfry") // makes the folder
 	program, err := chaosBinary()
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -68,7 +67,7 @@ func TestChaosAnOwnerThatSleptPastItsLeaseSendsAndCommitsNothing(t *testing.T) {
 			owner, epoch := c.stateToken()
 			calls := len(c.provider.Requests())
 
-			old.signal(syscall.SIGCONT)
+			old.resume()
 			c.until("the old owner has left the app", func() bool { return old.status().Role == bridge.RoleStandby })
 			c.until("its log says so", func() bool { return strings.Contains(old.log.String(), "lost the lease; leaves the app") })
 			if n := len(c.provider.Requests()); n != calls || tt.state == bridge.ResultInDoubt && n != tt.calls {

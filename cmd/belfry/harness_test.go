@@ -172,8 +172,7 @@ func (p *process) signal(s syscall.Signal) {
 }
 
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	_ = p.cmd.Process.Kill() // also ends one that is paused
 	<-p.done
 }
 
