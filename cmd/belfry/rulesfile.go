@@ -33,6 +33,7 @@ type rulesFile struct {
 
 	glance [sha256.Size]byte // of the content a second ago; zero: there was no file; watch's goroutine only
 	reads  map[string][]byte // files that the rules name, as they were read; watch's goroutine only
+	warned mapping.Problems  // of the rules in force; watch's goroutine only
 
 	mu     sync.Mutex // guards what follows
 	rules  *mapping.RuleSet
@@ -54,6 +55,7 @@ func openRulesFile(path string, env func(string) (string, bool)) (*rulesFile, ma
 	if f.rules, problems = f.compile(src); problems.HasErrors() {
 		return nil, problems, nil
 	}
+	f.warned = problems
 	f.latest = f.sum(src, false)
 	f.glance = f.latest
 	return f, problems, nil
@@ -170,10 +172,33 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 	f.rules, f.src, f.state = rules, src, rulesInForce(f.path, src)
 	f.mu.Unlock()
 	log.Info("uses new rules", "file", f.path, "changes", changes)
+	f.warn(problems, log)
+	return rules
+}
+
+// warn logs the warnings that the rules before did not have, wherever those
+// stood, and how many others there are.
+func (f *rulesFile) warn(problems mapping.Problems, log *slog.Logger) {
+	had := map[mapping.Problem]int{}
+	for _, p := range f.warned {
+		p.Line, p.Col = 0, 0
+		had[p]++
+	}
+	same := 0
 	for _, p := range problems {
+		anywhere := p
+		anywhere.Line, anywhere.Col = 0, 0
+		if had[anywhere] > 0 {
+			had[anywhere]--
+			same++
+			continue
+		}
 		log.Warn(p.String())
 	}
-	return rules
+	if same > 0 {
+		log.Info("the rules have the warnings that they had before", "warnings", same, "remedy", "belfry check "+f.path+" lists them")
+	}
+	f.warned = problems
 }
 
 // seen notes the content and reports whether it is the one looked at last.

@@ -180,6 +180,38 @@ func lookTwice(f *rulesFile, log *slog.Logger) *mapping.RuleSet {
 	return f.look(false, log)
 }
 
+// Dozens of warnings that were always there hide the one that a change brings.
+func TestAReloadLogsTheWarningsThatAreNew(t *testing.T) {
+	const rule = "  - {name: %s, on: school.%[1]s, audience: students, template: lessons, with: {}}\n"
+	text := fmt.Sprintf(reloadRules, "1s", "2s", "lessons", fmt.Sprintf(rule, "first"))
+	file := writeFile(t, "rules.yaml", text)
+	f, problems, err := openRulesFile(file, func(name string) (string, bool) { return "https://" + name + ".example.com", true })
+	if f == nil || len(problems) != 4 { // two of the quota, one of a template, one of the rule
+		t.Fatal(problems, err)
+	}
+	var said strings.Builder
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	for _, step := range []struct {
+		change, text, fresh string
+		before              int
+	}{
+		{"all places move", "# a comment\n" + text, "", 4},
+		{"a rule with a warning that another has", text + fmt.Sprintf(rule, "second"), "rules.yaml:27:84: warning: with names nothing", 4},
+		{"it is gone", text, "", 4},
+		{"it stands before the other", strings.Replace(text, "rules:\n", "rules:\n"+fmt.Sprintf(rule, "second"), 1), "rules.yaml:25:84: warning: with names nothing", 4},
+	} {
+		said.Reset()
+		overwrite(t, file, step.text)
+		if lookTwice(f, log) == nil {
+			t.Fatalf("%s: it is not used:\n%s", step.change, said.String())
+		}
+		fresh := strings.Count(said.String(), "level=WARN")
+		if want := min(len(step.fresh), 1); fresh != want || !strings.Contains(said.String(), step.fresh) || !strings.Contains(said.String(), fmt.Sprintf(" warnings=%d ", step.before)) {
+			t.Errorf("%s: want %q and %d as before, got\n%s", step.change, step.fresh, step.before, said.String())
+		}
+	}
+}
+
 // Who asks for it does not wait until the file is at rest, or has changed.
 func TestAHangupHasTheRulesReadAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
