@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env fu
 		return printJSON(std.out, map[string]any{"problems": append(mapping.Problems{}, c.problems...), "reload": impacts})
 	}
 	printChecks(std, o.format, []checked{c})
-	printImpacts(std.out, impacts)
+	printImpacts(std.out, impacts, c.rules)
 	return nil
 }
 
@@ -112,12 +113,12 @@ func stateOf(ctx context.Context, js *stream.JetStream, app string) (func() *bri
 	}, nil
 }
 
-func printImpacts(w io.Writer, impacts []impact.App) {
+func printImpacts(w io.Writer, impacts []impact.App, rules *mapping.RuleSet) {
 	for _, i := range impacts {
 		fmt.Fprintf(w, "\napp %s: %s\n", i.App, i.Change)
 		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, d := range i.Digests {
-			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, bridge.DigestName(d.Audience, d.Template, d.Group), bridge.Plural(d.Items, "item", "items"), when(d))
+			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, bridge.DigestName(d.Audience, d.Template, d.Group), bridge.Plural(d.Items, "item", "items"), when(d, zoneOf(rules.Apps[i.App], d.Audience)))
 			for _, why := range d.Why {
 				fmt.Fprintf(tab, "  \t  %s\n", why) // no cell of the column: it would make it as wide as itself
 			}
@@ -135,18 +136,28 @@ func printImpacts(w io.Writer, impacts []impact.App) {
 	}
 }
 
-func when(d impact.Digest) string {
+// zoneOf is where what is said of a digest is told the time: its audience's
+// zone, as in belfry digests.
+func zoneOf(app *mapping.App, audience string) *time.Location {
+	if app == nil || app.Audiences[audience] == nil {
+		return time.UTC
+	}
+	return cmp.Or(app.Audiences[audience].Location, time.UTC)
+}
+
+func when(d impact.Digest, zone *time.Location) string {
+	at := func(t time.Time) string { return t.In(zone).Format(stampLayout) }
 	switch {
 	case d.Will.IsZero() && d.Goes == impact.Unknown:
 		return "when it goes is not known"
 	case d.Will.IsZero():
 		return "would not be sent before its items expire"
 	case d.Goes == impact.Unknown:
-		return "would go at " + stamp(d.Will)
+		return "would go at " + at(d.Will)
 	case d.Goes == impact.Same:
-		return "would go as before, at " + stamp(d.Will)
+		return "would go as before, at " + at(d.Will)
 	case d.Was.IsZero():
-		return "would go at " + stamp(d.Will) + "; now it would not be sent before its items expire"
+		return "would go at " + at(d.Will) + "; now it would not be sent before its items expire"
 	}
-	return fmt.Sprintf("would go %s: at %s instead of %s", d.Goes, stamp(d.Will), stamp(d.Was))
+	return fmt.Sprintf("would go %s: at %s instead of %s", d.Goes, at(d.Will), at(d.Was))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,13 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 		_, impacts, _ := check(replace("campus", "annex"))
 		if len(impacts) != 2 || impacts[0].Change != "added" || impacts[1].Change != "removed" || impacts[1].Digests[0].Becomes != impact.Orphaned {
 			t.Errorf("%+v, want one app added and the other removed with its digest", impacts)
+		}
+	})
+	t.Run("what it says of a digest is on its audience's clock", func(t *testing.T) {
+		zoned := replace("package: com.example.student, platforms", "timezone: Asia/Kathmandu, package: com.example.student, platforms")
+		code, out, errs := cli(t, "check", writeFile(t, "rules.yaml", zoned), "--against", url)
+		if line := regexp.MustCompile(`would go at 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d \+0545\n`); code != exitOK || !line.MatchString(out) {
+			t.Errorf("exit %d, want %v in\n%s%s", code, line, out, errs)
 		}
 	})
 	t.Run("for people", func(t *testing.T) {

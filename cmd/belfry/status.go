@@ -348,4 +348,6 @@ func printTexts(w io.Writer, texts []string) {
 	}
 }
 
-func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+const stampLayout = "2006-01-02 15:04:05 MST"
+
+func stamp(t time.Time) string { return t.Local().Format(stampLayout) }

@@ -45,7 +45,7 @@ func ruleChanges(old, app *mapping.App, s *bridge.State) []string {
 	if old.Sender != app.Sender {
 		out = append(out, fmt.Sprintf("sender: %s instead of %s", app.Sender, old.Sender))
 	}
-	if !slices.Equal(old.Quota.Slots, app.Quota.Slots) {
+	if slotsOf(old) != slotsOf(app) {
 		out = append(out, fmt.Sprintf("slots: %s instead of %s", slotsOf(app), slotsOf(old)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(app.Audiences)) {
@@ -119,7 +119,7 @@ func startOf(s mapping.Start) string {
 	case mapping.StartAll:
 		return "all that it has"
 	case mapping.StartAtTime:
-		return "what was stored since " + s.Time.UTC().Format(time.RFC3339)
+		return "what was stored since " + s.Time.Format(time.RFC3339)
 	}
 	return "what is stored from then on"
 }
@@ -172,15 +172,11 @@ func quiet(a *mapping.Audience) string {
 	if q == nil {
 		return "none"
 	}
-	zone := ""
-	if a.Location != nil {
-		zone = " " + a.Location.String()
-	}
 	all := ""
 	if q.ForAll {
 		all = " for all"
 	}
-	return fmt.Sprintf("%s-%s%s%s", clockOf(q.From), clockOf(q.To), zone, all)
+	return fmt.Sprintf("%s-%s %s%s", clockOf(q.From), clockOf(q.To), a.Location, all)
 }
 
 // moved says that what waits for an audience would go to other people than before.
@@ -232,7 +228,10 @@ func slotsOf(app *mapping.App) string {
 	for _, s := range app.Quota.Slots {
 		slots = append(slots, clockOf(s))
 	}
-	return cmp.Or(strings.Join(slots, ", "), "none")
+	if len(slots) == 0 {
+		return "none"
+	}
+	return strings.Join(slots, ", ") + " " + app.Quota.SlotLocation.String()
 }
 
 func clockOf(d time.Duration) string {

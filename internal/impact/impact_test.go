@@ -49,13 +49,13 @@ func TestChangesOfRulesAreNamedAsTheRulesWriteThem(t *testing.T) {
 	with := func(slots ...time.Duration) *mapping.App {
 		return &mapping.App{Quota: mapping.Quota{Policy: mapping.PolicySlots, Slots: slots}}
 	}
-	if got := ruleChanges(with(9*time.Hour), with(9*time.Hour, 18*time.Hour+30*time.Minute), nil); len(got) != 1 || got[0] != "slots: 09:00, 18:30 instead of 09:00" {
+	if got := ruleChanges(with(9*time.Hour), with(9*time.Hour, 18*time.Hour+30*time.Minute), nil); len(got) != 1 || got[0] != "slots: 09:00, 18:30 UTC instead of 09:00 UTC" {
 		t.Errorf("other slots are %q", got)
 	}
 	quiet := func(q *mapping.QuietHours) *mapping.App {
 		return &mapping.App{Audiences: map[string]*mapping.Audience{"students": {QuietHours: q}}}
 	}
-	if got := ruleChanges(quiet(nil), quiet(&mapping.QuietHours{From: 22 * time.Hour, To: 7*time.Hour + 5*time.Minute, ForAll: true}), nil); len(got) != 1 || got[0] != "quiet hours of students: 22:00-07:05 for all instead of none" {
+	if got := ruleChanges(quiet(nil), quiet(&mapping.QuietHours{From: 22 * time.Hour, To: 7*time.Hour + 5*time.Minute, ForAll: true}), nil); len(got) != 1 || got[0] != "quiet hours of students: 22:00-07:05 UTC for all instead of none" {
 		t.Errorf("other quiet hours are %q", got)
 	}
 	longer := ruleChange(&mapping.Rule{Name: "fees", ExpiresAfter: time.Hour}, &mapping.Rule{Name: "fees", ExpiresAfter: 2 * time.Hour, On: []string{"fees"}})
@@ -174,7 +174,7 @@ func TestAReloadIsForeseenFromWhatIsKnownAndSaysWhatIsNot(t *testing.T) {
 		want  []seen
 	}{
 		"the same rules":     {old, rules, nil, []seen{{"reloaded", Kept, Same, 30 * time.Minute, "the times hold if none arrives"}}},
-		"later":              {old, slots, nil, []seen{{"reloaded", Kept, Later, 40 * time.Minute, "slots: 09:40 instead of none"}}},
+		"later":              {old, slots, nil, []seen{{"reloaded", Kept, Later, 40 * time.Minute, "slots: 09:40 UTC instead of none"}}},
 		"earlier than never": {compiled(t, never), rules, nil, []seen{{"reloaded", Kept, Earlier, 30 * time.Minute, ""}}},
 		"fewer sends": {old, strings.Replace(rules, "policy: asap", "policy: asap, per_day: 1", 1), func(l *Live) {
 			limits := bridge.LimitsFor(old.Apps["campus"].Quota)
@@ -369,5 +369,15 @@ func TestASecretOfAFileIsToldOfOnceAndWithoutItsText(t *testing.T) {
 	}
 	if got := rulesDiff([]byte(strings.ReplaceAll(many, ": 1", ": 2")), []byte(many)); len(got) != mostDifferences+1 || got[mostDifferences] != "and 2 more" {
 		t.Errorf("of many differences it names %q", got)
+	}
+}
+
+func TestSlotsOfAnotherZoneAreOtherSlots(t *testing.T) {
+	in := func(zone *time.Location) *mapping.App {
+		return &mapping.App{Quota: mapping.Quota{Policy: mapping.PolicySlots, Slots: []time.Duration{9 * time.Hour}, SlotLocation: zone}}
+	}
+	got := ruleChanges(in(time.UTC), in(time.FixedZone("Asia/Singapore", 8*3600)), nil)
+	if want := []string{"slots: 09:00 Asia/Singapore instead of 09:00 UTC"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
