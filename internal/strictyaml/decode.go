@@ -37,7 +37,7 @@ func (d *Decoder) Into(n *Node, p any, name string) {
 func (d *Decoder) value(n *Node, v reflect.Value, name string, tag reflect.StructTag) {
 	if c, ok := v.Addr().Interface().(custom); ok {
 		if n.Kind == Null {
-			d.Hintf(n.At, "remove the key, or give it a value", "cannot leave %s empty", name)
+			d.empty(n, "remove the key, or give it a value", name)
 			return
 		}
 		before := len(d.Found)
@@ -56,6 +56,13 @@ func (d *Decoder) value(n *Node, v reflect.Value, name string, tag reflect.Struc
 		d.value(n, v.Elem(), name, tag)
 	case reflect.Slice:
 		d.list(n, v, name, tag)
+	}
+}
+
+// empty refuses a value that is not there, unless more was said of it already.
+func (d *Decoder) empty(n *Node, remedy, name string) {
+	if !n.told {
+		d.Hintf(n.At, remedy, "cannot leave %s empty", name)
 	}
 }
 
@@ -96,7 +103,7 @@ func (d *Decoder) list(n *Node, v reflect.Value, name string, tag reflect.Struct
 	items := n.Items
 	switch {
 	case n.Kind == Null, n.Kind == List && len(items) == 0 && v.Type() == reflect.TypeFor[[]Text]() && tag.Get("empty") == "":
-		d.Hintf(n.At, remedy(tag), "cannot leave %s empty", name)
+		d.empty(n, remedy(tag), name)
 	case n.Kind != List && strings.HasSuffix(tag.Get("yaml"), ",one"):
 		items = []*Node{n}
 	case n.Kind != List:
@@ -133,7 +140,7 @@ func (d *Decoder) structure(n *Node, v reflect.Value, name string) {
 	here := v.Addr().Interface().(interface{ found(at Pos) *Mark }).found(n.At)
 	if n.Kind != Map {
 		if n.Kind == Null {
-			d.Hintf(n.At, "the lines that belong to it must be indented", "cannot leave %s empty", name)
+			d.empty(n, "the lines that belong to it must be indented", name)
 			return
 		}
 		d.Hintf(n.At, "", "cannot use %s as %s: want a map with %s", n.Kind, name, spelling.OneOf(keysOf(v.Type())))

@@ -37,6 +37,7 @@ type Node struct {
 	Plain  string  // what an unquoted scalar is read as: "int", "float", "bool"; empty: text
 	Fields []Field // of Map, in the order of the file, without duplicates
 	Items  []*Node // of List
+	told   bool    // with Null: why it could not be read was reported
 }
 
 // Field is one key of a map, with its value.
@@ -239,7 +240,7 @@ func (t *treeBuilder) build(n ast.Node, depth int) *Node {
 			t.report.Errorf(at(n), "cannot read a file this large or nested this deeply")
 		}
 		t.full = true
-		return &Node{At: at(n)}
+		return &Node{At: at(n), told: true}
 	}
 	switch n := n.(type) {
 	case *ast.AnchorNode:
@@ -249,7 +250,7 @@ func (t *treeBuilder) build(n ast.Node, depth int) *Node {
 		return t.alias(n, depth)
 	case *ast.TagNode:
 		t.report.Hintf(at(n), "put text that starts with ! into quotes", "cannot use a YAML tag") // it may be a secret that starts with !
-		return &Node{At: at(n)}
+		return &Node{At: at(n), told: true}
 	case *ast.MappingNode:
 		return t.mapping(n.Values, at(n), depth)
 	case *ast.MappingValueNode:
@@ -269,7 +270,7 @@ func (t *treeBuilder) alias(n *ast.AliasNode, depth int) *Node {
 	target, ok := t.anchors[name]
 	if !ok {
 		t.report.Hintf(at(n), "put text that starts with * into quotes", "unknown anchor") // its name may be a secret that starts with *
-		return &Node{At: at(n)}
+		return &Node{At: at(n), told: true}
 	}
 	return t.build(target, depth+1)
 }
@@ -341,7 +342,7 @@ func (t *treeBuilder) scalar(n ast.Node) *Node {
 	case *ast.InfinityNode, *ast.NanNode:
 	default:
 		t.report.Errorf(out.At, "cannot use %s here", strings.ToLower(fmt.Sprint(n.Type())))
-		out.Kind = Null
+		out.Kind, out.told = Null, true
 	}
 	out.Scalar = s
 	return out
