@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,14 +28,9 @@ type quotaFile struct {
 // of Config's fields in snake case. Unknown keys are errors. Clock, Logger and
 // HTTP cannot be set this way.
 func ReadConfig(r io.Reader) (Config, error) {
-	dec := json.NewDecoder(r)
-	dec.DisallowUnknownFields()
 	var f configFile
-	if err := dec.Decode(&f); err != nil {
+	if err := readJSON(r, &f); err != nil {
 		return Config{}, fmt.Errorf("cannot read the sandbox's switches: %w", err)
-	}
-	if dec.More() {
-		return Config{}, errors.New("cannot read the sandbox's switches: more follows the object")
 	}
 	cfg := f.Config
 	cfg.ClockTolerance, cfg.Latency = time.Duration(f.ClockTolerance), time.Duration(f.Latency)

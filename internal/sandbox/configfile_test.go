@@ -40,8 +40,8 @@ func TestEverySwitchCanBeSetFromAFile(t *testing.T) {
 
 func TestAFileOfSwitchesIsReadStrictly(t *testing.T) {
 	for text, want := range map[string]string{
-		``:                                       "EOF",
-		`[]`:                                     "array",
+		``:                                       "it is empty",
+		`[]`:                                     "cannot be a list",
 		`{"colour": 1}`:                          "colour",
 		`{"apps": {}} {}`:                        "more follows",
 		`{"clock_tolerance": 5}`:                 "clock_tolerance",

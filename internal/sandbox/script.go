@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,8 +50,11 @@ type Duration time.Duration
 // UnmarshalText reads a duration such as "2s".
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("cannot use %q as a duration: want a number and its unit, such as 1.5s", text)
+	}
 	*d = Duration(v)
-	return err
+	return nil
 }
 
 // MarshalText writes a duration such as "2s".
@@ -60,14 +62,9 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 
 // ParseScript reads a JSON list of steps and checks it whole.
 func ParseScript(r io.Reader) ([]Step, error) {
-	dec := json.NewDecoder(r)
-	dec.DisallowUnknownFields()
 	var steps []Step
-	if err := dec.Decode(&steps); err != nil {
+	if err := readJSON(r, &steps); err != nil {
 		return nil, fmt.Errorf("cannot read the script: %w", err)
-	}
-	if dec.More() {
-		return nil, errors.New("cannot read the script: more follows its list")
 	}
 	for i, s := range steps {
 		if err := s.check(); err != nil {
