@@ -60,6 +60,9 @@ func TestTheQuotaIsWarnedOfByWhoSettlesTheSend(t *testing.T) {
 		s.Seal(app, "replica", planStart)
 		for _, e := range s.Outbox {
 			if e.Result.State == ResultQuotaLow {
+				if !strings.HasPrefix(e.Result.Message, "0 of 1 send of the day left; ") {
+					t.Error(e.Result.Message)
+				}
 				n++
 			}
 		}

@@ -45,7 +45,7 @@ func (s *State) warnOfQuota(app *mapping.App, now time.Time) {
 		}
 		low := lowness(u.Left, u.Max)
 		if low > s.Low {
-			message := fmt.Sprintf("%d of %d sends of the %s left; the first comes back at %s", u.Left, u.Max, u.Window, u.Frees.In(zoneOf(app.Quota.Location)).Format("2 Jan 15:04 MST"))
+			message := fmt.Sprintf("%d of %s of the %s left; the first comes back at %s", u.Left, Plural(u.Max, "send", "sends"), u.Window, u.Frees.In(zoneOf(app.Quota.Location)).Format("2 Jan 15:04 MST"))
 			s.report(s.newID()+"."+string(ResultQuotaLow), Result{State: ResultQuotaLow, Message: message, Quota: usage}, now)
 		}
 		s.Low = low

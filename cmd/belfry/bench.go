@@ -182,7 +182,7 @@ func runBench(ctx context.Context, o benchOptions, std stdio) error {
 	if o.json {
 		return printJSON(std.out, rows)
 	}
-	fmt.Fprintf(std.out, "%d events of %d bytes, %d rules, %s match\n", o.events, o.size, o.rules, o.match)
+	fmt.Fprintf(std.out, "%s of %d bytes, %s, %s match\n", bridge.Plural(o.events, "event", "events"), o.size, bridge.Plural(o.rules, "rule", "rules"), o.match)
 	for _, r := range rows {
 		fmt.Fprintf(std.out, "%-12s %9.0f events/s\n", r.Reader, r.Rate)
 	}

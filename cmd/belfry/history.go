@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/pflag"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/simulate"
 	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
@@ -155,7 +156,7 @@ func readStream(ctx context.Context, nc *nats.Conn, name string, subjects []stri
 	})
 	switch {
 	case err != nil && read > 0:
-		return nil, fmt.Errorf("after %d events: %w", read, err)
+		return nil, fmt.Errorf("after %s: %w", bridge.Plural(read, "event", "events"), err)
 	case err != nil:
 		return nil, err
 	}
@@ -181,7 +182,7 @@ func (b *bar) show(n, total uint64) {
 		return
 	}
 	b.last = time.Now()
-	fmt.Fprintf(b.out, "\r%d of %d events (%d %%)", n, total, 100*n/max(1, total))
+	fmt.Fprintf(b.out, "\r%d of %s (%d %%)", n, bridge.Plural(total, "event", "events"), 100*n/max(1, total))
 }
 
 func (b *bar) done() {

@@ -190,7 +190,7 @@ func (s *show) summary(o bridge.Overview, sent []sandbox.Broadcast) error {
 	case len(sent) == 0:
 		return fmt.Errorf("the demo failed: no broadcast reached the provider within %s", demoAtMost)
 	case uint64(len(sent)) != broadcasts || s.counts["sent"] != len(sent):
-		return fmt.Errorf("the demo failed: the provider got %d broadcasts, the daemon counts %d, %d results came", len(sent), broadcasts, s.counts["sent"])
+		return fmt.Errorf("the demo failed: the provider got %s, the daemon counts %d, and %s came", bridge.Plural(len(sent), "broadcast", "broadcasts"), broadcasts, bridge.Plural(s.counts["sent"], "result", "results"))
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 		return r, errors.New("cannot simulate a history without events")
 	}
 	if !t.since.Before(d.Now()) {
-		return r, fmt.Errorf("cannot let %d days only teach the planner: the history has no more", c.Learn)
+		return r, fmt.Errorf("cannot let %s only teach the planner: the history has no more", bridge.Plural(c.Learn, "day", "days"))
 	}
 	r.To, r.Counts, r.Since, r.Failed = d.Now(), d.State.Counts, t.since, d.State.Failed
 	t.close(d.Now())

@@ -115,9 +115,9 @@ func TestThePageNamesTheIDsOfDigests(t *testing.T) {
 func TestThePageCountsOneAsOne(t *testing.T) {
 	o := sample()
 	c := &o.Apps[0].Counts
-	c.Broadcasts, c.Gaps, c.DryRun, c.Overflowed, o.Apps[0].Outbox = 1, 1, 1, 1, 1
+	c.Broadcasts, c.Gaps, c.DryRun, c.Overflowed, c.DeadLetters, o.Apps[0].Outbox = 1, 1, 1, 1, 1, 1
 	page := ask(Handler(func() bridge.Overview { return o }), "/").Body.String()
-	for _, want := range []string{"1 broadcast so far", "1 gap:", "1 item would have been sent", "1 item found no room", "1 result not yet taken by the results stream"} {
+	for _, want := range []string{"1 broadcast so far", "1 gap:", "1 item would have been sent", "1 item found no room", `<b>1</b> <span class="soft">dead letter</span>`, "1 result not yet taken by the results stream"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -98,10 +98,10 @@ func handle(m jetstream.Msg, seen map[string]bool, out io.Writer) error {
 func tell(out io.Writer, r result) {
 	switch r.Type {
 	case "dev.belfry.broadcast.sent.v1":
-		fmt.Fprintf(out, "%s reached %s with %d events: %v\n", r.Data.Broadcast, r.Data.Audience, r.Data.Events, r.Data.EventIDs)
+		fmt.Fprintf(out, "%s reached %s; events: %d, %v\n", r.Data.Broadcast, r.Data.Audience, r.Data.Events, r.Data.EventIDs)
 	case "dev.belfry.broadcast.in_doubt.v1":
 		fmt.Fprintf(out, "%s: somebody must look: %s\n", r.Data.Broadcast, r.Data.Message)
 	default:
-		fmt.Fprintf(out, "%s: %d events, %s\n", r.Type, r.Data.Events, r.Data.Message)
+		fmt.Fprintf(out, "%s; events: %d; %s\n", r.Type, r.Data.Events, r.Data.Message)
 	}
 }

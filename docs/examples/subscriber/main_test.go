@@ -50,9 +50,9 @@ func TestTheSubscriberTellsEveryResultOnce(t *testing.T) {
 	go func() { done <- subscribe(ctx, server.URL(), w) }()
 	lines := bufio.NewScanner(r)
 	for _, want := range []string{
-		"k3v9ta-9 reached students with 3 events: [lesson-1041 lesson-1043 SCHOOL:88]",
+		"k3v9ta-9 reached students; events: 3, [lesson-1041 lesson-1043 SCHOOL:88]",
 		"k3v9ta-9: somebody must look",
-		"dev.belfry.quota.low.v1: 0 events, 1 of 3 sends",
+		"dev.belfry.quota.low.v1; events: 0; 1 of 3 sends",
 	} {
 		if !lines.Scan() || !strings.HasPrefix(lines.Text(), want) {
 			t.Fatalf("it says %q, want %q", lines.Text(), want)
