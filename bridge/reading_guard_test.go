@@ -53,6 +53,17 @@ func (w *world) startReading(read func(from map[string]bridge.Checkpoint, say fu
 	w.startWith(func(c *bridge.Config) { c.Source = told{w.source, read} })
 }
 
+// hasRead leaves a state with the checkpoints of two streams, and an item of the second.
+func (w *world) hasRead(first, second string) {
+	w.end()
+	w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
+		say(batch(first, 1, 0, ""))
+		say(batch(second, 1, 0, "lesson.cancelled"))
+	})
+	w.pass(time.Second)
+	w.end()
+}
+
 func TestNoSecondSendBeginsWhileOneIsUnderWay(t *testing.T) {
 	inWorld(t, func(w *world) {
 		stuck := w.answersLate()
@@ -73,13 +84,7 @@ func TestNoSecondSendBeginsWhileOneIsUnderWay(t *testing.T) {
 
 func TestNothingIsSentBeforeEveryStreamOfTheCheckpointsHasComeToItsEnd(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.end()
-		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
-			say(batch("CANCELS", 1, 0, ""))
-			say(batch("ITEMS", 1, 0, "lesson.cancelled"))
-		})
-		w.pass(time.Second)
-		w.end()
+		w.hasRead("CANCELS", "ITEMS")
 		w.pass(time.Hour)
 		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
 			say(batch("ITEMS", 1, 0, ""))
@@ -110,13 +115,7 @@ func TestAStreamThatNeverPausesIsReadToItsEndWhereItsEventsAreFresh(t *testing.T
 // What is heard of one that has come to its end says nothing of the other.
 func TestAStreamThatSaysNothingIsWaitedForNoLongerBesideABusyOne(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.end()
-		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
-			say(batch("SILENT", 1, 0, ""))
-			say(batch("SCHOOL", 1, 0, "lesson.cancelled"))
-		})
-		w.pass(time.Second)
-		w.end()
+		w.hasRead("SILENT", "SCHOOL")
 		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
 			for n := range uint64(120) {
 				say(batch("SCHOOL", n+2, 0, "lesson.moved"))
@@ -131,13 +130,7 @@ func TestAStreamThatSaysNothingIsWaitedForNoLongerBesideABusyOne(t *testing.T) {
 // The loop wakes for it, though nothing else happens.
 func TestAStreamThatSaysNothingIsWaitedForToTheSecond(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.end()
-		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) {
-			say(batch("SILENT", 1, 0, ""))
-			say(batch("SCHOOL", 1, 0, "lesson.cancelled"))
-		})
-		w.pass(time.Second)
-		w.end()
+		w.hasRead("SILENT", "SCHOOL")
 		w.pass(10 * time.Minute)
 		w.startReading(func(_ map[string]bridge.Checkpoint, say func(bridge.Batch)) { say(batch("SCHOOL", 1, 0, "")) })
 		w.pass(29 * time.Second)

@@ -53,20 +53,20 @@ func ruleChanges(old, app *mapping.App, s *bridge.State) []string {
 			out = append(out, fmt.Sprintf("quiet hours of %s: %s instead of %s", name, quiet(app.Audiences[name]), quiet(was)))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(ruleNames(app))) {
-		was, will := ruleNames(old)[name], ruleNames(app)[name]
-		if was == nil {
+	before, after := ruleNames(old), ruleNames(app)
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if before[name] == nil {
 			out = append(out, "rule "+name+": new")
 			continue
 		}
-		out = append(out, ruleChange(was, will)...)
+		out = append(out, ruleChange(before[name], after[name])...)
 	}
 	var uncancelled map[string]int
 	if s != nil {
 		uncancelled = s.Uncancelled(old, app)
 	}
-	for _, name := range slices.Sorted(maps.Keys(ruleNames(old))) {
-		if ruleNames(app)[name] == nil {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if after[name] == nil {
 			said := "rule " + name + ": gone; what it has gathered stays"
 			if n := uncancelled[name]; n > 0 {
 				said += ", and nothing cancels it any more: " + bridge.Plural(n, "item", "items")
