@@ -187,7 +187,7 @@ func (t *table) heldBecause(r *row) string {
 
 // sendsLeft says what there is to spend, and until when.
 func (t *table) sendsLeft(r *row) string {
-	zone := locationOf(r.audience)
+	zone := LocationOf(r.audience)
 	if t.spare == nil {
 		t.spare = map[*time.Location]string{}
 	}
@@ -232,7 +232,7 @@ func (t *table) zoned(r *row, at time.Time) string {
 
 func (t *table) zonedOn(r *row, at time.Time) string { return t.on(r, at) + zoneOfTime(r, at) }
 
-func zoneOfTime(r *row, at time.Time) string { return at.In(locationOf(r.audience)).Format(" MST") }
+func zoneOfTime(r *row, at time.Time) string { return at.In(LocationOf(r.audience)).Format(" MST") }
 
 // clock shows an instant as the audience's clocks do, with the date unless it is today.
 func (t *table) clock(r *row, at time.Time) string {
@@ -251,7 +251,7 @@ func (t *table) on(r *row, at time.Time) string {
 
 // when is a day, empty for today, and a time of it.
 func (t *table) when(r *row, at time.Time) (day, hour string) {
-	loc := locationOf(r.audience)
+	loc := LocationOf(r.audience)
 	local, now := at.In(loc), t.Now.In(loc)
 	format := "15:04"
 	if at.Sub(t.Now) < 2*time.Minute && at.After(t.Now) {

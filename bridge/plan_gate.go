@@ -59,7 +59,7 @@ func quietUntil(a *mapping.Audience, top mapping.Priority, now time.Time) (time.
 	if q == nil || (top == mapping.Urgent && !q.ForAll) {
 		return time.Time{}, false
 	}
-	local := now.In(locationOf(a))
+	local := now.In(LocationOf(a))
 	if !q.Has(sinceMidnight(local)) {
 		return time.Time{}, false
 	}

@@ -14,7 +14,9 @@ func zoneOf(loc *time.Location) *time.Location {
 	return loc
 }
 
-func locationOf(a *mapping.Audience) *time.Location {
+// LocationOf is the zone in which what is said of an audience names times: UTC where
+// none is named, or the audience (nil) is gone.
+func LocationOf(a *mapping.Audience) *time.Location {
 	if a == nil {
 		return time.UTC
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,8 +116,12 @@ func printImpacts(w io.Writer, impacts []impact.App, rules *mapping.RuleSet) {
 	for _, i := range impacts {
 		fmt.Fprintf(w, "\napp %s: %s\n", i.App, i.Change)
 		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		var audiences map[string]*mapping.Audience
+		if app := rules.Apps[i.App]; app != nil {
+			audiences = app.Audiences
+		}
 		for _, d := range i.Digests {
-			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, bridge.DigestName(d.Audience, d.Template, d.Group), bridge.Plural(d.Items, "item", "items"), when(d, zoneOf(rules.Apps[i.App], d.Audience)))
+			fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", d.Becomes, bridge.DigestName(d.Audience, d.Template, d.Group), bridge.Plural(d.Items, "item", "items"), when(d, bridge.LocationOf(audiences[d.Audience])))
 			for _, why := range d.Why {
 				fmt.Fprintf(tab, "  \t  %s\n", why) // no cell of the column: it would make it as wide as itself
 			}
@@ -134,15 +137,6 @@ func printImpacts(w io.Writer, impacts []impact.App, rules *mapping.RuleSet) {
 			fmt.Fprintln(w, "  not known: "+u)
 		}
 	}
-}
-
-// zoneOf is where what is said of a digest is told the time: its audience's
-// zone, as in belfry digests.
-func zoneOf(app *mapping.App, audience string) *time.Location {
-	if app == nil || app.Audiences[audience] == nil {
-		return time.UTC
-	}
-	return cmp.Or(app.Audiences[audience].Location, time.UTC)
 }
 
 func when(d impact.Digest, zone *time.Location) string {
