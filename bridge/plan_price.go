@@ -76,10 +76,10 @@ const echoFor = 30 * time.Minute
 // the same kind has just been sent, never for long, and never for more than a
 // quarter of the life of an item: what expires while it waits is not told at all.
 func (t *table) echoes(r *row) time.Time {
-	kind := forecastKey(r.d)
+	same := kind(r.d)
 	var until, by time.Time
 	for _, s := range t.Ledger.Spends {
-		if s.Origin == quota.Own && s.Why == kind && s.Class == uint8(mapping.Urgent) {
+		if s.Origin == quota.Own && s.Why == same && s.Class == uint8(mapping.Urgent) {
 			until = later(until, s.At.Add(echoFor))
 		}
 	}
@@ -95,6 +95,15 @@ func (t *table) echoes(r *row) time.Time {
 		return time.Time{}
 	}
 	return earlier(until, by)
+}
+
+// kind is the ledger's word on a send of a digest: by it urgent news of the same
+// audience, template and group are known.
+func kind(d *Digest) string {
+	if d.Group == "" {
+		return forecastKey(d)
+	}
+	return forecastKey(d) + "/" + d.Group
 }
 
 // market asks of each digest whether it is worth its price.

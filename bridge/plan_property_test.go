@@ -160,7 +160,7 @@ func (w *town) plan(now time.Time) (wake time.Time) {
 		}
 		w.sent = append(w.sent, fmt.Sprint(now.Format(time.RFC3339), " ", p.Send.Audience, "/", p.Send.Template, " ", p.Send.Count()))
 		w.state.Digests = slices.DeleteFunc(w.state.Digests, func(d *Digest) bool { return d == p.Send })
-		w.state.Ledger.ChargeAs(fmt.Sprint(len(w.sent)), now, uint8(p.Send.Priority()), forecastKey(p.Send))
+		w.state.Ledger.ChargeAs(fmt.Sprint(len(w.sent)), now, uint8(p.Send.Priority()), kind(p.Send))
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *State) Begin(app *mapping.App, d *Digest, reason string, now time.Time)
 		Started: now, Deadline: now.Add(startWithin), Reason: reason,
 		Package: rendered.Request.Audience.PackageName, Cuts: rendered.Cuts,
 	}
-	s.Ledger.ChargeAs(s.Sending.ID, now, uint8(d.Priority()), forecastKey(d))
+	s.Ledger.ChargeAs(s.Sending.ID, now, uint8(d.Priority()), kind(d))
 	return s.Sending, body, nil
 }
 

@@ -13,7 +13,7 @@ import (
 // startUrgent begins anew with a second rule, which is urgent.
 func (w *world) startUrgent(quota string) {
 	w.end()
-	w.rules = compile(w.t, strings.NewReplacer("policy: asap", "policy: asap, timezone: UTC, "+quota, "keep: 5", "keep: 5\n    group_by: event.data.text",
+	w.rules = compile(w.t, strings.NewReplacer("policy: asap", "timezone: UTC, "+quota, "keep: 5", "keep: 5\n    group_by: event.data.text",
 		"rules:", `rules:
   - {name: fire, on: fire, audience: students, template: lessons, priority: urgent, key: event.data.id, item: "{{ .data.id }}"}`).Replace(scenarioRules))
 	w.start()
@@ -36,7 +36,7 @@ func (w *world) willMiss() (groups string) {
 
 func TestUrgentNewsForWhichASendIsKeptAreNotSaidToMissWhereTheyJoinWhatDoes(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.startUrgent("per_day: 1, reserve: {urgent: 1}")
+		w.startUrgent("policy: asap, per_day: 1, reserve: {urgent: 1}")
 		w.tell("maths", "east")
 		w.pass(time.Minute)
 		if got := w.willMiss(); got != "east " {
@@ -54,7 +54,7 @@ func TestUrgentNewsForWhichASendIsKeptAreNotSaidToMissWhereTheyJoinWhatDoes(t *t
 
 func TestUrgentNewsWhoseSendWasTakenByOthersAreSaidToMiss(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.startUrgent("per_day: 1")
+		w.startUrgent("policy: asap, per_day: 1")
 		w.fire("gym", "east")
 		w.fire("hall", "west")
 		w.pass(30 * time.Minute)
@@ -68,7 +68,7 @@ func TestUrgentNewsWhoseSendWasTakenByOthersAreSaidToMiss(t *testing.T) {
 func TestWhatABacklogTakesBackIsNotSaidToMiss(t *testing.T) {
 	for last, want := range map[string][]string{"lesson.restored": {"cancelled"}, "lesson.moved": {"will_miss"}} {
 		inWorld(t, func(w *world) {
-			w.startUrgent("per_day: 1, reserve: {urgent: 1}")
+			w.startUrgent("policy: asap, per_day: 1, reserve: {urgent: 1}")
 			w.end()
 			event := func(n, pending uint64, subject string) bridge.Batch {
 				b := stored(batch("SCHOOL", n, pending, subject), time.Minute)
@@ -86,4 +86,22 @@ func TestWhatABacklogTakesBackIsNotSaidToMiss(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestUrgentNewsOfAnotherGroupDoNotGatherAfterAnUrgentSend(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.startUrgent("policy: price, per_hour: 9, per_day: 9")
+		w.fire("gym", "east")
+		w.pass(2*time.Minute + time.Second)
+		w.wantSends(1)
+		w.fire("hall", "west")
+		w.fire("attic", "east")
+		w.pass(2*time.Minute + time.Second)
+		w.wantSends(2)
+		if last := w.provider.Sends()[1]; !strings.Contains(string(last.Body), "[hall]") {
+			t.Errorf("the second is %s, want the other group's", last.Body)
+		}
+		w.pass(3 * time.Minute)
+		w.wantSends(3)
+	})
 }
