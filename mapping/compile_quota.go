@@ -121,7 +121,7 @@ func (c *compiler) reserve(d *quotaDoc, q *Quota) {
 		if p, ok := c.priorityKey(r.Name); ok && r.Value.Set {
 			q.Reserve[p] = r.Value.N
 			if sum += r.Value.N; sum > q.PerDay {
-				c.Errorf(r.Value.At, "cannot reserve %d sends of a day that has %d", sum, q.PerDay)
+				c.Errorf(r.Value.At, "the reserves come to %d, more than the %d of a day (per_day)", sum, q.PerDay)
 			}
 		}
 	}
