@@ -113,6 +113,7 @@ func stateOf(ctx context.Context, js *stream.JetStream, app string) (func() *bri
 }
 
 func printImpacts(w io.Writer, impacts []impact.App, rules *mapping.RuleSet) {
+	makePrintable(&impacts)
 	for _, i := range impacts {
 		fmt.Fprintf(w, "\napp %s: %s\n", i.App, i.Change)
 		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

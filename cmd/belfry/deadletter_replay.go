@@ -98,6 +98,7 @@ func (p *publications) replay(ctx context.Context, std stdio, js jetstream.JetSt
 }
 
 func printReplayed(w io.Writer, all []replayed) {
+	makePrintable(&all)
 	if len(all) == 0 {
 		fmt.Fprintln(w, noneChosen+"; nothing was replayed")
 	}

@@ -277,6 +277,7 @@ func sourceFindings(ctx context.Context, js jetstream.JetStream, s *bridge.Statu
 }
 
 func printFindings(w io.Writer, findings []finding) {
+	makePrintable(&findings)
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	app := ""
 	for _, f := range findings {

@@ -70,7 +70,7 @@ func (s *show) print(ink, kind, text string) {
 		prefix = fmt.Sprintf("%5.1fs  %-8s ", time.Since(s.start).Seconds(), kind)
 		s.last = time.Now()
 	}
-	fmt.Fprintln(s.out, s.paint(ink, prefix+text))
+	fmt.Fprintln(s.out, s.paint(ink, prefix+printable(text)))
 }
 
 func (s *show) quietFor() time.Duration {
@@ -156,7 +156,7 @@ func (s *show) broadcasts(all []sandbox.Broadcast) {
 	for _, b := range all[min(s.rung, len(all)):] {
 		s.print(inkPhone, "phone", fmt.Sprintf("rings for all users of %s on %s", b.Package, strings.Join(b.Platforms, ", ")))
 		for _, line := range phone(b.Title, b.Alert, b.Text) {
-			fmt.Fprintln(s.out, s.paint(inkPhone, "                 "+line))
+			fmt.Fprintln(s.out, s.paint(inkPhone, "                 "+printable(line)))
 		}
 	}
 	s.rung = max(s.rung, len(all))
@@ -183,7 +183,7 @@ func (s *show) summary(o bridge.Overview, sent []sandbox.Broadcast) error {
 			row("quota", "%d of %d used this %s", q.Used, q.Max, q.Window)
 		}
 		for _, d := range app.Digests {
-			row("waiting", "%s / %s (%s): %s", d.Audience, d.Template, bridge.Plural(d.Count, "item", "items"), d.Why)
+			row("waiting", "%s / %s (%s): %s", d.Audience, d.Template, bridge.Plural(d.Count, "item", "items"), printable(d.Why))
 		}
 	}
 	switch {

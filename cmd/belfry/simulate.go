@@ -191,6 +191,7 @@ func (o *simulateOptions) show(std stdio, html string, s shown) error {
 	if o.json {
 		return printJSON(std.out, s)
 	}
+	makePrintable(s)
 	return s.WriteText(std.out)
 }
 
@@ -260,6 +261,7 @@ func printTrials(w io.Writer, asJSON bool, trials []simulate.Trial) error {
 	if asJSON {
 		return printJSON(w, trials)
 	}
+	makePrintable(&trials)
 	return simulate.WriteTrials(w, trials)
 }
 
