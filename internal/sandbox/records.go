@@ -47,7 +47,7 @@ type Request struct {
 	Nonce     string    `json:"nonce,omitempty"`
 	Timestamp string    `json:"timestamp,omitempty"`
 	BodyHash  string    `json:"body_hash,omitempty"` // SHA-256, hex
-	Body      string    `json:"body,omitempty"`
+	Body      string    `json:"body,omitempty"`      // left out of older ones, beyond 4 MiB
 
 	Status    int    `json:"status"` // of the answer; 0: dropped before reading
 	Code      int    `json:"code"`
@@ -95,7 +95,13 @@ func (s *Server) note(r *http.Request, c *call, v verdict, out *reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, n)
+	s.kept += len(n.Body)
 	if len(s.requests) > maxRequests {
+		s.kept -= len(s.requests[0].Body)
 		s.requests = s.requests[1:]
+	}
+	for i := 0; s.kept > maxKept; i++ {
+		s.kept -= len(s.requests[i].Body)
+		s.requests[i].Body = ""
 	}
 }

@@ -22,6 +22,7 @@ type Server struct {
 	mu         sync.Mutex // guards everything below
 	broadcasts []Broadcast
 	requests   []Request // the latest maxRequests
+	kept       int       // bytes of their bodies
 	script     []Step
 	sends      map[string]*limiter // by App Key
 	recalls    map[string]*limiter
@@ -37,9 +38,13 @@ type Server struct {
 	urls      [2]string
 }
 
-// maxRequests bounds the memory of what arrived; broadcasts are all kept,
-// since they are the proof of what was sent.
-const maxRequests = 1000
+// What arrived is kept within bounds, since anybody can send it; broadcasts are
+// all kept, since they are the proof of what was sent.
+const (
+	maxRequests = 1000
+	maxKept     = 4 << 20  // bytes of their bodies; older ones lose theirs
+	maxHeader   = 32 << 10 // bytes; some of it is kept too
+)
 
 // The two entrances.
 const (
@@ -64,7 +69,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broadcasts, s.requests, s.script = nil, nil, nil
+	s.broadcasts, s.requests, s.kept, s.script = nil, nil, 0, nil
 	s.sends, s.recalls = map[string]*limiter{}, map[string]*limiter{}
 	s.nonces = map[string]time.Time{}
 	s.started = s.cfg.Clock()
@@ -90,6 +95,10 @@ func (s *Server) handler(port string) http.Handler {
 		}
 		defer s.work.Done()
 		w.Header().Set("X-Belfry-Sandbox", "simulator; this is not Nexconn")
+		if err := new(http.CrossOriginProtection).Check(r); err != nil { // a web page that knows the port
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
 		post, get := r.Method == http.MethodPost, r.Method == http.MethodGet
 		switch path := r.URL.Path; {
 		case path == SendPath && post:
@@ -134,7 +143,7 @@ func (s *Server) Start(primaryAddr, backupAddr string) error {
 }
 
 func (s *Server) serveOn(i int, l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: maxHeader}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.urls[i] = "http://" + l.Addr().String()

@@ -143,3 +143,34 @@ func ExampleServer() {
 	fmt.Println(len(s.URLs()), "entrances,", len(s.Broadcasts()), "broadcasts")
 	// Output: 2 entrances, 0 broadcasts
 }
+
+func TestOfManyLargeBodiesTheLatestAreKept(t *testing.T) {
+	w := newWorld(t, sandbox.Config{})
+	for range 20 { // unsigned: anybody can send them
+		do(t, w.Handler(), httptest.NewRequest(http.MethodPost, sandbox.SendPath, strings.NewReader(strings.Repeat("x", 1<<20))))
+	}
+	kept := 0
+	for _, r := range w.Requests() {
+		kept += len(r.Body)
+	}
+	if all := w.Requests(); kept != 4<<20 || len(all) != 20 || all[0].Body != "" || all[0].BodyHash == "" || all[19].Body == "" {
+		t.Errorf("%d bytes of %d requests are kept", kept, len(all))
+	}
+}
+
+func TestAWebPageElsewhereGivesNoOrders(t *testing.T) {
+	w := newWorld(t, sandbox.Config{})
+	w.send(t, goodBody)
+	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "http://elsewhere.example"} {
+		for _, path := range []string{"/_sandbox/reset", "/_sandbox/script", sandbox.SendPath} {
+			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(`[{"code":1001}]`))
+			r.Header.Set(name, value)
+			if got := do(t, w.Handler(), r); got.status != http.StatusForbidden {
+				t.Errorf("%s with %s: HTTP %d", path, name, got.status)
+			}
+		}
+	}
+	if len(w.Broadcasts()) != 1 || len(w.Requests()) != 1 || len(w.Steps()) != 0 {
+		t.Errorf("%d broadcasts, %d requests, %d steps", len(w.Broadcasts()), len(w.Requests()), len(w.Steps()))
+	}
+}
