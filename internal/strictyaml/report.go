@@ -41,7 +41,7 @@ func (r *Report) Add(at Pos, sev Severity, hint, format string, args ...any) {
 	}
 	r.Found = append(r.Found, Problem{
 		File: r.src.file, Line: at.Line, Col: at.Col, Severity: sev,
-		Message: fmt.Sprintf(format, args...), Hint: hint,
+		Message: r.src.withoutSecret(fmt.Sprintf(format, args...)), Hint: r.src.withoutSecret(hint),
 	})
 }
 

@@ -83,6 +83,8 @@ var (
 	keyOnLine = regexp.MustCompile(`([A-Za-z][\w -]*)["']?\s*:\s*`)
 	// firstWord is what was meant as a key, where the colon is forgotten, or not one to YAML.
 	firstWord = regexp.MustCompile(`^\s*(?:- +)?["']?([A-Za-z][\w-]*)["']?(?:\s*[=：]\s*|\s+)[^\s:]`)
+	// keyInText is a key with something behind it, where a message repeats one; no file of a path.
+	keyInText = regexp.MustCompile(`(?:^|[^\w/.-])([A-Za-z][\w-]*)[\\"']*\s*(?:[:：]|=[^=])\s*\S`)
 	// keyAlone is an unknown key up to its value.
 	keyAlone = regexp.MustCompile(`^(?:"[^"]*"|'[^']*'|[^:]*):?\s*`)
 	// fromEnvironment is a value that is nothing but ${NAME}.
@@ -115,6 +117,17 @@ func (s *source) keyShown(key string) string {
 		return key[:at] + hidden
 	}
 	return key
+}
+
+// withoutSecret cuts a message that repeats one: a quote that is not closed, say,
+// makes the next lines, with their keys, part of a value.
+func (s *source) withoutSecret(text string) string {
+	for _, m := range keyInText.FindAllStringSubmatchIndex(text, -1) {
+		if s.meansSecret(text[m[2]:m[3]]) {
+			return text[:m[3]] + ": " + hidden
+		}
+	}
+	return text
 }
 
 // meansSecret reports whether a key is that of the secret, or what someone may

@@ -140,3 +140,24 @@ func TestTheValueOfAnUnknownKeyIsNotShown(t *testing.T) {
 		t.Errorf("shown in\n%s", shown)
 	}
 }
+
+func TestASecretThatAnotherValueSwallowsIsNotRepeated(t *testing.T) {
+	for _, lines := range []string{
+		"sender: \"office\n    app_secret: hush\"", "sender: 'office\n    app_secret: hush'", "sender: |\n      office\n      app_secret: hush",
+		"sender: >-\n      office\n      app_secrt: \"hush\"", "sender: office\n      app_secret=hush", "sender: office\n      app_secret：hush",
+		"sender: 'office\n    \"app_secret\" : hush'",
+	} {
+		doc := &shopDoc{}
+		r, _ := Read("f.yaml", []byte("version: 1\napps:\n  campus:\n    "+lines+"\n"), doc, Options{Secret: "app_secret"})
+		sender := doc.Apps[0].Value.Sender
+		r.Hintf(sender.At, "instead of "+sender.Value, "cannot use %q as sender", sender.Value)
+		if shown := r.All().Text(); !strings.Contains(shown, `cannot use "office`) || strings.Contains(shown, "hush") {
+			t.Errorf("%q is shown in\n%s", lines, shown)
+		}
+	}
+	for _, message := range []string{"cannot read app_secret_file: open /run/secrets/app_secret: no such file or directory", `cannot compare event.data.token == "x": it is a number`, "cannot use both app_secret and app_secret_file"} {
+		if got := newSource("f.yaml", nil, "app_secret").withoutSecret(message); got != message {
+			t.Errorf("%q became %q", message, got)
+		}
+	}
+}
