@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/stream"
 	"github.com/belfry-bridge/belfry/mapping"
 )
@@ -53,21 +53,10 @@ func (o *natsOptions) again() string {
 		{"nats-ca", o.ca}, {"nats-cert", o.cert}, {"nats-key", o.key},
 	} {
 		if f.value != "" {
-			out += " --" + f.name + " " + quoted(f.value)
+			out += " --" + f.name + " " + bridge.Quoted(f.value)
 		}
 	}
 	return out
-}
-
-// quoted is a word as a shell reads it back.
-func quoted(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,@%+=", r)
-	}
-	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // runOptions are the flags of run.

@@ -189,7 +189,7 @@ func printApp(w io.Writer, s bridge.Status, loaded time.Time, where string) {
 	}
 	fmt.Fprintln(w)
 	for _, sp := range s.External {
-		fmt.Fprintf(w, "            of which %s at %s, %s (belfry quota take-back %[4]s%[5]s)\n", sp.ID, stamp(sp.At), sp.Why, quoted(sp.ID), here)
+		fmt.Fprintf(w, "            of which %s at %s, %s (belfry quota take-back %[4]s%[5]s)\n", sp.ID, stamp(sp.At), sp.Why, bridge.Quoted(sp.ID), here)
 	}
 	c := s.Counts
 	fmt.Fprintf(w, "  events    %d read: %d matched, %d matched no rule, %s\n", c.Read, c.Matched, c.Unmatched,
@@ -242,7 +242,7 @@ func printFailing(w io.Writer, s bridge.Status, loaded time.Time, where string) 
 			if f.Past(loaded) {
 				state, when = "failed ", when+", before the rules in force were loaded"
 			}
-			see = fmt.Sprintf("%s: %s: %s (belfry explain --stream %s --seq %d%s)", when, f.Part, f.Error, quoted(f.Stream), f.Sequence, where)
+			see = fmt.Sprintf("%s: %s: %s (belfry explain --stream %s --seq %d%s)", when, f.Part, f.Error, bridge.Quoted(f.Stream), f.Sequence, where)
 		}
 		fmt.Fprintf(w, "  %s   rule %s: an expression failed on %s%s\n", state, rule, bridge.Plural(s.Failed[rule], "event", "events"), see)
 	}

@@ -30,7 +30,7 @@ func dashboardHeader(h http.Header) {
 // and asks for itself again every few seconds.
 func dashboard(w io.Writer, o bridge.Overview) {
 	page, err := template.New("dashboard").Funcs(template.FuncMap{
-		"ago": ago, "at": clock, "in": until, "plural": bridge.Plural[int], "plural64": bridge.Plural[uint64],
+		"ago": ago, "at": clock, "in": until, "plural": bridge.Plural[int], "plural64": bridge.Plural[uint64], "quoted": bridge.Quoted,
 		"troubled": troubled, "script": func() template.JS { return template.JS(dashboardJS) }, //nolint:gosec // our own file
 	}).Parse(dashboardHTML)
 	if err != nil {

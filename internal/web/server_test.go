@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -121,6 +122,16 @@ func TestThePageCountsOneAsOne(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+}
+
+// Who gave an id must not choose what else a copied command runs.
+func TestThePageProposesCommandsAsAShellReadsThem(t *testing.T) {
+	o := sample()
+	o.Apps[0].External[0].ID = "x; rm -r ~"
+	page := html.UnescapeString(ask(Handler(func() bridge.Overview { return o }), "/").Body.String())
+	if !strings.Contains(page, "belfry quota take-back 'x; rm -r ~' --app campus") {
+		t.Error("it does not")
 	}
 }
 
