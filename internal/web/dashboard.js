@@ -1,8 +1,33 @@
 // Shows the page anew every three seconds, but not under the hand of a reader
-// who has selected something, and then says so. The focus stays, and how far
-// tables are scrolled.
+// who has selected something, and then says so.
+// Two headings with other words are not alike, other elements with other insides are.
+const shell = node => node.cloneNode(node.nodeName === "H3");
+const alike = (a, b) => a.nodeName === b.nodeName && shell(a).isEqualNode(shell(b));
+// Makes old what fresh is, and leaves alone what is the same in both: so the
+// focus, the place on the page and a screen reader's cursor stay.
+const renew = (old, fresh) => {
+  let next = old.firstChild;
+  const dropUntil = end => {
+    while (next !== end) {
+      const over = next;
+      next = next.nextSibling;
+      over.remove();
+    }
+  };
+  for (const child of [...fresh.childNodes]) {
+    let same = next;
+    while (same && !alike(same, child)) same = child.nodeName === "#text" ? null : same.nextSibling; // one space is like any other
+    if (same) {
+      dropUntil(same);
+      renew(same, child);
+      next = same.nextSibling;
+    } else {
+      old.insertBefore(child, next);
+    }
+  }
+  dropUntil(null);
+};
 setInterval(async () => {
-  const main = document.querySelector("main");
   const tell = (id, holds) => {
     const notice = document.getElementById(id);
     if (holds && notice.hidden) notice.querySelector("span").textContent = new Date().toLocaleTimeString([], { timeZoneName: "short" });
@@ -15,13 +40,7 @@ setInterval(async () => {
     const selected = String(getSelection()) !== "";
     tell("gone", false);
     tell("held", selected);
-    if (selected) return;
-    const stops = page => [...page.querySelectorAll("a, table")];
-    const focused = stops(main).indexOf(document.activeElement);
-    const scrolled = [...main.querySelectorAll("table")].map(t => t.scrollLeft);
-    main.replaceWith(fresh);
-    stops(fresh)[focused]?.focus({ preventScroll: true });
-    fresh.querySelectorAll("table").forEach((t, i) => t.scrollLeft = scrolled[i] || 0);
+    if (!selected) renew(document.querySelector("main"), fresh);
   } catch {
     tell("held", false);
     tell("gone", true);
