@@ -330,7 +330,11 @@ func printDigests(w io.Writer, s bridge.Status) {
 		if d.Approximate {
 			about = "about "
 		}
-		fmt.Fprintf(w, "%s  %s  %s%s, %s\n  %s\n", d.Digest, d.Name(), about, bridge.Plural(d.Count, "item", "items"), d.Priority, d.Why)
+		miss := ""
+		if d.WillMiss && d.State != bridge.StateMuted {
+			miss = "WILL NOT LEAVE before its first item expires. "
+		}
+		fmt.Fprintf(w, "%s  %s  %s%s, %s\n  %s%s\n", d.Digest, d.Name(), about, bridge.Plural(d.Count, "item", "items"), d.Priority, miss, d.Why)
 		printTexts(w, d.Texts)
 	}
 	switch {

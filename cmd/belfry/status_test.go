@@ -100,6 +100,18 @@ func TestDigestsShowWhatIsOnItsWay(t *testing.T) {
 	}
 }
 
+func TestDigestsNameTheOneThatWillMissItsTime(t *testing.T) {
+	s := bridge.Status{App: "campus", Role: bridge.RoleOwner}
+	for id, state := range map[string]string{"d1": bridge.StateHeld, "d2": bridge.StateMuted} {
+		s.Digests = append(s.Digests, bridge.DigestStatus{Explanation: bridge.Explanation{Digest: id, State: state, Why: "of " + id}, WillMiss: true})
+	}
+	var out strings.Builder
+	printDigests(&out, s)
+	if text := out.String(); !strings.Contains(text, "  WILL NOT LEAVE before its first item expires. of d1\n") || !strings.Contains(text, "  of d2\n") {
+		t.Errorf("it says\n%s", text)
+	}
+}
+
 func TestDigestsOfSeveralAppsAreToldApart(t *testing.T) {
 	app := func(name string) bridge.Status {
 		return bridge.Status{App: name, Role: bridge.RoleOwner, Digests: []bridge.DigestStatus{{Explanation: bridge.Explanation{Digest: name + "-1"}}}}

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
@@ -40,10 +41,11 @@ func dashboard(w io.Writer, o bridge.Overview) {
 	_ = page.Execute(w, o) // into a buffer
 }
 
-// troubled names the apps that send nothing until somebody acts, or that cannot.
+// troubled names the apps that send nothing until somebody acts, or that cannot,
+// or not in time.
 func troubled(apps []bridge.Status) (names []string) {
 	for i := range apps {
-		if s := &apps[i]; s.Role == bridge.RoleOwner && (s.Paused != nil || len(s.InDoubt) > 0 || s.Backoff.Holds(s.At)) {
+		if s := &apps[i]; s.Role == bridge.RoleOwner && (s.Paused != nil || len(s.InDoubt) > 0 || s.Backoff.Holds(s.At) || slices.ContainsFunc(s.Digests, late)) {
 			names = append(names, s.App)
 		}
 	}

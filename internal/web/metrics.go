@@ -109,14 +109,14 @@ func (s series) app(a *bridge.Status) {
 	s.histogram("belfry_commit_seconds", "How long it took to store the state, tries that failed included.", a.Commits.Count, a.Commits.Sum, a.Commits.Within(), "app", a.App)
 	s.gauge("belfry_state_bytes", "How large the stored state is, compressed.", float64(a.StateSize), "app", a.App)
 	s.gauge("belfry_provider_clock_skew_seconds", "The provider's clock minus ours, at its last answer.", a.Skew.Seconds(), "app", a.App)
-	digests, late := map[string]int{}, 0
+	digests, misses := map[string]int{}, 0
 	for _, d := range a.Digests {
 		digests[d.State]++
-		if d.WillMiss && d.Priority == mapping.Urgent.String() && d.State != bridge.StateMuted {
-			late++
+		if late(d) {
+			misses++
 		}
 	}
-	s.gauge("belfry_urgent_will_miss", "Urgent digests that wait and for which no send comes in time, as far as can be foreseen.", float64(late), "app", a.App)
+	s.gauge("belfry_urgent_will_miss", "Urgent digests that wait and for which no send comes in time, as far as can be foreseen.", float64(misses), "app", a.App)
 	for state, n := range digests {
 		s.gauge("belfry_digests", "Digests, by the planner's word on them.", float64(n), "app", a.App, "state", state)
 	}
@@ -124,6 +124,11 @@ func (s series) app(a *bridge.Status) {
 		s.gauge("belfry_source_sequence", "The last sequence of the stream that was folded.", float64(src.Sequence), "app", a.App, "stream", stream)
 		s.gauge("belfry_source_pending", "Events for us that the stream still has.", float64(src.Pending), "app", a.App, "stream", stream)
 	}
+}
+
+// late is what somebody is woken for.
+func late(d bridge.DigestStatus) bool {
+	return d.WillMiss && d.Priority == mapping.Urgent.String() && d.State != bridge.StateMuted
 }
 
 func flag(b bool) float64 {

@@ -113,6 +113,23 @@ func TestThePageNamesTheIDsOfDigests(t *testing.T) {
 	}
 }
 
+// It is looked for by somebody whom BelfryUrgentWillMiss has woken.
+func TestThePageShowsWhichDigestWillMissItsTime(t *testing.T) {
+	o := sample()
+	o.Apps[0].InDoubt = nil
+	for _, tt := range []struct {
+		priority, state  string
+		marked, troubled bool
+	}{{"urgent", bridge.StateHeld, true, true}, {"high", bridge.StateHeld, true, false}, {"urgent", bridge.StateMuted, false, false}} {
+		d := &o.Apps[0].Digests[0]
+		d.Priority, d.State, d.WillMiss = tt.priority, tt.state, true
+		page := ask(Handler(func() bridge.Overview { return o }), "/").Body.String()
+		if strings.Contains(page, "Will not leave before its first item expires") != tt.marked || strings.Contains(page, "Look at") != tt.troubled {
+			t.Errorf("%+v: the page does not say so", tt)
+		}
+	}
+}
+
 func TestThePageCountsOneAsOne(t *testing.T) {
 	o := sample()
 	c := &o.Apps[0].Counts
