@@ -407,7 +407,8 @@ func TestTheReportsAreWritten(t *testing.T) {
 		t.Errorf("error %v; sends are not counted where they are too many to be drawn", err)
 	}
 	both.Reset()
-	for _, want := range []string{"<svg", "students/lessons", "Mon 2 Mar", "of at most", fmt.Sprintf("with hindsight %.0f can be reached", r.Reached)} {
+	for _, want := range []string{"<svg", "students/lessons", "Mon 2 Mar", "of at most", fmt.Sprintf("with hindsight %.0f can be reached", r.Reached),
+		"print-color-adjust: exact; forced-color-adjust: none", "@media print { .wide svg { min-width: 0 } }", "<main>"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page lacks %q", want)
 		}
