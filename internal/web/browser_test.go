@@ -39,7 +39,7 @@ func sample() bridge.Overview {
 			},
 			InDoubt: []bridge.BroadcastStatus{{ID: "k3f9x2-17", Audience: "students", Template: "closure", Count: 1, Started: now.Add(-5 * time.Minute), Message: "no answer within 30 s after the request was written", Texts: []string{"NORTH campus is closed"}}},
 			Counts:  bridge.Counts{Gaps: 1, Read: 4711, Matched: 120, Unmatched: 4590, Dead: 1, DeadLetters: 3, Items: 120, Sent: 80, Replaced: 20, Cancelled: 5, Expired: 12, Broadcasts: 2},
-			Mutes:   []bridge.Mute{{ID: "m7", Audience: "parents", Until: now.Add(time.Hour), Why: "by Ann: move to the new building"}},
+			Mutes:   []bridge.Mute{{ID: "m7", Audience: "parents", Until: now.Add(time.Hour), Why: "by Ann: move to the new building \u202e"}},
 			Rules:   []string{"lesson-cancelled", "lesson-moved"},
 			Failed:  map[string]int{"lesson-moved": 1}, FailedOn: map[string]bridge.FailedEvent{"lesson-moved": {Stream: "SCHOOL", Sequence: 4700, At: now, Part: "when", Error: "there is no field \"room\""}},
 			External: []quota.Spend{{ID: "s1", At: now.Add(-time.Hour), Why: strings.Repeat("campaign", 30)}},
@@ -82,6 +82,18 @@ func look[T any](ctx context.Context, t *testing.T, a chromedp.Action[T]) T {
 	return v
 }
 
+// readsOn is whether an order begins to the left of where it goes on.
+const readsOn = `(() => {
+	const order = [...document.querySelectorAll("code")].find(c => c.textContent.startsWith("belfry unmute")).firstChild;
+	const left = i => {
+		const letter = document.createRange();
+		letter.setStart(order, i);
+		letter.setEnd(order, i + 1);
+		return letter.getBoundingClientRect().left;
+	};
+	return left(0) < left(5);
+})()`
+
 func TestBrowserShowsAnOperatorWhatMatters(t *testing.T) {
 	server := httptest.NewServer(Handler(sample))
 	defer server.Close()
@@ -112,6 +124,9 @@ func TestBrowserShowsAnOperatorWhatMatters(t *testing.T) {
 		}
 		if title != "Belfry · belfry-0" {
 			t.Errorf("the title is %q; an event's text was run as a script, or the page is not ours", title)
+		}
+		if !look(ctx, t, chromedp.Evaluate[bool](readsOn)) {
+			t.Errorf("at %d pixels a text that turns its direction turns around the order behind it", width)
 		}
 		if overflow {
 			t.Errorf("at %d pixels the page must be scrolled sideways", width)
