@@ -29,7 +29,7 @@ func planApp(policy mapping.Policy) *mapping.App {
 		app.Audiences[name] = &mapping.Audience{Name: name}
 	}
 	for _, name := range []string{"news", "alarms"} {
-		app.Templates[name] = &mapping.Template{Name: name, Keep: 5}
+		app.Templates[name] = &mapping.Template{Keep: 5}
 		for audience := range app.Audiences {
 			for _, p := range mapping.Priorities() {
 				app.Rules = append(app.Rules, &mapping.Rule{

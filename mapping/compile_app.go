@@ -211,7 +211,7 @@ func (c *compiler) sources() {
 				c.Errorf(d.Stream.At, "cannot use %q as the name of a stream: it may not contain spaces, dots, * or >", d.Stream.Value)
 			}
 		}
-		c.set.Sources = append(c.set.Sources, Source{e.Name.Text, d.Stream.Value, c.start(d.Start)})
+		c.set.Sources = append(c.set.Sources, Source{d.Stream.Value, c.start(d.Start)})
 	}
 }
 

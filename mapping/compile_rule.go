@@ -95,7 +95,7 @@ func (c *compiler) telling(r *compiledRule) {
 	if td == nil || r.audience == nil || c.templates[r.Template] == nil {
 		return
 	}
-	pub := td.public(r.Template)
+	pub := td.public()
 	r.Gather, r.ExpiresAfter = d.Gather.over(pub.Gather), cmp.Or(d.ExpiresAfter.D, pub.ExpiresAfter)
 	c.windows(r)
 	c.alerts(r, td)

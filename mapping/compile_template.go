@@ -33,7 +33,7 @@ func (c *compiler) templateDoc(name string, d *templateDoc) *compiledTemplate {
 		c.Errorf(d.Keep.At, "cannot keep %d items: want 1 to %d", d.Keep.N, maxKeep)
 	}
 	if d.Gather.AtMost.Set || !slices.ContainsFunc(c.doc.Rules, func(r ruleDoc) bool { return r.Template.Value == name && r.Gather.AtMost.Set }) {
-		c.idle(d.Gather, d.public(name).Gather.AtMost) // else it may have one beside a rule's at_most
+		c.idle(d.Gather, d.public().Gather.AtMost) // else it may have one beside a rule's at_most
 	}
 	c.notification(&d.Notification, t)
 	t.groupBy = c.expression(d.GroupBy, scalarTypes()...)
@@ -100,9 +100,9 @@ func cutAt(s string, n int) int {
 }
 
 // public describes a template to the rest of the program.
-func (d *templateDoc) public(name string) *Template {
+func (d *templateDoc) public() *Template {
 	return &Template{
-		Name: name, Keep: d.Keep.Or(defaultKeep),
+		Keep:         d.Keep.Or(defaultKeep),
 		Gather:       d.Gather.over(Gather{AtMost: defaultAtMost}),
 		ExpiresAfter: cmp.Or(d.ExpiresAfter.D, defaultExpires),
 		WhenInDoubt:  WhenInDoubt(cmp.Or(d.WhenInDoubt.Value, string(HoldInDoubt))),

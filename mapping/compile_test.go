@@ -27,7 +27,7 @@ func TestWhatIsNotSaidHasASafeDefault(t *testing.T) {
 	if q.PerHour != 2 || q.PerDay != 3 || q.Location != nil || q.Policy != mapping.PolicyPrice || !q.CountRejected || !q.UrgentAtOnce || len(q.Worth) != 4 {
 		t.Errorf("quota = %+v", q)
 	}
-	want := &mapping.Template{Name: "changes", Gather: mapping.Gather{AtMost: 15 * time.Minute}, Keep: 20, ExpiresAfter: 6 * time.Hour, WhenInDoubt: mapping.HoldInDoubt}
+	want := &mapping.Template{Gather: mapping.Gather{AtMost: 15 * time.Minute}, Keep: 20, ExpiresAfter: 6 * time.Hour, WhenInDoubt: mapping.HoldInDoubt}
 	if diff := cmp.Diff(want, app.Templates["changes"]); diff != "" {
 		t.Error(diff)
 	}
@@ -98,9 +98,9 @@ func TestSourcesSayWhereToBegin(t *testing.T) {
   c: {stream: C, start: 2026-11-01T00:00:00Z}
 `
 	want := []mapping.Source{
-		{Name: "a", Stream: "A", Start: mapping.Start{Mode: mapping.StartNew}},
-		{Name: "b", Stream: "B", Start: mapping.Start{Mode: mapping.StartAll}},
-		{Name: "c", Stream: "C", Start: mapping.Start{Mode: mapping.StartAtTime, Time: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}},
+		{Stream: "A", Start: mapping.Start{Mode: mapping.StartNew}},
+		{Stream: "B", Start: mapping.Start{Mode: mapping.StartAll}},
+		{Stream: "C", Start: mapping.Start{Mode: mapping.StartAtTime, Time: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}},
 	}
 	if diff := cmp.Diff(want, compileSource(t, src, mapping.Options{LookupEnv: campusEnv()}).Sources); diff != "" {
 		t.Error(diff)

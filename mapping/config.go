@@ -76,7 +76,6 @@ const (
 
 // Source names a stream that events are read from.
 type Source struct {
-	Name   string
 	Stream string
 	Start  Start
 }
@@ -128,7 +127,6 @@ func (q *QuietHours) Has(clock time.Duration) bool {
 
 // Template is what is said, and how long to gather before saying it.
 type Template struct {
-	Name         string
 	Gather       Gather
 	Keep         int // items whose text and data are kept, at least 1
 	ExpiresAfter time.Duration

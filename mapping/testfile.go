@@ -65,7 +65,7 @@ func (d *testDoc) test(r *strictyaml.Report) RuleTest {
 }
 
 func (d *testEventDoc) event(r *strictyaml.Report) TestEvent {
-	e := TestEvent{Line: d.Mark.At.Line, At: d.At.D, Subject: d.Subject.Text, ID: d.ID.Text, Headers: textMap(d.Headers)}
+	e := TestEvent{At: d.At.D, Subject: d.Subject.Text, ID: d.ID.Text, Headers: textMap(d.Headers)}
 	if d.Subject.Set {
 		if err := checkSubject(e.Subject); err != nil {
 			r.Errorf(d.Subject.At, "%v", err)

@@ -37,8 +37,8 @@ func TestAFileOfTestsIsReadWithItsPlaces(t *testing.T) {
 	want := []mapping.RuleTest{{
 		Name: "two make one", Line: 4, Start: start, For: new(2 * time.Hour),
 		Events: []mapping.TestEvent{
-			{Line: 8, Subject: "a.b", ID: "e1", Headers: map[string]string{"X": "y"}, Data: []byte(`{"n":7,"f":1.50,"s":"x","l":[true,null],"t":"2026-11-02T10:00:00+08:00"}`)},
-			{Line: 9, At: 90 * time.Second, Subject: "a.c", Headers: map[string]string{}, Text: new("not JSON")},
+			{Subject: "a.b", ID: "e1", Headers: map[string]string{"X": "y"}, Data: []byte(`{"n":7,"f":1.50,"s":"x","l":[true,null],"t":"2026-11-02T10:00:00+08:00"}`)},
+			{At: 90 * time.Second, Subject: "a.c", Headers: map[string]string{}, Text: new("not JSON")},
 		},
 		Expect: mapping.Expectation{
 			Line: 11,
@@ -95,7 +95,7 @@ func TestTheExamplesTestsBelongToTheExample(t *testing.T) {
 		for i, e := range test.Events {
 			m := e.Message("SCHOOL", uint64(i+1), test.Start)
 			if d := app.Map(&m); len(d.Failures) > 0 || len(app.Explain(&m).Rules) == 0 {
-				t.Errorf("line %d: no rule listens, or one fails: %+v", e.Line, d.Failures)
+				t.Errorf("%s, event %d: no rule listens, or one fails: %+v", test.Name, i+1, d.Failures)
 			}
 		}
 	}

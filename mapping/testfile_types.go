@@ -27,7 +27,6 @@ type RuleTest struct {
 
 // TestEvent is one message of a story.
 type TestEvent struct {
-	Line    int
 	At      time.Duration // after the start
 	Subject string
 	ID      string // Nats-Msg-Id; empty: none

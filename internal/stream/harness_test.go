@@ -262,5 +262,5 @@ func (r *reading) wantRun(from, to int) {
 }
 
 func fromStart(stream string) []mapping.Source {
-	return []mapping.Source{{Name: stream, Stream: stream, Start: mapping.Start{Mode: mapping.StartAll}}}
+	return []mapping.Source{{Stream: stream, Start: mapping.Start{Mode: mapping.StartAll}}}
 }

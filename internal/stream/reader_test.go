@@ -535,7 +535,7 @@ func TestAStartThatIsStillToComeIsWaitedFor(t *testing.T) {
 	c := connect(t, startNATS(t).URL(), "a")
 	c.addStream(t, "SCHOOL")
 	start := time.Now().Add(2 * time.Second).UTC()
-	r := c.read(t, []string{"SCHOOL.>"}, []mapping.Source{{Name: "s", Stream: "SCHOOL", Start: mapping.Start{Mode: mapping.StartAtTime, Time: start}}}, nil)
+	r := c.read(t, []string{"SCHOOL.>"}, []mapping.Source{{Stream: "SCHOOL", Start: mapping.Start{Mode: mapping.StartAtTime, Time: start}}}, nil)
 	c.fill(t, "SCHOOL.x", 1, 3)
 	for n := 4; ; n++ {
 		c.fill(t, "SCHOOL.x", n, n)

@@ -158,7 +158,7 @@ func TestANamedStreamThatCannotBeReadDoesNotStopWhatIsRead(t *testing.T) {
 	c.addStream(t, "SCHOOL")
 	interest := func(cfg *jetstream.StreamConfig) { cfg.Retention = jetstream.InterestPolicy }
 	c.addStream(t, "JOBS", interest)
-	subjects, named := []string{"SCHOOL.>", "JOBS.>"}, []mapping.Source{{Name: "s", Stream: "SCHOOL"}, {Name: "j", Stream: "JOBS"}}
+	subjects, named := []string{"SCHOOL.>", "JOBS.>"}, []mapping.Source{{Stream: "SCHOOL"}, {Stream: "JOBS"}}
 	err := c.source("school").Read(within(t, 10*time.Second), subjects, named, nil, make(chan bridge.Batch))
 	if !errors.Is(err, ErrPermanent) {
 		t.Fatalf("where nothing was ever read it goes on with %v", err)
