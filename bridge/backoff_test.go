@@ -74,7 +74,7 @@ func urgentNewsThatLive(life time.Duration, app *mapping.App, led *quota.Ledger,
 func TestUrgentNewsThatGatherSayAMomentAtWhichASendIsLeft(t *testing.T) {
 	app, now := planApp(mapping.PolicyPrice), planStart.Add(10*time.Hour)
 	var led quota.Ledger
-	led.ChargeAs("a", now.Add(-2*time.Minute), uint8(mapping.Urgent), ForecastKey("east", "news"))
+	led.ChargeAs("a", now.Add(-2*time.Minute), uint8(mapping.Urgent), forecastKey("east", "news"))
 	if e := urgentNews(app, &led, now); !strings.Contains(e.Why, "has just gone") || !e.Until.Equal(now.Add(urgentWithin-time.Minute)) {
 		t.Errorf("with a send left: %s", e.Why)
 	}
@@ -87,7 +87,7 @@ func TestUrgentNewsThatGatherSayAMomentAtWhichASendIsLeft(t *testing.T) {
 func TestUrgentNewsDoNotGatherUntilTheyHaveExpired(t *testing.T) {
 	app, now := planApp(mapping.PolicyPrice), planStart.Add(10*time.Hour)
 	var led quota.Ledger
-	led.ChargeAs("a", now.Add(-2*time.Minute), uint8(mapping.Urgent), ForecastKey("east", "news"))
+	led.ChargeAs("a", now.Add(-2*time.Minute), uint8(mapping.Urgent), forecastKey("east", "news"))
 	for life, wait := range map[time.Duration]time.Duration{3 * time.Minute: 0, 8 * time.Minute: time.Minute, 20 * time.Minute: urgentWithin - time.Minute} {
 		e := urgentNewsThatLive(life, app, &led, now)
 		if at := now.Add(wait); wait > 0 && !e.Until.Equal(at) || wait == 0 && !strings.Contains(e.Why, "goes now") {
@@ -101,7 +101,7 @@ func TestUrgentNewsDoNotWaitForTheEchoOfWhatWasRejected(t *testing.T) {
 	app.Quota.CountRejected = true
 	s := NewState("town", "b0rn")
 	s.Sending = &Broadcast{ID: "x", Digest: &Digest{Audience: "east", Template: "news", Rules: map[string]int{}}}
-	s.Ledger.ChargeAs("x", now.Add(-time.Minute), uint8(mapping.Urgent), ForecastKey("east", "news"))
+	s.Ledger.ChargeAs("x", now.Add(-time.Minute), uint8(mapping.Urgent), forecastKey("east", "news"))
 	s.Settle(app, Outcome{Kind: OutcomeRejected}, now)
 	if len(s.Ledger.Spends) != 1 {
 		t.Fatal("it is not charged")

@@ -154,10 +154,10 @@ type Outcome struct {
 	CalledOff  bool          `json:"-"`                // with NotSent: Belfry was to stop, or had lost the app
 }
 
-// Counts reports whether a broadcast that was not sent counts against the quota
+// counts reports whether a broadcast that was not sent counts against the quota
 // all the same: the provider may have counted the call (provider-api.md, section
 // 5). One in doubt does not, once an operator says that it was not sent.
-func (b *Broadcast) Counts(app *mapping.App) bool {
+func (b *Broadcast) counts(app *mapping.App) bool {
 	if !app.Quota.CountRejected || b.Outcome == nil {
 		return false
 	}

@@ -30,7 +30,7 @@ type Digest struct {
 	Rest     []Bucket       `json:"rest,omitempty"`     // what is counted only, in order of expiry
 	Last     *mapping.Item  `json:"last,omitempty"`     // the latest item, when it is one of Rest
 	Gone     []Gone         `json:"gone,omitempty"`     // of Rest, while its broadcast is under way
-	Keys     KeySet         `json:"keys"`               // of Items and Rest
+	Keys     keySet         `json:"keys"`               // of Items and Rest
 	Seen     int            `json:"seen,omitempty"`     // distinct keys counted so far; follows Keys' estimate
 	Events   int            `json:"events"`             // events that stand behind Items and Rest
 	Rules    map[string]int `json:"rules"`              // events by rule, replaced ones included
@@ -64,7 +64,7 @@ func (d *Digest) Ready() time.Time {
 func (d *Digest) Count() int { return len(d.Items) + d.restCount() }
 
 // Approximate reports whether Count is an estimate, as it is beyond 1,024 keys.
-func (d *Digest) Approximate() bool { return !d.Keys.Exact() }
+func (d *Digest) Approximate() bool { return !d.Keys.exact() }
 
 // Priority is the highest of all items.
 func (d *Digest) Priority() mapping.Priority {
@@ -78,8 +78,8 @@ func (d *Digest) Priority() mapping.Priority {
 	return p
 }
 
-// Expires is when the first item expires; zero for an empty digest.
-func (d *Digest) Expires() time.Time {
+// expires is when the first item expires; zero for an empty digest.
+func (d *Digest) expires() time.Time {
 	var first time.Time
 	for i := range d.Items {
 		first = earlier(first, d.Items[i].Expires)
@@ -180,15 +180,15 @@ func (d *Digest) put(it mapping.Item, keep int) (replaced bool) {
 // countKey notes a key that no kept item has, and says whether one of Rest
 // (probably) has it already.
 func (d *Digest) countKey(h uint64) (known bool) {
-	switch d.Keys.Find(h) {
-	case Absent:
-	case Present:
+	switch d.Keys.find(h) {
+	case absent:
+	case present:
 		known = d.mayCount(h)
-	case Unknown:
+	case unknown:
 		i, _ := d.counted(h)
-		known = i >= 0 || d.Seen >= d.Keys.Count() && d.unmarked() >= 0
+		known = i >= 0 || d.Seen >= d.Keys.count() && d.unmarked() >= 0
 	}
-	d.Keys.Add(h)
+	d.Keys.add(h)
 	if !known {
 		d.Seen++
 	}
@@ -277,7 +277,7 @@ func (d *Digest) forget(h uint64) {
 }
 
 func (d *Digest) forgetKey(h uint64) {
-	d.Keys.Remove(h)
+	d.Keys.remove(h)
 	d.Seen = max(0, d.Seen-1)
 }
 
@@ -288,7 +288,7 @@ func (d *Digest) kept(key string) int {
 // has reports whether an item with a key waits, as far as that is known.
 func (d *Digest) has(key string) bool {
 	h := hashKey(key)
-	return d.kept(key) >= 0 || d.Keys.Find(h) == Present && d.mayCount(h)
+	return d.kept(key) >= 0 || d.Keys.find(h) == present && d.mayCount(h)
 }
 
 // expire removes what has expired and says how many events that were.
@@ -325,9 +325,9 @@ func (d *Digest) expire(now time.Time) (events int, ids []string) {
 // recountKeys starts the key set afresh from the kept items: the keys of Rest
 // that expired are not known one by one.
 func (d *Digest) recountKeys() {
-	d.Keys = KeySet{bound: d.Keys.bound}
+	d.Keys = keySet{bound: d.Keys.bound}
 	for i := range d.Items {
-		d.Keys.Add(hashKey(d.Items[i].Key))
+		d.Keys.add(hashKey(d.Items[i].Key))
 	}
 	d.Seen = len(d.Items)
 }

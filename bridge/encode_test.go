@@ -29,7 +29,7 @@ func sampleState(t testing.TB) *State {
 	t.Helper()
 	s := NewState("campus", "born01")
 	s.Epoch, s.Commit, s.Owner = 3, 42, "replica-1"
-	s.Advance("SCHOOL", Checkpoint{Created: noon.Add(-time.Hour), Sequence: 99})
+	s.advance("SCHOOL", Checkpoint{Created: noon.Add(-time.Hour), Sequence: 99})
 	for i := range 30 {
 		d := s.digest(digestKey{audience: "students", template: "lessons", group: fmt.Sprint(i % 3)})
 		s.change(d, func() {
@@ -44,7 +44,7 @@ func sampleState(t testing.TB) *State {
 	s.Held = []*Broadcast{{ID: "born01-7", State: InDoubt, Digest: held, Outcome: &Outcome{Kind: Doubtful, Message: "timeout"}}}
 	s.Ledger.Charge("born01-7", noon)
 	s.Mutes = []Mute{{ID: "m", Audience: "students", Until: noon.Add(time.Hour), Why: "exam"}}
-	s.ReportGap(Gap{Stream: "SCHOOL", From: 3, To: 9, Why: "truncated", At: noon}, noon)
+	s.reportGap(Gap{Stream: "SCHOOL", From: 3, To: 9, Why: "truncated", At: noon}, noon)
 	return s
 }
 

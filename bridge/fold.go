@@ -41,9 +41,9 @@ func (s *State) FoldDecision(app *mapping.App, m *mapping.Message, decision mapp
 	return len(decision.Matches) > 0 || len(decision.Dead) > 0
 }
 
-// Advance moves the checkpoint of a stream. It and what was folded up to it
+// advance moves the checkpoint of a stream. It and what was folded up to it
 // are committed together, which is what makes folding exactly-once.
-func (s *State) Advance(stream string, c Checkpoint) { s.Sources[stream] = c }
+func (s *State) advance(stream string, c Checkpoint) { s.Sources[stream] = c }
 
 // FailedEvent is an event on which a rule's expression failed, for
 // belfry explain.
@@ -199,7 +199,7 @@ func (s *State) waitingFor(k digestKey, match *mapping.Match) (waiting map[int][
 // overflow counts an item out that found no room, with the users that are left.
 func (s *State) overflow(k digestKey, match *mapping.Match) {
 	s.Counts.Overflowed++
-	s.drop(ResultOverflowed, &Digest{ID: s.Born + "-overflow-" + ForecastKey(k.audience, k.template), Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
+	s.drop(ResultOverflowed, &Digest{ID: s.Born + "-overflow-" + forecastKey(k.audience, k.template), Audience: k.audience, Template: k.template}, 1, []string{match.Item.EventID})
 }
 
 func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users []string, m *mapping.Message) {
@@ -210,7 +210,7 @@ func (s *State) join(app *mapping.App, k digestKey, match *mapping.Match, users 
 		if d.put(it, keep) {
 			s.Counts.Replaced++
 		} else {
-			s.Forecast.Observe(it.Arrived.In(ForecastZone(app)), ForecastKey(match.Audience, match.Template), int(it.Priority))
+			s.Forecast.Observe(it.Arrived.In(ForecastZone(app)), forecastKey(match.Audience, match.Template), int(it.Priority))
 		}
 		d.countRule(it.Rule, 1)
 		d.gather(&it, match.Gather)
@@ -227,7 +227,7 @@ func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Messag
 			for _, it := range d.cancel(match.Item.Key, match.Cancels) {
 				s.Counts.Cancelled++
 				if m.Time.Sub(it.ReadyBy) < it.Expires.Sub(m.Time) { // what could be sent for longer is worth a send next time
-					s.Forecast.Forget(it.Arrived.In(ForecastZone(app)), ForecastKey(d.Audience, d.Template), int(it.Priority))
+					s.Forecast.Forget(it.Arrived.In(ForecastZone(app)), forecastKey(d.Audience, d.Template), int(it.Priority))
 				}
 				s.drop(ResultCancelled, d, 1, []string{it.EventID})
 			}
@@ -274,7 +274,7 @@ func (s *State) cancelUnderWay(match *mapping.Match) {
 // whether there were any. What has to be said about them is said by the next commit.
 func (s *State) Expire(now time.Time) (changed bool) {
 	for _, d := range slices.Clone(s.Digests) {
-		if first := d.Expires(); first.After(now) {
+		if first := d.expires(); first.After(now) {
 			continue
 		}
 		_, muted := s.MutedUntil(d, now)
@@ -298,7 +298,7 @@ func (s *State) Expire(now time.Time) (changed bool) {
 func (s *State) NextExpiry() time.Time {
 	var first time.Time
 	for _, d := range s.Digests {
-		first = earlier(first, d.Expires())
+		first = earlier(first, d.expires())
 	}
 	return first
 }

@@ -15,10 +15,10 @@ const (
 	minKeys = 64   // what remains of it when the state is short of room
 )
 
-// KeySet counts distinct keys: exactly up to its bound, by estimate beyond
+// keySet counts distinct keys: exactly up to its bound, by estimate beyond
 // (k minimum values: the k smallest hashes tell how densely they lie; with
 // 1,024 of them the error is about 3 %). Sets merge, in any order.
-type KeySet struct {
+type keySet struct {
 	hashes []uint64 // ascending; never more than bound
 	bound  int      // 0 means maxKeys
 	over   bool     // some hash was left out
@@ -36,36 +36,36 @@ func hashKey(key string) uint64 {
 	return x ^ x>>31
 }
 
-// Presence says whether a KeySet has a key.
-type Presence uint8
+// presence says whether a keySet has a key.
+type presence uint8
 
-// What a KeySet can know about a key.
+// What a keySet can know about a key.
 const (
-	Absent  Presence = iota
-	Present          // certainly
-	Unknown          // beyond the bound: nobody can tell
+	absent  presence = iota
+	present          // certainly
+	unknown          // beyond the bound: nobody can tell
 )
 
-func (s *KeySet) limit() int {
+func (s *keySet) limit() int {
 	if s.bound == 0 {
 		return maxKeys
 	}
 	return s.bound
 }
 
-// Find says whether the set has the hash.
-func (s *KeySet) Find(h uint64) Presence {
+// find says whether the set has the hash.
+func (s *keySet) find(h uint64) presence {
 	if _, ok := slices.BinarySearch(s.hashes, h); ok {
-		return Present
+		return present
 	}
 	if h > s.known() {
-		return Unknown
+		return unknown
 	}
-	return Absent
+	return absent
 }
 
-// Add puts a hash into the set. The largest gives way when the set is full.
-func (s *KeySet) Add(h uint64) {
+// add puts a hash into the set. The largest gives way when the set is full.
+func (s *keySet) add(h uint64) {
 	i, ok := slices.BinarySearch(s.hashes, h)
 	if ok || h > s.known() {
 		return // what was left out once stays out, or the estimate would be wrong
@@ -74,16 +74,16 @@ func (s *KeySet) Add(h uint64) {
 	s.shrinkTo(s.limit())
 }
 
-// Remove takes a hash out, if it is known to be in.
-func (s *KeySet) Remove(h uint64) {
+// remove takes a hash out, if it is known to be in.
+func (s *keySet) remove(h uint64) {
 	if i, ok := slices.BinarySearch(s.hashes, h); ok && len(s.hashes) > 1 || ok && !s.over {
 		s.hashes = slices.Delete(s.hashes, i, i+1)
 	}
 }
 
-// Merge adds all of o. Beyond the largest hash of a set that is not exact
+// merge adds all of o. Beyond the largest hash of a set that is not exact
 // nothing is known, so both count up to the smaller of the two only.
-func (s *KeySet) Merge(o *KeySet) {
+func (s *keySet) merge(o *keySet) {
 	s.bound = min(s.limit(), o.limit())
 	known := min(s.known(), o.known())
 	s.hashes = slices.DeleteFunc(s.hashes, func(h uint64) bool { return h > known })
@@ -97,7 +97,7 @@ func (s *KeySet) Merge(o *KeySet) {
 }
 
 // known is up to which hash the set has all that were added.
-func (s *KeySet) known() uint64 {
+func (s *keySet) known() uint64 {
 	switch n := len(s.hashes); {
 	case !s.over:
 		return math.MaxUint64
@@ -108,25 +108,25 @@ func (s *KeySet) known() uint64 {
 	}
 }
 
-// Shrink lowers the bound for good, to save room in the state.
-func (s *KeySet) Shrink(bound int) {
+// shrink lowers the bound for good, to save room in the state.
+func (s *keySet) shrink(bound int) {
 	if bound < s.limit() {
 		s.bound = bound
 		s.shrinkTo(bound)
 	}
 }
 
-func (s *KeySet) shrinkTo(n int) {
+func (s *keySet) shrinkTo(n int) {
 	if len(s.hashes) > n {
 		s.hashes, s.over = s.hashes[:n], true
 	}
 }
 
-// Exact reports whether Count is exact.
-func (s *KeySet) Exact() bool { return !s.over }
+// exact reports whether count is exact.
+func (s *keySet) exact() bool { return !s.over }
 
-// Count is how many distinct keys were added; an estimate when not Exact.
-func (s *KeySet) Count() int {
+// count is how many distinct keys were added; an estimate when not exact.
+func (s *keySet) count() int {
 	n := len(s.hashes)
 	if !s.over || n == 0 {
 		return n
@@ -136,7 +136,7 @@ func (s *KeySet) Count() int {
 }
 
 // MarshalText encodes the set as "<bound>[+]:<base64 of the hashes>".
-func (s KeySet) MarshalText() ([]byte, error) {
+func (s keySet) MarshalText() ([]byte, error) {
 	raw := make([]byte, 0, 8*len(s.hashes))
 	for _, h := range s.hashes {
 		raw = binary.BigEndian.AppendUint64(raw, h)
@@ -150,12 +150,12 @@ func (s KeySet) MarshalText() ([]byte, error) {
 
 // UnmarshalText is the inverse of MarshalText; it refuses what MarshalText
 // cannot have written.
-func (s *KeySet) UnmarshalText(text []byte) error {
+func (s *keySet) UnmarshalText(text []byte) error {
 	head, body, ok := bytes.Cut(text, []byte{':'})
 	if !ok {
 		return fmt.Errorf("cannot decode a key set: no colon in %d bytes", len(text))
 	}
-	var out KeySet
+	var out keySet
 	if n := len(head); n > 0 && head[n-1] == '+' {
 		out.over, head = true, head[:n-1]
 	}

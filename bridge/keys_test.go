@@ -10,19 +10,19 @@ import (
 
 func TestKeySetCountsExactlyUpToItsBoundAndWithinTenPercentBeyond(t *testing.T) {
 	for _, n := range []int{0, 1, 1000, maxKeys, maxKeys + 1, 10_000, 1_000_000} {
-		var s KeySet
+		var s keySet
 		for i := range n {
-			s.Add(hashKey(fmt.Sprintf("lesson-%d", i)))
-			s.Add(hashKey(fmt.Sprintf("lesson-%d", i/2)))
+			s.add(hashKey(fmt.Sprintf("lesson-%d", i)))
+			s.add(hashKey(fmt.Sprintf("lesson-%d", i/2)))
 		}
-		if n <= maxKeys && (!s.Exact() || s.Count() != n) {
-			t.Errorf("%d keys are counted as %d, exact: %v", n, s.Count(), s.Exact())
+		if n <= maxKeys && (!s.exact() || s.count() != n) {
+			t.Errorf("%d keys are counted as %d, exact: %v", n, s.count(), s.exact())
 		}
-		if n > maxKeys && s.Exact() {
+		if n > maxKeys && s.exact() {
 			t.Errorf("%d keys are claimed to be counted exactly", n)
 		}
-		if off := math.Abs(float64(s.Count()-n)) / max(1, float64(n)); off > 0.1 {
-			t.Errorf("%d keys are estimated as %d", n, s.Count())
+		if off := math.Abs(float64(s.count()-n)) / max(1, float64(n)); off > 0.1 {
+			t.Errorf("%d keys are estimated as %d", n, s.count())
 		}
 	}
 }
@@ -31,22 +31,22 @@ func TestKeySetIsTheSameInWhateverOrderItIsFilledOrMerged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		hashes := rapid.SliceOfN(rapid.Uint64(), 0, 300).Draw(t, "hashes")
 		cut := rapid.IntRange(0, len(hashes)).Draw(t, "cut")
-		var all, left, right KeySet
-		for _, s := range []*KeySet{&all, &left, &right} {
-			s.Shrink(minKeys)
+		var all, left, right keySet
+		for _, s := range []*keySet{&all, &left, &right} {
+			s.shrink(minKeys)
 		}
 		for _, h := range hashes {
-			all.Add(h)
+			all.add(h)
 		}
 		for i := cut - 1; i >= 0; i-- {
-			left.Add(hashes[i])
+			left.add(hashes[i])
 		}
 		for _, h := range hashes[cut:] {
-			right.Add(h)
+			right.add(h)
 		}
-		right.Merge(&left)
-		left.Merge(&right)
-		for name, s := range map[string]KeySet{"right": right, "left": left} {
+		right.merge(&left)
+		left.merge(&right)
+		for name, s := range map[string]keySet{"right": right, "left": left} {
 			a, _ := all.MarshalText()
 			b, _ := s.MarshalText()
 			if string(a) != string(b) {
@@ -59,10 +59,10 @@ func TestKeySetIsTheSameInWhateverOrderItIsFilledOrMerged(t *testing.T) {
 func TestKeySetSurvivesEncodingAndNeverDeniesAKeyItHas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		hashes := rapid.SliceOfN(rapid.Uint64(), 0, 200).Draw(t, "hashes")
-		var s, back KeySet
-		s.Shrink(minKeys)
+		var s, back keySet
+		s.shrink(minKeys)
 		for _, h := range hashes {
-			s.Add(h)
+			s.add(h)
 		}
 		text, err := s.MarshalText()
 		if err != nil {
@@ -75,7 +75,7 @@ func TestKeySetSurvivesEncodingAndNeverDeniesAKeyItHas(t *testing.T) {
 			t.Fatalf("encodes as %q, then as %q", text, again)
 		}
 		for _, h := range hashes {
-			if back.Find(h) == Absent {
+			if back.find(h) == absent {
 				t.Fatalf("hash %d was added and is denied", h)
 			}
 		}
@@ -84,7 +84,7 @@ func TestKeySetSurvivesEncodingAndNeverDeniesAKeyItHas(t *testing.T) {
 
 func TestKeySetRefusesWhatItCannotHaveWritten(t *testing.T) {
 	for _, text := range []string{"", "x", "1024", "63:", "1025:", "64+:", "64:AAAA", "64:AAAAAAAAAAEAAAAAAAAAAA", "x:", "64:!"} {
-		var s KeySet
+		var s keySet
 		if err := s.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was accepted", text)
 		}

@@ -45,8 +45,8 @@ func (d *Digest) merge(old *Digest, keep int) (replaced int) {
 	if i := d.kept(last.Key); !last.Arrived.IsZero() && (i < 0 || !d.Items[i].Arrived.Equal(last.Arrived)) {
 		d.Last = &last
 	}
-	d.Keys.Merge(&old.Keys)
-	d.Seen = max(d.Keys.Count(), len(d.Items)) // an estimate, where the key sets were shrunk
+	d.Keys.merge(&old.Keys)
+	d.Seen = max(d.Keys.count(), len(d.Items)) // an estimate, where the key sets were shrunk
 	d.inherit(old)
 	return replaced
 }

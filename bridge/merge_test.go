@@ -16,7 +16,7 @@ func TestADigestThatWasMergedWhereRoomIsShortCanBeReadAgain(t *testing.T) {
 		old, newer := &Digest{}, &Digest{}
 		for _, d := range []*Digest{old, newer} {
 			d.ID, d.Audience, d.Template, d.Rules = "d", "all", "news", map[string]int{"r": 1}
-			d.Keys.Shrink(minKeys)
+			d.Keys.shrink(minKeys)
 		}
 		for i := range 150 {
 			old.put(mapping.Item{Key: fmt.Sprint(round, "-", i), Rule: "r", ReadyBy: at, Expires: at.Add(time.Hour)}, 200)

@@ -80,9 +80,9 @@ func (s *State) deadLetter(m *mapping.Message, d *mapping.DeadLetter) {
 	})
 }
 
-// Crowded reports whether reading must wait until subscribers' streams have
+// crowded reports whether reading must wait until subscribers' streams have
 // taken what is in the outbox.
-func (s *State) Crowded() bool {
+func (s *State) crowded() bool {
 	if len(s.Outbox) >= maxOutbox || len(s.Drops) >= maxDrops {
 		return true
 	}

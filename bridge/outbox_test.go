@@ -29,12 +29,12 @@ func TestReadingWaitsWhereTheIDsOfLostEventsAreMany(t *testing.T) {
 	s := NewState("campus", "born")
 	d := &Digest{ID: "d", Audience: "students", Template: "news"}
 	for range 633 { // with 259 bytes each
-		if s.Crowded() {
+		if s.crowded() {
 			t.Fatal("crowded too early")
 		}
 		s.drop(ResultExpired, d, 1, []string{strings.Repeat("i", 256)})
 	}
-	if !s.Crowded() {
+	if !s.crowded() {
 		t.Errorf("the ids of %d events have %d bytes, and reading goes on", s.Drops[0].Events, listSize(s.Drops[0].IDs))
 	}
 }

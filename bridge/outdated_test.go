@@ -53,7 +53,7 @@ func TestADigestIsSplitByWhatIsOutdatedForWhom(t *testing.T) {
 				keys, users := "", ""
 				for i, it := range part.Items {
 					keys += " " + it.Key
-					if part.Keys.Find(hashKey(it.Key)) != Present || it.Outdated != nil || part.Items[i].Outdated != nil {
+					if part.Keys.find(hashKey(it.Key)) != present || it.Outdated != nil || part.Items[i].Outdated != nil {
 						t.Errorf("%q in %v", it.Key, part.Keys)
 					}
 				}
@@ -81,7 +81,7 @@ func TestADigestIsSplitByWhatIsOutdatedForWhom(t *testing.T) {
 			if len(s.Digests) > 1 { // each is cancelled in its own
 				first, second := s.Digests[0], s.Digests[1]
 				second.Rules["other"]++
-				if second.cancel("e", []string{"r"}); first.Keys.Find(hashKey("e")) != Present || first.Rules["other"] > 0 || !slices.ContainsFunc(first.Items, func(it mapping.Item) bool { return it.Key == "e" }) {
+				if second.cancel("e", []string{"r"}); first.Keys.find(hashKey("e")) != present || first.Rules["other"] > 0 || !slices.ContainsFunc(first.Items, func(it mapping.Item) bool { return it.Key == "e" }) {
 					t.Error("what leaves one leaves the other")
 				}
 			}

@@ -139,7 +139,7 @@ func (t *table) layLanes(a *ahead, memo *Memo, priced []*row) {
 		if r.state == StateOrphaned {
 			continue
 		}
-		l := lane{d: r.d, key: forecastKey(r.d), weight: 4 * r.worth}
+		l := lane{d: r.d, key: forecastKey(r.d.Audience, r.d.Template), weight: 4 * r.worth}
 		if slices.Contains(priced, r) {
 			l.weight = math.Inf(1)
 		}

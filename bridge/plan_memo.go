@@ -158,7 +158,7 @@ func (m *Memo) replay(t *table, o forecast.Outlook) {
 	}
 	m.temper()
 	for _, r := range t.App.Rules {
-		key := ForecastKey(r.Audience, r.Template)
+		key := forecastKey(r.Audience, r.Template)
 		if weight, ok := expected[key]; ok {
 			m.keys = append(m.keys, expectedKey{key, Digest{Audience: r.Audience, Template: r.Template}, weight})
 			delete(expected, key) // of which there may be several rules
@@ -256,7 +256,7 @@ type lifeKey struct {
 func lives(app *mapping.App) map[lifeKey]life {
 	out := make(map[lifeKey]life, len(app.Rules))
 	for _, r := range app.Rules {
-		k := lifeKey{ForecastKey(r.Audience, r.Template), int(r.Priority)}
+		k := lifeKey{forecastKey(r.Audience, r.Template), int(r.Priority)}
 		if _, ok := out[k]; !ok && len(r.Cancels) == 0 {
 			out[k] = life{r.Gather.AtMost.Hours(), r.ExpiresAfter.Hours()}
 		}
@@ -299,7 +299,5 @@ func ForecastZone(app *mapping.App) *time.Location {
 	return best
 }
 
-// ForecastKey names what a digest's arrivals are learnt under.
-func ForecastKey(audience, template string) string { return audience + "/" + template }
-
-func forecastKey(d *Digest) string { return ForecastKey(d.Audience, d.Template) }
+// forecastKey names what a digest's arrivals are learnt under.
+func forecastKey(audience, template string) string { return audience + "/" + template }

@@ -17,7 +17,7 @@ func TestRememberedDaysAreDrawnTowardsTheirMean(t *testing.T) {
 		r.Gather.AtMost = time.Hour // fresh items are worth all of it
 	}
 	var f forecast.Forecast
-	keys := []string{ForecastKey("east", "news"), ForecastKey("west", "news")}
+	keys := []string{forecastKey("east", "news"), forecastKey("west", "news")}
 	f.Observe(planStart.AddDate(0, 0, -1), keys[0], int(mapping.Normal)) // so that the first day is seen from its beginning
 	for day := range 4 {
 		for range 10 {

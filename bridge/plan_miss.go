@@ -13,7 +13,7 @@ import (
 // or its audience may not be disturbed until then. It errs on the quiet side:
 // what the price of a send makes of the digest is not foretold here.
 func WillMiss(app *mapping.App, d *Digest, led *quota.Ledger, now time.Time) (why string, miss bool) {
-	audience, expires := app.Audiences[d.Audience], d.Expires()
+	audience, expires := app.Audiences[d.Audience], d.expires()
 	if audience == nil || app.Templates[d.Template] == nil || expires.IsZero() {
 		return "", false
 	}

@@ -100,10 +100,11 @@ func (t *table) echoes(r *row) time.Time {
 // kind is the ledger's word on a send of a digest: by it urgent news of the same
 // audience, template and group are known.
 func kind(d *Digest) string {
-	if d.Group == "" {
-		return forecastKey(d)
+	key := forecastKey(d.Audience, d.Template)
+	if d.Group != "" {
+		key += "/" + d.Group
 	}
-	return forecastKey(d) + "/" + d.Group
+	return key
 }
 
 // market asks of each digest whether it is worth its price.

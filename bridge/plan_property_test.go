@@ -283,7 +283,7 @@ func BenchmarkPlanningTwoHundredDigests(b *testing.B) {
 	for day := range 30 {
 		for i := range 400 {
 			at := planStart.AddDate(0, 0, day-30).Add(time.Duration(i) * 3 * time.Minute)
-			f.Observe(at, ForecastKey([]string{"east", "west", "port"}[i%3], []string{"news", "alarms"}[i%2]), i%4)
+			f.Observe(at, forecastKey([]string{"east", "west", "port"}[i%3], []string{"news", "alarms"}[i%2]), i%4)
 		}
 	}
 	now := planStart.Add(10 * time.Hour)

@@ -27,11 +27,11 @@ func friday(alarms bool) Situation {
 		for at := begin; at.Before(begin.AddDate(0, 0, 1)) && !at.After(now); at = at.Add(10 * time.Minute) {
 			hour := at.Sub(begin).Hours()
 			if hour >= 8 && hour < 22 && !free {
-				f.Observe(at, ForecastKey("east", "news"), int(mapping.Normal))
+				f.Observe(at, forecastKey("east", "news"), int(mapping.Normal))
 			}
 			for i := range 60 {
 				if alarms && free && hour == 21 {
-					f.Observe(at, ForecastKey([]string{"east", "west", "port"}[i%3], "alarms"), int(mapping.High))
+					f.Observe(at, forecastKey([]string{"east", "west", "port"}[i%3], "alarms"), int(mapping.High))
 				}
 			}
 		}

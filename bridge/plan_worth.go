@@ -10,7 +10,7 @@ import (
 func (t *table) weigh(d *Digest) row {
 	return row{
 		d: d, audience: t.App.Audiences[d.Audience], worth: d.worth(&t.worths, t.Now),
-		top: d.Priority(), first: d.Expires(), last: d.Ends(),
+		top: d.Priority(), first: d.expires(), last: d.Ends(),
 	}
 }
 

@@ -63,7 +63,7 @@ func (t *tenure) situation(now time.Time) Situation {
 }
 
 // mustPublish reports whether nothing is read and sent until the publishers have less to do.
-func (t *tenure) mustPublish() bool { return t.reader.backlog != nil || t.state.Crowded() }
+func (t *tenure) mustPublish() bool { return t.reader.backlog != nil || t.state.crowded() }
 
 // first says what must be done before anything is sent; empty: nothing.
 func (t *tenure) first(now time.Time) string {

@@ -92,10 +92,10 @@ func (t *tenure) mayPublish() (chan<- OutboxEntry, OutboxEntry) {
 
 func (t *tenure) acknowledged(id string) {
 	delete(t.publishing.handed, id)
-	crowded := t.state.Crowded()
+	crowded := t.state.crowded()
 	t.state.published(id)
 	t.writer.dirty = true
-	t.planner.changed = t.planner.changed || crowded && !t.state.Crowded()
+	t.planner.changed = t.planner.changed || crowded && !t.state.crowded()
 	if t.reader.backlog != nil && t.state.roomy() {
 		rest := t.reader.backlog
 		t.reader.backlog = nil

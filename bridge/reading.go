@@ -160,14 +160,14 @@ func (t *tenure) take(b *Batch) {
 	for i := range b.Messages {
 		if t.state.Fold(t.rules.App, &b.Messages[i]) {
 			t.planner.changed = true
-			if t.state.Crowded() {
+			if t.state.crowded() {
 				t.setBacklog(b, i+1)
 				return
 			}
 		}
 	}
 	t.reader.backlog = nil
-	t.state.Advance(b.Stream, b.Checkpoint)
+	t.state.advance(b.Stream, b.Checkpoint)
 	p.pending = b.Pending
 	if n := len(b.Messages); n > 0 {
 		p.last = b.Messages[n-1].Time
@@ -181,7 +181,7 @@ func (t *tenure) take(b *Batch) {
 }
 
 func (t *tenure) reportGap(g Gap) {
-	t.state.ReportGap(g, time.Now())
+	t.state.reportGap(g, time.Now())
 	missing := fmt.Sprintf("%d to %d", g.From, g.To)
 	if g.To == 0 { // of a stream that was made anew nobody knows what it had
 		missing = fmt.Sprintf("%d and later", g.From)
@@ -192,7 +192,7 @@ func (t *tenure) reportGap(g Gap) {
 // setBacklog keeps the unfolded rest of a batch. Its checkpoint is that of
 // the last folded event: a commit in between is right.
 func (t *tenure) setBacklog(b *Batch, folded int) {
-	t.state.Advance(b.Stream, AfterEvent(b.Checkpoint.Created, &b.Messages[folded-1]))
+	t.state.advance(b.Stream, AfterEvent(b.Checkpoint.Created, &b.Messages[folded-1]))
 	rest := *b
 	rest.Messages = b.Messages[folded:]
 	t.reader.backlog = &rest

@@ -137,9 +137,9 @@ func orZero(code *int) int {
 	return *code
 }
 
-// Subject is where the result is published. Results about a whole app have
+// subject is where the result is published. Results about a whole app have
 // "_" in the place of the audience.
-func (r *Result) Subject() string {
+func (r *Result) subject() string {
 	audience := r.Audience
 	if audience == "" {
 		audience = "_"
@@ -162,7 +162,7 @@ func (r *Result) Publication(id string) (Publication, error) {
 	if r.Trace != "" {
 		h["traceparent"] = []string{r.Trace}
 	}
-	return Publication{ID: id, Subject: r.Subject(), Header: h, Data: data}, nil
+	return Publication{ID: id, Subject: r.subject(), Header: h, Data: data}, nil
 }
 
 // Publication is the dead letter as it goes to subscribers: the event's own
@@ -271,8 +271,8 @@ func packageOf(app *mapping.App, audience string) string {
 	return ""
 }
 
-// ReportGap counts and reports a stretch of a stream that could not be read.
-func (s *State) ReportGap(g Gap, now time.Time) {
+// reportGap counts and reports a stretch of a stream that could not be read.
+func (s *State) reportGap(g Gap, now time.Time) {
 	s.Counts.Gaps++
 	s.GapAt = now.Round(0)
 	delete(s.Folded, g.Stream) // the stretch without a gap begins anew

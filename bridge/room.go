@@ -147,7 +147,7 @@ func (s *State) tighten() {
 	s.tight = true
 	for _, d := range s.Digests {
 		s.used -= d.size()
-		d.Keys.Shrink(minKeys)
+		d.Keys.shrink(minKeys)
 		s.used += d.size()
 	}
 }

@@ -113,7 +113,7 @@ func (s *State) settleSecond(b *Broadcast) {
 // giveBack takes back the charge of what certainly was not sent, unless the
 // provider may have counted it.
 func (s *State) giveBack(app *mapping.App, b *Broadcast) {
-	if b.Counts(app) {
+	if b.counts(app) {
 		s.Ledger.Rename(b.ID, "rejected") // nothing of its kind has gone
 		return
 	}

@@ -213,7 +213,7 @@ func (s *State) digest(k digestKey) *Digest {
 			Rules: map[string]int{},
 		}
 		if s.tight {
-			d.Keys.Shrink(minKeys)
+			d.Keys.shrink(minKeys)
 		}
 		s.Digests = slices.Insert(s.Digests, i, d)
 		s.used += d.size()

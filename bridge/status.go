@@ -203,7 +203,7 @@ func (t *tenure) digestStatus(now time.Time) []DigestStatus {
 		if t.planner.broken.Has(d) {
 			e.State, e.Until = StateBroken, time.Time{}
 			e.Why = fmt.Sprintf("%s. Mend the template, or have the event corrected, replaced or cancelled: it is tried again then.%s The first item expires at %s.",
-				t.planner.broken[d.ID].why, d.wantedBy(), d.Expires().UTC().Format("15:04 MST on 2 Jan"))
+				t.planner.broken[d.ID].why, d.wantedBy(), d.expires().UTC().Format("15:04 MST on 2 Jan"))
 		}
 		miss := false
 		if t.reader.wasCaughtUp { // what was reported once may be over, or begin later: others take a send, or urgent items join
@@ -211,7 +211,7 @@ func (t *tenure) digestStatus(now time.Time) []DigestStatus {
 		}
 		out = append(out, DigestStatus{
 			Explanation: e, Count: d.Count(), Approximate: d.Approximate(), Events: d.Events, Users: len(d.Users),
-			Priority: d.Priority().String(), Opened: d.Opened, Ready: d.Ready(), Expires: d.Expires(), WillMiss: miss, Texts: texts(d.Items),
+			Priority: d.Priority().String(), Opened: d.Opened, Ready: d.Ready(), Expires: d.expires(), WillMiss: miss, Texts: texts(d.Items),
 		})
 	}
 	return out
