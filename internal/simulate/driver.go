@@ -50,9 +50,6 @@ func NewDriver(app *mapping.App, start time.Time, o Observer) *Driver {
 	}
 }
 
-// Now is what the clock shows.
-func (d *Driver) Now() time.Time { return d.now }
-
 // AdvanceTo turns the clock to an instant, with every wake-up on the way. It
 // never turns it back.
 func (d *Driver) AdvanceTo(t time.Time) {
@@ -62,7 +59,7 @@ func (d *Driver) AdvanceTo(t time.Time) {
 			break
 		}
 		d.now = next
-		d.Plan()
+		d.plan()
 	}
 	if t.After(d.now) {
 		d.now = t
@@ -77,7 +74,7 @@ func (d *Driver) RunOut() {
 			last = ends
 		}
 	}
-	d.Plan()
+	d.plan()
 	d.AdvanceTo(last)
 }
 
@@ -108,8 +105,8 @@ func (d *Driver) Fold(m *mapping.Message) (changed bool) {
 	return d.State.FoldDecision(d.App, m, decision)
 }
 
-// Plan asks the planner, and sends what it names, until it names nothing.
-func (d *Driver) Plan() {
+// plan asks the planner, and sends what it names, until it names nothing.
+func (d *Driver) plan() {
 	d.State.Expire(d.now)
 	d.tidy()
 	for range 1000 {
@@ -191,7 +188,7 @@ func Drive(ctx context.Context, app *mapping.App, messages History, until time.T
 			d = NewDriver(app, m.Time, o)
 		}
 		if changed && m.Time.After(d.now) {
-			d.Plan()
+			d.plan()
 			changed = false
 		}
 		changed = d.Fold(&m) || changed
@@ -199,7 +196,7 @@ func Drive(ctx context.Context, app *mapping.App, messages History, until time.T
 	if d == nil {
 		d = NewDriver(app, until, o)
 	}
-	d.Plan()
+	d.plan()
 	d.AdvanceTo(until)
 	return d, nil
 }

@@ -42,7 +42,7 @@ func TestPlansOfAStateSayWhatItWaitsFor(t *testing.T) {
 			}})
 			c.trouble(d.State)
 			d.Fold(&mapping.Message{Subject: "town.news", Sequence: 1, Time: start, Data: []byte(`{"id":1,"text":"one"}`)})
-			d.Plan()
+			d.plan()
 			d.AdvanceTo(start.Add(15 * time.Minute))
 			if !strings.Contains(said, c.want) {
 				t.Errorf("it says %q, want %q", said, c.want)
@@ -64,7 +64,7 @@ func TestADigestThatCouldNotBeRenderedIsTriedAgainWhenItHasChanged(t *testing.T)
 	})
 	for i, data := range []string{`{"id":1,"text":"one"}`, `{"id":1,"text":"one","note":"mended"}`} {
 		d.Fold(&mapping.Message{Subject: "town.news", Sequence: uint64(i + 1), Time: start.Add(time.Duration(i) * time.Hour), Data: []byte(data)})
-		d.Plan()
+		d.plan()
 	}
 	d.AdvanceTo(start.Add(3 * time.Hour))
 	if sent != 1 || failed != 1 {

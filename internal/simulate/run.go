@@ -77,11 +77,11 @@ func Run(ctx context.Context, c Config, history History) (Report, error) {
 	if r.From.IsZero() {
 		return r, errors.New("cannot simulate a history without events")
 	}
-	if !t.since.Before(d.Now()) {
+	if !t.since.Before(d.now) {
 		return r, fmt.Errorf("cannot let %s only teach the planner: the history has no more", bridge.Plural(c.Learn, "day", "days"))
 	}
-	r.To, r.Counts, r.Since, r.Failed = d.Now(), d.State.Counts, t.since, d.State.Failed
-	t.close(d.Now())
+	r.To, r.Counts, r.Since, r.Failed = d.now, d.State.Counts, t.since, d.State.Failed
+	t.close(d.now)
 	t.report(&r, keep)
 	if !c.SkipBound {
 		best := bound.Upper(t.problem(app, t.since, r.To))

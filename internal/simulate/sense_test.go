@@ -309,7 +309,7 @@ func TestNothingIsKeptForAMutedAudience(t *testing.T) {
 			driver.State.Mute(bridge.Mute{Audience: "school", Until: monday.AddDate(0, 1, 0), Why: "holidays"})
 		}
 		driver.Fold(&m)
-		driver.Plan()
+		driver.plan()
 	}
 	driver.AdvanceTo(monday.AddDate(0, 0, 17))
 	if sent["shop"] != 3 || sent["school"] != 0 {
