@@ -28,13 +28,17 @@ type committer struct {
 	store    Store
 	sequence uint64          // of the state that we know to be stored; 0: none yet
 	trouble  func(err error) // called on every failed try and with nil when it is over
+
+	// holds is whether nobody else can have claimed the app since our last commit; nil: nobody knows.
+	holds func() bool
 }
 
 // commit stores data and returns nil once that is certain.
 //
 // A publish that fails may have landed, may land yet, or never will. So the
 // leader is asked: our token means that it landed; another sequence with
-// another token that we are fenced; an unchanged one that it has not landed,
+// another token that we are fenced; one with no token at all that no owner has
+// written it; an unchanged one that it has not landed,
 // and then the same bytes go again with the same expectation, of which the
 // server accepts one at most. It gives up only when ctx ends: then the next
 // owner's read decides, as after a crash.
@@ -90,6 +94,11 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 		// of its successor. Nobody but us has written.
 		c.sequence = r.Sequence
 		return fmt.Errorf("an earlier state of ours is stored at another sequence, trying again: %w", putErr)
+	case r.Sequence != c.sequence && r.Token == "" && birth(r.Data) == "" && c.holds != nil && c.holds():
+		// Whoever may publish an event can have its acknowledgement sent to our subject.
+		// No owner wrote it, and another replica claims nothing that it cannot read.
+		c.sequence = r.Sequence
+		return fmt.Errorf("something that is no state was stored in its place, writing it again: %w", putErr)
 	case r.Sequence != c.sequence && r.Token == "":
 		return fmt.Errorf("%w, or something else has written to its subject: what is stored names no owner", ErrFenced)
 	case r.Sequence != c.sequence:

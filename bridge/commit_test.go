@@ -130,6 +130,33 @@ func TestCommitWritesAVanishedStateAgain(t *testing.T) {
 	})
 }
 
+func TestCommitWritesOverWhatIsNoStateAsLongAsTheAppIsOurs(t *testing.T) {
+	for name, holds := range map[string]func() bool{"ours": func() bool { return true }, "lost": func() bool { return false }, "being claimed": nil} {
+		for _, fault := range []string{"", "not written", "written", "late"} {
+			t.Run(name+" with "+fault, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					tries := 0
+					f := &flaky{read: func() error { return nil }, fault: func() string {
+						if tries++; tries > 1 {
+							return ""
+						}
+						return fault
+					}}
+					f.record, f.last = Record{Data: []byte(`{"stream":"SCHOOL","seq":1}`), Sequence: 7}, 7
+					c := committer{store: f, sequence: 5, trouble: func(error) {}, holds: holds}
+					err := c.commit(t.Context(), []byte("x"), "me/1/9")
+					if name == "ours" && (err != nil || f.record.Token != "me/1/9" || c.sequence != f.record.Sequence) {
+						t.Errorf("commit = %v, stored %q; want our state", err, f.record.Token)
+					}
+					if name != "ours" && (!errors.Is(err, ErrFenced) || f.last != 7) {
+						t.Errorf("commit = %v, %d messages; want fenced, and nothing written", err, f.last)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestCommitGivesUpOnlyWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &flaky{fault: func() string { return "not written" }, read: func() error { return nil }}

@@ -43,7 +43,9 @@ func (t *tenure) drain(ctx context.Context) error {
 			return err
 		}
 	}
-	if t.writer.dirty {
+	// Also where nothing has changed: what is no state may be stored in its place,
+	// and the next owner could not read it.
+	if t.writer.dirty || t.cfg.Lease.Holds() {
 		if err := t.commit(ctx); err != nil {
 			return err
 		}

@@ -989,6 +989,23 @@ func TestACorruptStateIsNamedUntilItIsRestored(t *testing.T) {
 	})
 }
 
+func TestAnOwnerStoresItsStateAgainOverWhatIsNone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(10 * time.Second)
+		epoch := w.bridge.Status().Epoch
+		w.store.Set([]byte(`{"stream":"SCHOOL","seq":1}`), "")
+		w.pass(3 * time.Minute)
+		w.wantSends(1)
+		w.store.Set([]byte(`{"stream":"SCHOOL","seq":2}`), "")
+		w.end()
+		w.start()
+		if s := w.bridge.Status(); s.Epoch != epoch+1 || s.Counts.Sent != 1 || w.store.Record().Token == "" || w.trouble("state.corrupt") != "" {
+			t.Errorf("epoch %d, %d sent, state.corrupt: %q; want the state of epoch %d", s.Epoch, s.Counts.Sent, w.trouble("state.corrupt"), epoch)
+		}
+	})
+}
+
 func TestADigestThatWaitsForABackOffSaysSo(t *testing.T) {
 	for kind, want := range map[bridge.OutcomeKind]string{
 		bridge.NotSent:   "the last one could not leave, and it is tried again at",

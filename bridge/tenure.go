@@ -55,6 +55,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	if t.state, err = t.claim(ctx); err != nil {
 		return nil, err
 	}
+	t.writer.holds = b.cfg.Lease.Holds // not before: until the claim was stored, the last owner may have committed once more
 	t.writer.last = time.Now()
 	t.queueUnpublished()
 	return t, nil

@@ -15,7 +15,7 @@ import (
 type Lease struct {
 	mu       sync.Mutex
 	lost     chan struct{}
-	asleep   bool
+	over     bool
 	emptied  chan struct{}
 	vanished string
 	away     chan struct{} // nil: no other replica has the lease
@@ -41,7 +41,7 @@ func (l *Lease) Acquire(ctx context.Context) (<-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.Acquired++
-	l.asleep = false
+	l.over = false
 	l.lost = make(chan struct{})
 	return l.lost, nil
 }
@@ -50,7 +50,7 @@ func (l *Lease) Acquire(ctx context.Context) (<-chan struct{}, error) {
 func (l *Lease) Holds() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.asleep
+	return !l.over
 }
 
 // Emptied implements bridge.Lease.
@@ -97,7 +97,7 @@ func (l *Lease) Vanish(owner string) {
 func (l *Lease) Oversleep() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.asleep = true
+	l.over = true
 }
 
 // Release implements bridge.Lease.
@@ -113,7 +113,7 @@ func (l *Lease) Revoke() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	close(l.lost)
-	l.lost = make(chan struct{})
+	l.lost, l.over = make(chan struct{}), true
 }
 
 // GiveAway lets another replica have the lease from the next Acquire on, until

@@ -156,3 +156,46 @@ func TestThreeEventsBecomeOneBroadcastAndOneResultAcrossARestart(t *testing.T) {
 		return c.Read == 4 && c.Matched == 3 && c.Unmatched == 1 && c.Sent == 2 && c.Replaced == 1 && s.Waiting == 0
 	})
 }
+
+// Permissions do not keep a publisher from it: a server does not look at the
+// subject that an acknowledgement goes to.
+func TestAStateThatAPublisherHasOverwrittenIsStoredAgain(t *testing.T) {
+	t.Parallel()
+	provider := startSandbox(t, sandbox.Config{})
+	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
+	nc, js := connect(t, natsURL)
+	createSchool(t, js)
+	results := follow(t, nc)
+	rules := writeFile(t, "rules.yaml", e2eRules)
+	daemon, page := startBelfry(t, provider, natsURL, rules, "--name", "first")
+	eventually(t, "it owns the app", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
+
+	sub, err := nc.SubscribeSync("belfry.state.campus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := &nats.Msg{Subject: "school.lesson.unknown", Reply: "belfry.state.campus", Data: []byte(`{"id":"x"}`)}
+	if err := nc.PublishMsg(event); err != nil {
+		t.Fatal(err)
+	}
+	overwritten := false
+	eventually(t, "the state is stored again over the acknowledgement", func() bool {
+		m, err := sub.NextMsg(time.Millisecond)
+		if err != nil {
+			return false
+		}
+		token := m.Header.Get(bridge.CommitHeader)
+		overwritten = overwritten || token == ""
+		return overwritten && token != ""
+	})
+	daemon.signal(syscall.SIGTERM)
+	if code := daemon.exit(10 * time.Second); code != exitOK {
+		t.Fatalf("exit code %d after SIGTERM", code)
+	}
+	startBelfry(t, provider, natsURL, rules, "--name", "second")
+	lesson(t, js, 7, "Maths", 30)
+	eventually(t, "one result", func() bool { return len(results()) == 1 })
+	if sent := provider.Broadcasts(); len(sent) != 1 {
+		t.Errorf("sent %+v", sent)
+	}
+}
