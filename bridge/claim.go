@@ -53,13 +53,16 @@ func (t *tenure) load(ctx context.Context) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Sequence == 0 {
-		return t.begin(ctx)
-	}
 	data, taken := r.Data, r.Time
+	switch {
+	case r.Sequence == 0 && t.kept.Sequence == 0:
+		return t.begin(ctx)
+	case r.Sequence == 0:
+		t.log.Error("the stored state has vanished; going on with the one in memory")
+		data, taken = t.kept.Data, time.Time{}
 	// Only who owned the app to the last: after a loss, another owner's epochs may
 	// be lower than ours of before.
-	if t.cfg.Lease.Vanished() == t.cfg.Replica && r.Sequence < t.kept.Sequence && older(r.Token, t.kept.Token) && sameBirth(r.Data, t.kept.Data) {
+	case t.cfg.Lease.Vanished() == t.cfg.Replica && r.Sequence < t.kept.Sequence && older(r.Token, t.kept.Token) && sameBirth(r.Data, t.kept.Data):
 		t.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", t.kept.Token)
 		data, taken = t.kept.Data, time.Time{}
 	}
@@ -103,16 +106,11 @@ func (t *tenure) compareClocks(ctx context.Context, s *State, sealed, committed 
 // lookFirst is the remedy where nobody knows what was sent; the app's name follows.
 const lookFirst = "see what was sent (results; the provider's console), record it with belfry quota spend, mute what waits of it again (belfry digests, belfry mute), then belfry resume --app "
 
-// begin makes a state where none is stored. Either there never was one, or it
-// was lost: then the one in our memory goes on, if nobody has changed it
-// since. Else nobody knows what was sent, and nothing is until an operator
-// has looked.
+// begin makes a state where none is stored or remembered. Either there never was
+// one, or it was lost: then nobody knows what was sent, and nothing is until an
+// operator has looked.
 func (t *tenure) begin(ctx context.Context) (*State, error) {
 	owner := t.cfg.Lease.Vanished()
-	if t.kept.Sequence > 0 && owner == t.cfg.Replica {
-		t.log.Error("the stored state has vanished; going on with the one in memory")
-		return Decode(t.name, t.kept.Data)
-	}
 	latest, err := t.latestResult(ctx, t.writer.trouble)
 	if err != nil {
 		return nil, err

@@ -41,6 +41,9 @@ type Lease interface {
 	// Emptied tells the owner that the store has lost everything of the app,
 	// so that it is stored again although nothing has changed.
 	Emptied() <-chan struct{}
+	// Alone reports whether no other replica had the lease, as far as we saw,
+	// between the last two times that it was acquired.
+	Alone() bool
 	// Vanished names the replica (Config.Replica) that was the last owner
 	// when the store lost everything of the app, "unknown" included; empty:
 	// this replica knows of no loss.

@@ -725,24 +725,31 @@ func TestAnEmptiedStoreIsFilledAgainAtOnceByAnIdleOwner(t *testing.T) {
 	})
 }
 
-func TestAnOwnerWhoseLeaseAndStateWereLostGoesOnWithWhatItRemembers(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.cancelled("maths")
-		w.pass(3 * time.Minute)
-		w.cancelled("music") // gathers
-		w.pass(3 * time.Second)
-		w.store.Set(nil, "")
-		w.lease.Vanish("replica-1")
-		w.lease.Revoke()
-		w.pass(3 * time.Minute)
-		w.wantSends(2)
-		if got := w.said(2); got != "[music]+0" {
-			t.Errorf("the second broadcast says %q", got)
-		}
-		if s := w.bridge.Status(); s.Counts.Sent != 2 || s.Paused != nil {
-			t.Errorf("%d sends are known, paused %+v", s.Counts.Sent, s.Paused)
-		}
-	})
+func TestAnOwnerWhoseStateWasLostGoesOnWithWhatItRemembers(t *testing.T) {
+	for name, lose := range map[string]func(w *world){
+		"with its lease": func(w *world) { w.lease.Vanish("replica-1") },
+		"alone":          func(*world) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.cancelled("maths")
+				w.pass(3 * time.Minute)
+				w.cancelled("music") // gathers
+				w.pass(3 * time.Second)
+				w.store.Set(nil, "")
+				lose(w)
+				w.lease.Revoke()
+				w.pass(3 * time.Minute)
+				w.wantSends(2)
+				if got := w.said(2); got != "[music]+0" {
+					t.Errorf("the second broadcast says %q", got)
+				}
+				if s := w.bridge.Status(); s.Counts.Sent != 2 || s.Paused != nil {
+					t.Errorf("%d sends are known, paused %+v", s.Counts.Sent, s.Paused)
+				}
+			})
+		})
+	}
 }
 
 func TestAStateThatIsLostForGoodPausesTheApp(t *testing.T) {
@@ -756,6 +763,7 @@ func TestAStateThatIsLostForGoodPausesTheApp(t *testing.T) {
 			w.publisher.Forget() // NATS has lost the results as well
 			w.store.Set(nil, "")
 			w.lease.Vanish("another")
+			w.lease.GiveAway()()
 			w.lease.Revoke()
 		},
 	} {

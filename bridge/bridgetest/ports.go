@@ -19,6 +19,8 @@ type Lease struct {
 	emptied  chan struct{}
 	vanished string
 	away     chan struct{} // nil: no other replica has the lease
+	given    bool          // away since the latest Acquire
+	alone    bool
 	Acquired int
 	Released int
 }
@@ -40,6 +42,7 @@ func (l *Lease) Acquire(ctx context.Context) (<-chan struct{}, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.alone, l.given = !l.given, false
 	l.Acquired++
 	l.over = false
 	l.lost = make(chan struct{})
@@ -65,6 +68,13 @@ func (l *Lease) signal() chan struct{} {
 		l.emptied = make(chan struct{}, 1)
 	}
 	return l.emptied
+}
+
+// Alone implements bridge.Lease.
+func (l *Lease) Alone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.alone
 }
 
 // Vanished implements bridge.Lease.
@@ -122,7 +132,7 @@ func (l *Lease) GiveAway() (back func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	away := make(chan struct{})
-	l.away = away
+	l.away, l.given = away, true
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()

@@ -31,9 +31,11 @@ type Lease struct {
 	name    string
 	times   leaseTimes
 
-	mu   sync.Mutex // guards what follows
-	held *hold      // nil: we don't hold it
-	seen sight      // the latest we know
+	mu     sync.Mutex // guards what follows
+	held   *hold      // nil: we don't hold it
+	seen   sight      // the latest we know
+	others bool       // have been seen with it since it was last acquired
+	alone  bool       // none had been when it was
 
 	waiting atomic.Bool   // in Acquire
 	emptied chan struct{} // capacity 1: the stream was lost while we held the lease
@@ -70,6 +72,9 @@ func (l *Lease) Acquire(ctx context.Context) (lost <-chan struct{}, err error) {
 		h, err := l.try(ctx, &w)
 		l.report(err)
 		if h != nil {
+			l.mu.Lock()
+			l.alone, l.others = !l.others, false
+			l.mu.Unlock()
 			return h.lost, nil
 		}
 		select {
@@ -156,6 +161,14 @@ func (l *Lease) Holds() bool {
 // of it, and so perhaps of the app's state; the lease has been written again.
 func (l *Lease) Emptied() <-chan struct{} { return l.emptied }
 
+// Alone reports whether no other replica had the lease, as far as we saw, between
+// the last two times that it was acquired: a claim replaces nothing unseen.
+func (l *Lease) Alone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.alone
+}
+
 // Vanished names the replica, as in Config.Replica, whose lease was the last
 // to vanish before our eyes, "unknown" if the lease did before we saw it;
 // empty: none has.
@@ -202,6 +215,9 @@ func (l *Lease) note(s sight) sight {
 	case l.seen.vanished != "":
 		s.vanished = l.seen.vanished
 		s.lost = l.seen.lost && s.sequence == l.seen.sequence
+	}
+	if s.sequence > 0 && !s.lost && s.record.Replica != l.replica { // what came back from before our own is not news
+		l.others = true
 	}
 	l.seen = s
 	return s

@@ -313,6 +313,36 @@ func TestReplicaThatStartsRightAfterTheStreamWasMadeAnewWaitsAsWell(t *testing.T
 	}
 }
 
+func TestALeaseKnowsWhetherAnotherReplicaHasHadItSince(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	a, b := provisioned(t, n.URL(), "a"), provisioned(t, n.URL(), "b")
+	l, other := a.Lease("school"), b.Lease("school")
+	l.times, other.times = quick(), quick()
+	ctx := within(t, 20*time.Second)
+	turn := func(l *Lease, alone bool) {
+		t.Helper()
+		if _, err := l.Acquire(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if l.Alone() != alone {
+			t.Errorf("alone since the last time: %v, want %v", l.Alone(), alone)
+		}
+		if err := l.Release(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn(l, true)
+	turn(l, true)
+	turn(other, false)
+	turn(l, false)
+	turn(l, true)
+	if err := a.js.DeleteStream(ctx, DefaultStateStream); err != nil {
+		t.Fatal(err)
+	}
+	turn(l, true)
+}
+
 func TestLeaseThatVanishedIsNotReleased(t *testing.T) {
 	t.Parallel()
 	c := provisioned(t, startNATS(t).URL(), "a")
