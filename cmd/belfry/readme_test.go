@@ -55,7 +55,7 @@ var ownPages = []string{"README.md", "docs/README.md", "docs/operations.md", "do
 func TestEverySampleOfThePagesIsOfAKindThatIsChecked(t *testing.T) {
 	for _, page := range ownPages {
 		for _, f := range fences(t, page) {
-			if !slices.Contains([]string{"sh", "text demo", "yaml", "mermaid", "nats", "nats books"}, f.info) {
+			if !slices.Contains([]string{"sh", "text demo", "yaml", "mermaid", "nats", "nats books", "nats accounts", "json sources"}, f.info) {
 				t.Errorf("%s: nothing checks samples of the kind %q", f, f.info)
 			}
 		}
