@@ -39,9 +39,17 @@ func (r *Report) Add(at Pos, sev Severity, hint, format string, args ...any) {
 	if at == (Pos{}) {
 		at = Pos{1, 1}
 	}
+	for i, arg := range args { // what comes of the file; our own words may name the key of a secret
+		switch arg := arg.(type) {
+		case string:
+			args[i] = r.src.withoutSecret(arg)
+		case error:
+			args[i] = r.src.withoutSecret(arg.Error())
+		}
+	}
 	r.Found = append(r.Found, Problem{
 		File: r.src.file, Line: at.Line, Col: at.Col, Severity: sev,
-		Message: r.src.withoutSecret(fmt.Sprintf(format, args...)), Hint: r.src.withoutSecret(hint),
+		Message: fmt.Sprintf(format, args...), Hint: r.src.withoutSecret(hint),
 	})
 }
 

@@ -119,7 +119,7 @@ func (s *source) keyShown(key string) string {
 	return key
 }
 
-// withoutSecret cuts a message that repeats one: a quote that is not closed, say,
+// withoutSecret cuts a part of a message that repeats one: a quote that is not closed, say,
 // makes the next lines, with their keys, part of a value.
 func (s *source) withoutSecret(text string) string {
 	for _, m := range keyInText.FindAllStringSubmatchIndex(text, -1) {

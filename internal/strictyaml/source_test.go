@@ -160,4 +160,9 @@ func TestASecretThatAnotherValueSwallowsIsNotRepeated(t *testing.T) {
 			t.Errorf("%q became %q", message, got)
 		}
 	}
+	r := &Report{src: newSource("f.yaml", nil, "app_secret"), count: map[Severity]int{}}
+	r.Errorf(Pos{}, "cannot use %s as %s: want a single value", List, "app_secret")
+	if got := r.Found[0].Message; got != "cannot use a list as app_secret: want a single value" {
+		t.Errorf("of the secret it is said: %q", got)
+	}
 }
