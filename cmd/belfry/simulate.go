@@ -75,8 +75,8 @@ func (o *simulateOptions) compiled(file string, std stdio) (*mapping.RuleSet, er
 // noSecretFile stands in for what app_secret_file names where nothing is sent.
 func noSecretFile(string) ([]byte, error) { return []byte("not-the-secret"), nil }
 
-// subjects are those of the simulated app, for reading a stream.
-func (o *simulateOptions) subjects(rs *mapping.RuleSet) ([]string, error) {
+// chosen is the app of the rules that is simulated.
+func (o *simulateOptions) chosen(rs *mapping.RuleSet) (*mapping.App, error) {
 	if o.app == "" && len(rs.Apps) == 1 {
 		for name := range rs.Apps {
 			o.app = name
@@ -90,7 +90,7 @@ func (o *simulateOptions) subjects(rs *mapping.RuleSet) ([]string, error) {
 		}
 		return nil, usageError{fmt.Errorf("cannot simulate the app %q: the rules have %s", o.app, names)}
 	}
-	return app.Subjects(), nil
+	return app, nil
 }
 
 // someOf lists names, the first ten if there are more.
@@ -102,23 +102,23 @@ func someOf(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// open loads rules files, and the history as far as they ask for it.
-func (o *simulateOptions) open(ctx context.Context, std stdio, files ...string) ([]*mapping.RuleSet, func() simulate.History, error) {
+// open loads the app of each rules file, and the history as far as they ask for it.
+func (o *simulateOptions) open(ctx context.Context, std stdio, files ...string) ([]*mapping.App, func() simulate.History, error) {
 	if o.learn < 0 {
 		return nil, nil, usageError{fmt.Errorf("cannot use --learn %d: want 0 days or more", o.learn)}
 	}
-	var all []*mapping.RuleSet
+	var all []*mapping.App
 	var subjects []string
 	for _, file := range files {
 		rs, err := o.compiled(file, std)
 		if err != nil {
 			return nil, nil, err
 		}
-		asked, err := o.subjects(rs)
+		app, err := o.chosen(rs)
 		if err != nil {
 			return nil, nil, err
 		}
-		all, subjects = append(all, rs), append(subjects, asked...)
+		all, subjects = append(all, app), append(subjects, app.Subjects()...)
 	}
 	history, err := o.history.open(ctx, std, subjects)
 	return all, history, err
@@ -145,11 +145,11 @@ A history is a file of JSON lines with "at", "subject" and "data", or a stream.`
 			if compare != "" {
 				files = append(files, compare)
 			}
-			rules, history, err := o.open(cmd.Context(), std, files...)
+			apps, history, err := o.open(cmd.Context(), std, files...)
 			if err != nil {
 				return err
 			}
-			cfg := simulate.Config{Rules: rules[0], App: o.app, Policy: p, Learn: o.learn, SkipBound: noBound}
+			cfg := simulate.Config{App: apps[0], Policy: p, Learn: o.learn, SkipBound: noBound}
 			report, err := simulate.Run(cmd.Context(), cfg, history())
 			if err != nil {
 				return err
@@ -157,7 +157,7 @@ A history is a file of JSON lines with "at", "subject" and "data", or a stream.`
 			if compare == "" {
 				return o.show(std, html, &report)
 			}
-			cfg.Rules = rules[1]
+			cfg.App = apps[1]
 			other, err := simulate.Run(cmd.Context(), cfg, history())
 			if err != nil {
 				return err
@@ -225,12 +225,11 @@ func newTune(std stdio) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rules, history, err := o.open(cmd.Context(), std, o.rules)
+			apps, history, err := o.open(cmd.Context(), std, o.rules)
 			if err != nil {
 				return err
 			}
-			rs := rules[0]
-			perDay := rs.Apps[o.app].Quota.PerDay
+			perDay := apps[0].Quota.PerDay
 			for i, r := range tuning.Reserves {
 				sum := 0
 				for _, n := range r {
@@ -240,7 +239,7 @@ func newTune(std stdio) *cobra.Command {
 					return usageError{fmt.Errorf("cannot use --reserve %q: a day has %s", reserves[i], bridge.Plural(perDay, "send", "sends"))}
 				}
 			}
-			trials, err := simulate.Tune(cmd.Context(), simulate.Config{Rules: rs, App: o.app, Learn: o.learn}, tuning, history)
+			trials, err := simulate.Tune(cmd.Context(), simulate.Config{App: apps[0], Learn: o.learn}, tuning, history)
 			if err != nil {
 				return err
 			}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/belfry-bridge/belfry/mapping"
 )
 
 const accountRules = `  - {name: alarms, on: town.alarm, audience: all, template: alarms, item: x, key: event.data.id}
@@ -24,10 +22,6 @@ func TestWhatEventsCameToIsWhatTheFoldCounted(t *testing.T) {
     notification: {title: alarms, alert: "{{ .Count }} alarms"}
 rules:
 `+accountRules, 1)
-	rules, problems := mapping.Compile("rules.yaml", []byte(source), mapping.Options{})
-	if problems.HasErrors() {
-		t.Fatal(problems)
-	}
 	random := rand.New(rand.NewPCG(1, 2))
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	var lines strings.Builder
@@ -38,7 +32,7 @@ rules:
 			at.Format(time.RFC3339), subject, i, random.IntN(12), random.IntN(3))
 	}
 	for name, until := range map[string]time.Time{"until the last item has ended": {}, "until the last event": at} {
-		r, err := Run(t.Context(), Config{Rules: rules, SkipBound: true, Until: until}, ReadLines(strings.NewReader(lines.String()), "EVENTS"))
+		r, err := Run(t.Context(), Config{App: compiled(t, []byte(source)), SkipBound: true, Until: until}, ReadLines(strings.NewReader(lines.String()), "EVENTS"))
 		if err != nil {
 			t.Fatal(err)
 		}

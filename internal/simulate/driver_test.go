@@ -35,7 +35,7 @@ func TestPlansOfAStateSayWhatItWaitsFor(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			said := ""
-			d := NewDriver(small(t).Apps["town"], start, Observer{Planned: func(_ time.Time, p bridge.Plan) {
+			d := NewDriver(small(t), start, Observer{Planned: func(_ time.Time, p bridge.Plan) {
 				for _, e := range p.Explanations {
 					said = e.Why
 				}
@@ -52,13 +52,10 @@ func TestPlansOfAStateSayWhatItWaitsFor(t *testing.T) {
 }
 
 func TestADigestThatCouldNotBeRenderedIsTriedAgainWhenItHasChanged(t *testing.T) {
-	rules, problems := mapping.Compile("small.yaml", []byte(strings.Replace(smallRules, "{{ .Count }}", "{{ .Last.Data.note }}", 1)), mapping.Options{})
-	if rules == nil {
-		t.Fatal(problems)
-	}
+	app := compiled(t, []byte(strings.Replace(smallRules, "{{ .Count }}", "{{ .Last.Data.note }}", 1)))
 	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	sent, failed := 0, 0
-	d := NewDriver(rules.Apps["town"], start, Observer{
+	d := NewDriver(app, start, Observer{
 		Sent:   func(*bridge.Broadcast, []byte) { sent++ },
 		Failed: func(time.Time, *bridge.Digest, error) { failed++ },
 	})
@@ -83,7 +80,7 @@ func TestAHistoryMayStepBackInTime(t *testing.T) {
 			}
 		}
 	}
-	d, err := Drive(t.Context(), small(t).Apps["town"], history, start.Add(time.Minute), Observer{})
+	d, err := Drive(t.Context(), small(t), history, start.Add(time.Minute), Observer{})
 	if err != nil || d.State.Counts.Items != 4 {
 		t.Errorf("%v, %+v; want four items", err, d.State.Counts)
 	}

@@ -11,7 +11,7 @@ import (
 
 func TestWhatWaitsIsSeenToGoOrSaidWhyNot(t *testing.T) {
 	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	app := small(t).Apps["town"]
+	app := small(t)
 	waiting := func() *bridge.State {
 		d := NewDriver(app, start, Observer{})
 		d.Fold(&mapping.Message{Subject: "town.news", Sequence: 1, Time: start, Data: []byte(`{"id":1,"text":"one"}`)})

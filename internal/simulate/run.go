@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/belfry-bridge/belfry/bridge"
@@ -17,8 +14,7 @@ import (
 
 // Config says what to simulate.
 type Config struct {
-	Rules     *mapping.RuleSet
-	App       string         // may be empty when there is only one
+	App       *mapping.App
 	Policy    mapping.Policy // overrides the rules'; empty: as they say
 	Until     time.Time      // go on until then; zero: until the last item has ended
 	Learn     int            // days at the beginning that teach the planner and do not count
@@ -36,16 +32,11 @@ const (
 
 // Run simulates a history.
 func Run(ctx context.Context, c Config, history History) (Report, error) {
-	app, err := c.app()
-	if err != nil {
-		return Report{}, err
-	}
-	base := app.Quota
-	app = c.override(app)
+	app := c.override(c.App)
 	if app.Quota.Policy == mapping.PolicySlots && len(app.Quota.Slots) == 0 {
 		return Report{}, fmt.Errorf("cannot use the policy slots: the quota of %s has no slots; give it some, as in slots: [\"09:00\", \"18:00\"]", app.Name)
 	}
-	t, keep := newTally(base.Worth), cmp.Or(c.Keep, keepEvents)
+	t, keep := newTally(c.App.Quota.Worth), cmp.Or(c.Keep, keepEvents)
 	r := Report{App: app.Name, Policy: app.Quota.Policy, quota: app.Quota, audiences: app.Audiences, location: bridge.ForecastZone(app)}
 	o := Observer{
 		Decided: func(m *mapping.Message, d *mapping.Decision) {
@@ -114,20 +105,6 @@ func (r *Report) watched(history History) History {
 			}
 		}
 	}
-}
-
-func (c *Config) app() (*mapping.App, error) {
-	names := slices.Sorted(maps.Keys(c.Rules.Apps))
-	if c.App == "" && len(names) == 1 {
-		return c.Rules.Apps[names[0]], nil
-	}
-	if app := c.Rules.Apps[c.App]; app != nil {
-		return app, nil
-	}
-	if c.App == "" {
-		return nil, fmt.Errorf("cannot choose an app: the rules have %s", strings.Join(names, ", "))
-	}
-	return nil, fmt.Errorf("cannot simulate app %q: the rules have %s", c.App, strings.Join(names, ", "))
 }
 
 // override returns the app with what the run changes about it.

@@ -67,17 +67,20 @@ const smallHistory = `{"at":"2026-03-02T09:00:00Z","subject":"town.news","id":"e
 {"at":"2026-03-02T09:51:00Z","subject":"town.news","text":"half of"}
 `
 
-func small(t testing.TB) *mapping.RuleSet {
+// compiled is the app that all rules here have.
+func compiled(t testing.TB, src []byte) *mapping.App {
 	t.Helper()
-	rules, problems := mapping.Compile("small.yaml", []byte(smallRules), mapping.Options{})
+	rules, problems := mapping.Compile("town.yaml", src, mapping.Options{})
 	if rules == nil {
-		t.Fatal(problems)
+		t.Fatalf("%v\n%s", problems, src)
 	}
-	return rules
+	return rules.Apps["town"]
 }
 
+func small(t testing.TB) *mapping.App { return compiled(t, []byte(smallRules)) }
+
 func TestARunTellsWhatEveryEventCameTo(t *testing.T) {
-	r, err := Run(context.Background(), Config{Rules: small(t)}, ReadLines(strings.NewReader(smallHistory), "TOWN"))
+	r, err := Run(context.Background(), Config{App: small(t)}, ReadLines(strings.NewReader(smallHistory), "TOWN"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +108,7 @@ func TestARunTellsWhatEveryEventCameTo(t *testing.T) {
 }
 
 func TestAReportIsAnObjectWithBroadcastsEarnedBoundAndScore(t *testing.T) {
-	r, err := Run(context.Background(), Config{Rules: small(t)}, ReadLines(strings.NewReader(smallHistory), "TOWN"))
+	r, err := Run(context.Background(), Config{App: small(t)}, ReadLines(strings.NewReader(smallHistory), "TOWN"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +167,7 @@ func TestAHistoryThatCannotBeReadNamesTheLine(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Run(context.Background(), Config{Rules: small(t)}, ReadLines(strings.NewReader(tt.lines), "TOWN"))
+			_, err := Run(context.Background(), Config{App: small(t)}, ReadLines(strings.NewReader(tt.lines), "TOWN"))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want a word on %s", err, tt.want)
 			}
@@ -177,16 +180,12 @@ func TestAnEventForManyUsersIsShownInEachOfItsBroadcasts(t *testing.T) {
 	if src == smallRules {
 		t.Fatal("the rules have no such audience")
 	}
-	rules, problems := mapping.Compile("small.yaml", []byte(src), mapping.Options{})
-	if rules == nil {
-		t.Fatal(problems)
-	}
 	users := make([]string, 1001)
 	for i := range users {
 		users[i] = strconv.Quote(fmt.Sprint("u", i))
 	}
 	history := `{"at":"2026-03-02T09:00:00Z","subject":"town.news","id":"e1","data":{"id":1,"text":"one","users":[` + strings.Join(users, ",") + `]}}`
-	r, err := Run(context.Background(), Config{Rules: rules}, ReadLines(strings.NewReader(history), "TOWN"))
+	r, err := Run(context.Background(), Config{App: compiled(t, []byte(src))}, ReadLines(strings.NewReader(history), "TOWN"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +201,7 @@ func TestAnEventForManyUsersIsShownInEachOfItsBroadcasts(t *testing.T) {
 
 func TestABlankLineAndAByteOrderMarkArePassedOver(t *testing.T) {
 	history := "\uFEFF" + strings.Replace(smallHistory, "\n", "\n \n", 1)
-	if _, err := Run(context.Background(), Config{Rules: small(t)}, ReadLines(strings.NewReader(history), "TOWN")); err != nil {
+	if _, err := Run(context.Background(), Config{App: small(t)}, ReadLines(strings.NewReader(history), "TOWN")); err != nil {
 		t.Error(err)
 	}
 }
@@ -221,12 +220,12 @@ func TestASimulationNeverExceedsAWindow(t *testing.T) {
 	for _, name := range []string{"school bursts", "night shift"} {
 		w := named(t, name)
 		for _, zone := range []string{"timezone: UTC", "timezone: Asia/Singapore", "policy: price"} {
-			rules := town(t, w, zone)
-			r, err := Run(context.Background(), Config{Rules: rules, SkipBound: true}, w.Messages(3, monday, 10))
+			app := town(t, w, zone)
+			r, err := Run(context.Background(), Config{App: app, SkipBound: true}, w.Messages(3, monday, 10))
 			if err != nil {
 				t.Fatal(err)
 			}
-			limits := bridge.LimitsFor(rules.Apps["town"].Quota)
+			limits := bridge.LimitsFor(app.Quota)
 			var led quota.Ledger
 			for _, b := range r.Broadcasts {
 				if limits.Left(&led, b.At) == 0 {
@@ -274,7 +273,7 @@ func TestTuningPutsTheRulesAsTheyAreFirst(t *testing.T) {
 		Reserves: []map[mapping.Priority]int{{mapping.Urgent: 1}}, Windows: []float64{0.5, 2},
 		Worths: []map[mapping.Priority]float64{{mapping.High: 30}},
 	}
-	trials, err := Tune(context.Background(), Config{Rules: town(t, w, "timezone: UTC")}, tuning,
+	trials, err := Tune(context.Background(), Config{App: town(t, w, "timezone: UTC")}, tuning,
 		func() History { return w.Messages(1, monday, 5) })
 	if err != nil {
 		t.Fatal(err)
@@ -306,8 +305,7 @@ func TestATrialOfWindowsSendsWhenRulesWithSuchWindowsDo(t *testing.T) {
 	months(t)
 	for _, name := range []string{"school bursts", "two rushes"} {
 		w := named(t, name)
-		rules := town(t, w, "timezone: UTC")
-		trials, err := Tune(context.Background(), Config{Rules: rules}, Tuning{Windows: []float64{0.25}},
+		trials, err := Tune(context.Background(), Config{App: town(t, w, "timezone: UTC")}, Tuning{Windows: []float64{0.25}},
 			func() History { return w.Messages(1, monday, 5) })
 		if err != nil {
 			t.Fatal(err)
@@ -320,11 +318,7 @@ func TestATrialOfWindowsSendsWhenRulesWithSuchWindowsDo(t *testing.T) {
 			}
 			return []byte(key + ": " + (d / 4).String())
 		})
-		applied, problems := mapping.Compile(w.Name, quarter, mapping.Options{})
-		if applied == nil {
-			t.Fatal(problems)
-		}
-		r, err := Run(context.Background(), Config{Rules: applied, SkipBound: true}, w.Messages(1, monday, 5))
+		r, err := Run(context.Background(), Config{App: compiled(t, quarter), SkipBound: true}, w.Messages(1, monday, 5))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -342,7 +336,7 @@ func TestTuningTriesWhatUrgencyCosts(t *testing.T) {
 		"steady shop":   {"as it is"}, // nothing is urgent there
 	} {
 		w := named(t, name)
-		trials, err := Tune(context.Background(), Config{Rules: town(t, w, "timezone: UTC")}, Tuning{Urgent: true},
+		trials, err := Tune(context.Background(), Config{App: town(t, w, "timezone: UTC")}, Tuning{Urgent: true},
 			func() History { return w.Messages(1, monday, 5) })
 		if err != nil {
 			t.Fatal(err)
@@ -444,7 +438,7 @@ func BenchmarkNinetyDays(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		r, err := Run(context.Background(), Config{Rules: town(b, w, "timezone: UTC")}, w.Messages(1, monday, 90))
+		r, err := Run(context.Background(), Config{App: town(b, w, "timezone: UTC")}, w.Messages(1, monday, 90))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -21,7 +21,7 @@ type kind struct {
 
 func (k kind) subject() string { return "town." + k.audience + "." + k.template + "." + k.priority }
 
-func smallTown(t *testing.T, quota string, kinds ...kind) *mapping.RuleSet {
+func smallTown(t *testing.T, quota string, kinds ...kind) *mapping.App {
 	t.Helper()
 	var audiences, templates []string
 	rules := "rules:\n"
@@ -36,14 +36,9 @@ func smallTown(t *testing.T, quota string, kinds ...kind) *mapping.RuleSet {
 	}
 	slices.Sort(audiences)
 	slices.Sort(templates)
-	src := "version: 1\napps:\n  town: {app_key: key, app_secret: secret-of-the-town, base_urls: [\"https://provider.example.com\"], " +
-		"sender: town, packages: [com.example.town], quota: {" + quota + "}}\naudiences:\n" + strings.Join(slices.Compact(audiences), "") +
-		"templates:\n" + strings.Join(slices.Compact(templates), "") + rules
-	rs, problems := mapping.Compile("town.yaml", []byte(src), mapping.Options{})
-	if rs == nil {
-		t.Fatalf("%v\n%s", problems, src)
-	}
-	return rs
+	return compiled(t, []byte("version: 1\napps:\n  town: {app_key: key, app_secret: secret-of-the-town, base_urls: [\"https://provider.example.com\"], "+
+		"sender: town, packages: [com.example.town], quota: {"+quota+"}}\naudiences:\n"+strings.Join(slices.Compact(audiences), "")+
+		"templates:\n"+strings.Join(slices.Compact(templates), "")+rules))
 }
 
 // diary is a history in the making.
@@ -75,9 +70,9 @@ func (d *diary) history() History {
 	}
 }
 
-func lived(t *testing.T, rules *mapping.RuleSet, d diary, learn int) Report {
+func lived(t *testing.T, app *mapping.App, d diary, learn int) Report {
 	t.Helper()
-	r, err := Run(context.Background(), Config{Rules: rules, Learn: learn, Keep: 1 << 20}, d.history())
+	r, err := Run(context.Background(), Config{App: app, Learn: learn, Keep: 1 << 20}, d.history())
 	if err != nil || len(r.Failures) > 0 {
 		t.Fatal(err, r.Failures)
 	}
@@ -292,10 +287,10 @@ func TestNothingIsKeptForAMutedAudience(t *testing.T) {
 	var d diary
 	d.daily(17, 10*hour, order, 10)
 	d.daily(17, 15*hour, rush, 10)
-	rules := smallTown(t, "per_hour: 2, per_day: 1, timezone: UTC", rush, order)
+	app := smallTown(t, "per_hour: 2, per_day: 1, timezone: UTC", rush, order)
 	sent := map[string]int{}
 	muted := monday.AddDate(0, 0, 14)
-	driver := NewDriver(rules.Apps["town"], monday, Observer{Sent: func(b *bridge.Broadcast, _ []byte) {
+	driver := NewDriver(app, monday, Observer{Sent: func(b *bridge.Broadcast, _ []byte) {
 		if b.Started.After(muted) {
 			sent[b.Digest.Audience]++
 		}
@@ -321,13 +316,13 @@ func TestNothingIsKeptForAMutedAudience(t *testing.T) {
 func TestTheFirstNewsOfANewAppGoAtOnce(t *testing.T) {
 	news := kind{"all", "news", "normal", "12s", "6h", ""}
 	for _, quota := range []string{"per_hour: 2, per_day: 3", "per_hour: 2, per_day: 3, timezone: UTC"} {
-		rules := smallTown(t, quota, news)
+		app := smallTown(t, quota, news)
 		for h := range 24 {
 			for _, within := range []time.Duration{0, 29*time.Minute + 55*time.Second} {
 				for _, n := range []int{1, 5} {
 					var d diary
 					d.daily(1, time.Duration(h)*hour+within, news, n)
-					r := lived(t, rules, d, 0)
+					r := lived(t, app, d, 0)
 					if len(r.Broadcasts) != 1 || r.Broadcasts[0].Items != n || r.Broadcasts[0].At.Sub(d[0].Time) > time.Minute {
 						t.Errorf("%s: %d at %d:00 and %s leave in %d broadcasts, late", quota, n, h, within, len(r.Broadcasts))
 					}
@@ -342,14 +337,14 @@ func TestWhatFollowsTheFirstNewsOfANewAppLeavesInTime(t *testing.T) {
 	for _, lives := range []string{"6h", "12h"} {
 		news := kind{"all", "news", "normal", "12s", lives, ""}
 		for _, quota := range []string{"per_hour: 2, per_day: 3", "per_hour: 2, per_day: 3, timezone: UTC"} {
-			rules := smallTown(t, quota, news)
+			app := smallTown(t, quota, news)
 			for h := 6; h < 20; h += 3 {
 				for n := 2; n <= 6; n += 2 {
 					var d diary
 					for i := range n {
 						d.daily(1, time.Duration(h)*hour+time.Duration(1+i)*time.Minute, news, 1)
 					}
-					r := lived(t, rules, d, 0)
+					r := lived(t, app, d, 0)
 					sent := 0
 					for _, b := range r.Broadcasts {
 						sent += b.Items

@@ -49,13 +49,9 @@ func contenders() []contender {
 }
 
 // town compiles a workload's rules.
-func town(t testing.TB, w *workload.Workload, quota ...string) *mapping.RuleSet {
+func town(t testing.TB, w *workload.Workload, quota ...string) *mapping.App {
 	t.Helper()
-	rules, problems := mapping.Compile(w.Name, w.Rules(quota...), mapping.Options{})
-	if rules == nil {
-		t.Fatalf("cannot compile the rules of %s: %v", w.Name, problems)
-	}
-	return rules
+	return compiled(t, w.Rules(quota...))
 }
 
 // scored is one cell: a policy on one history.
@@ -65,7 +61,7 @@ func scored(t testing.TB, w *workload.Workload, c contender, seed uint64, days, 
 	if !*anyDay {
 		lines = append([]string{"timezone: UTC"}, lines...)
 	}
-	config := Config{Rules: town(t, w, lines...), SkipBound: !bounded, Keep: 1 << 20, Learn: learn}
+	config := Config{App: town(t, w, lines...), SkipBound: !bounded, Keep: 1 << 20, Learn: learn}
 	if c.fifo {
 		config.Policy = bridge.PolicyFIFO
 	}

@@ -46,13 +46,9 @@ type variation struct {
 // give again and again. The first trial is the rules as they are; the others
 // follow, the most earning first. It suggests and changes nothing.
 func Tune(ctx context.Context, c Config, t Tuning, history func() History) ([]Trial, error) {
-	app, err := c.app()
-	if err != nil {
-		return nil, err
-	}
 	var trials []Trial
 	limit := 0.0
-	for i, v := range t.variations(app) {
+	for i, v := range t.variations(c.App) {
 		run := c
 		run.SkipBound, run.quota, run.Policy, run.Keep = i > 0, &v.quota, "", 1
 		trial, most, err := try(ctx, run, v, history())

@@ -26,13 +26,9 @@ rules:
   - {name: alarm, on: town.alarm, audience: all, template: news, item: "{{ .id }}", priority: urgent}
 `
 
-func sharedTown(t *testing.T, more string) *mapping.RuleSet {
+func sharedTown(t *testing.T, more string) *mapping.App {
 	t.Helper()
-	rules, problems := mapping.Compile("town.yaml", fmt.Appendf(nil, shared, more), mapping.Options{})
-	if rules == nil {
-		t.Fatal(problems)
-	}
-	return rules
+	return compiled(t, fmt.Appendf(nil, shared, more))
 }
 
 func TestTheBestScheduleKeepsQuietHours(t *testing.T) {
@@ -91,7 +87,7 @@ func TestTheReportSaysWhyAnEventDidNotBecomeAnItem(t *testing.T) {
 			return c.WriteText(w)
 		},
 		"tuning": func(w io.Writer) error {
-			trials, err := Tune(t.Context(), Config{Rules: sharedTown(t, "group_by: event.data.id,")}, Tuning{}, d.history)
+			trials, err := Tune(t.Context(), Config{App: sharedTown(t, "group_by: event.data.id,")}, Tuning{}, d.history)
 			if err != nil {
 				return err
 			}
@@ -114,7 +110,7 @@ func TestTuningSaysOfAWindowThatNoFileCanHave(t *testing.T) {
 	t.Parallel()
 	var d diary
 	d.add(monday.Add(9*hour), "town.news", "7")
-	trials, err := Tune(t.Context(), Config{Rules: sharedTown(t, "")}, Tuning{Windows: []float64{2, 8}}, d.history) // of 15m, where all expires after 2h
+	trials, err := Tune(t.Context(), Config{App: sharedTown(t, "")}, Tuning{Windows: []float64{2, 8}}, d.history) // of 15m, where all expires after 2h
 	if err != nil {
 		t.Fatal(err)
 	}
