@@ -106,11 +106,7 @@ func (r *Report) section(name string, names []string) section {
 }
 
 func writePage(w io.Writer, sections []section) error {
-	t, err := template.New("report").Parse(page)
-	if err != nil {
-		return fmt.Errorf("cannot parse the page of reports: %w", err)
-	}
-	return t.Execute(w, sections)
+	return template.Must(template.New("report").Parse(page)).Execute(w, sections)
 }
 
 // laneRow is one audience and template in the legend.
@@ -203,8 +199,9 @@ func (r *Report) picture(lanes []laneRow) string {
 	for i, d := range r.Days {
 		y := topEdge + float64(i)*rowHeight
 		row[d.Date] = y
-		r.drawDay(&b, d, y)
-		r.drawQuiet(&b, d, y)
+		date, _ := time.Parse(time.DateOnly, d.Date) // days has written it
+		r.drawDay(&b, d, date, y)
+		r.drawQuiet(&b, date, y)
 	}
 	r.drawMarks(&b, row)
 	r.drawSends(&b, row, lanes)
@@ -212,17 +209,13 @@ func (r *Report) picture(lanes []laneRow) string {
 	return b.String()
 }
 
-func (r *Report) drawDay(b *strings.Builder, d Day, y float64) {
-	date, err := time.Parse(time.DateOnly, d.Date)
-	label, class := d.Date, "day"
-	if err == nil {
-		label = date.Format("Mon 2 Jan")
-		if w := date.Weekday(); w == time.Saturday || w == time.Sunday {
-			class = "weekend"
-		}
+func (r *Report) drawDay(b *strings.Builder, d Day, date time.Time, y float64) {
+	class := "day"
+	if w := date.Weekday(); w == time.Saturday || w == time.Sunday {
+		class = "weekend"
 	}
 	fmt.Fprintf(b, `<rect x="0" y="%.1f" width="%.1f" height="%.1f" class="%s"/>`, y, leftEdge+24*hourWidth, rowHeight-2, class)
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="label">%s</text>`, leftEdge-14, y+19, template.HTMLEscapeString(label))
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" class="label">%s</text>`, leftEdge-14, y+19, date.Format("Mon 2 Jan"))
 	x := leftEdge + 24*hourWidth + 24
 	boxes := max(r.quota.PerDay, d.Broadcasts)
 	if boxes > 5 { // more have no room
@@ -254,11 +247,7 @@ func (r *Report) Quiet() bool {
 
 // drawQuiet shades the half hours in which audiences are left alone, the
 // darker the more of them are.
-func (r *Report) drawQuiet(b *strings.Builder, d Day, y float64) {
-	date, err := time.ParseInLocation(time.DateOnly, d.Date, r.location)
-	if err != nil || !r.Quiet() {
-		return
-	}
+func (r *Report) drawQuiet(b *strings.Builder, date time.Time, y float64) {
 	began, quiet := 0, ""
 	draw := func(until int) {
 		if n := strings.Count(quiet, ", ") + 1; quiet != "" {

@@ -30,14 +30,10 @@ func dashboardHeader(h http.Header) {
 // dashboard shows one replica on one page that needs nothing from elsewhere
 // and asks for itself again every few seconds.
 func dashboard(w io.Writer, o bridge.Overview) {
-	page, err := template.New("dashboard").Funcs(template.FuncMap{
-		"ago": ago, "at": clock, "in": until, "plural": bridge.Plural[int], "plural64": bridge.Plural[uint64], "quoted": bridge.Quoted,
+	page := template.Must(template.New("dashboard").Funcs(template.FuncMap{
+		"ago": ago, "at": clock, "plural": bridge.Plural[int], "plural64": bridge.Plural[uint64], "quoted": bridge.Quoted,
 		"troubled": troubled, "script": func() template.JS { return template.JS(dashboardJS) }, //nolint:gosec // our own file
-	}).Parse(dashboardHTML)
-	if err != nil {
-		fmt.Fprintln(w, err)
-		return
-	}
+	}).Parse(dashboardHTML))
 	_ = page.Execute(w, o) // into a buffer
 }
 
@@ -57,13 +53,6 @@ func ago(t time.Time) string {
 		return "never"
 	}
 	return short(time.Since(t)) + " ago"
-}
-
-func until(t time.Time) string {
-	if d := time.Until(t); d > 0 {
-		return "in " + short(d)
-	}
-	return "now"
 }
 
 func short(d time.Duration) string {
