@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -191,10 +192,6 @@ func (t *tally) days(loc *time.Location) []Day {
 		if date > last.In(loc).Format(time.DateOnly) {
 			return out
 		}
-		if day := by[date]; day != nil {
-			out = append(out, *day)
-		} else {
-			out = append(out, Day{Date: date})
-		}
+		out = append(out, *cmp.Or(by[date], &Day{Date: date}))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -98,12 +99,7 @@ func dashed(group string) string {
 	return "/" + group
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
+func count(n int, what string) string { return bridge.Plural(n, what, what+"s") }
 
 // Comparison is two runs over one history, side by side.
 type Comparison struct {
