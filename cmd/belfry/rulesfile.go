@@ -31,16 +31,17 @@ type rulesFile struct {
 	path string
 	env  func(string) (string, bool)
 
-	glance [sha256.Size]byte // of the content a second ago; zero: there was no file; watch's goroutine only
-	reads  map[string][]byte // files that the rules name, as they were read; watch's goroutine only
-	warned mapping.Problems  // of the rules in force; watch's goroutine only
-
-	mu     sync.Mutex // guards what follows
-	rules  *mapping.RuleSet
-	src    []byte // in force
-	state  bridge.RulesStatus
+	// Of watch's goroutine only.
+	glance [sha256.Size]byte // of the content a second ago; zero: there was no file
 	latest [sha256.Size]byte // of the last content that was looked at, good or bad
 	retry  time.Time         // when content that was refused is compiled again; zero: it was not
+	reads  map[string][]byte // files that the rules name, as they were read
+	src    []byte            // in force
+	warned mapping.Problems  // of the rules in force
+
+	mu    sync.Mutex // guards what follows, which only watch changes
+	rules *mapping.RuleSet
+	state bridge.RulesStatus
 }
 
 // openRulesFile reads and compiles the file whole. With errors among the
@@ -149,15 +150,15 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 		return nil
 	}
 	if err != nil {
-		f.seen(f.glance) // once it is back it is compiled again
+		f.latest = f.glance // once it is back it is compiled again
 		f.refuse([]string{fmt.Sprintf("cannot read the rules: %v", err)}, log)
 		return nil
 	}
-	if f.seen(f.glance) && !forced && !f.retryDue() {
+	if f.latest == f.glance && !forced && (f.retry.IsZero() || time.Now().Before(f.retry)) {
 		return nil
 	}
 	rules, problems := f.compile(src)
-	f.seen(f.sum(src, false)) // it may name other files than before
+	f.latest = f.sum(src, false) // it may name other files than before
 	if problems.HasErrors() {
 		var why []string
 		for _, p := range errorsOf(problems) {
@@ -166,10 +167,10 @@ func (f *rulesFile) look(forced bool, log *slog.Logger) *mapping.RuleSet {
 		f.refuse(why, log)
 		return nil
 	}
-	f.mu.Lock()
 	changes := impact.Changes(f.src, src, f.rules, rules)
-	f.retry = time.Time{}
-	f.rules, f.src, f.state = rules, src, rulesInForce(f.path, src)
+	f.retry, f.src = time.Time{}, src
+	f.mu.Lock()
+	f.rules, f.state = rules, rulesInForce(f.path, src)
 	f.mu.Unlock()
 	log.Info("uses new rules", "file", f.path, "changes", changes)
 	f.warn(problems, log)
@@ -201,25 +202,10 @@ func (f *rulesFile) warn(problems mapping.Problems, log *slog.Logger) {
 	f.warned = problems
 }
 
-// seen notes the content and reports whether it is the one looked at last.
-func (f *rulesFile) seen(sum [sha256.Size]byte) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	same := f.latest == sum
-	f.latest = sum
-	return same
-}
-
-func (f *rulesFile) retryDue() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return !f.retry.IsZero() && !time.Now().Before(f.retry)
-}
-
 func (f *rulesFile) refuse(problems []string, log *slog.Logger) {
+	f.retry = time.Now().Add(retryEvery)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.retry = time.Now().Add(retryEvery)
 	if slices.Equal(f.state.Problems, problems) {
 		return // said before
 	}
