@@ -28,7 +28,7 @@ type RulesStatus struct {
 // Condition is a named trouble that holds at the moment.
 type Condition struct {
 	Name    string    `json:"name"`
-	About   string    `json:"about,omitempty"`
-	Message string    `json:"message"`
+	About   string    `json:"about,omitempty"` // the stream, subject or app; empty: all of NATS
+	Message string    `json:"message"`         // for people; never holds a secret
 	Since   time.Time `json:"since"`
 }

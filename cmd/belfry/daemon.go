@@ -95,7 +95,7 @@ func newReplicaID(name string) string {
 
 func randomName(n int) string { return strings.ToLower(rand.Text()[:n]) }
 
-func (d *daemon) logCondition(c stream.Condition, active bool) {
+func (d *daemon) logCondition(c bridge.Condition, active bool) {
 	if active {
 		d.log.Warn("trouble: "+c.Message, "condition", c.Name, "about", c.About)
 		return
@@ -349,10 +349,7 @@ func (d *daemon) Overview() bridge.Overview {
 	_, disconnected := d.conditions.Find(stream.Disconnected, "")
 	o := bridge.Overview{
 		Replica: d.replica, Name: d.opts.name, Version: version(), Started: d.started,
-		Ready: d.provisioned && !disconnected, DryRun: d.opts.dryRun, Rules: d.rulesFile.status(), Apps: []bridge.Status{},
-	}
-	for _, c := range d.conditions.Active() {
-		o.Conditions = append(o.Conditions, bridge.Condition{Name: string(c.Name), About: c.About, Message: c.Message, Since: c.Since})
+		Ready: d.provisioned && !disconnected, DryRun: d.opts.dryRun, Rules: d.rulesFile.status(), Conditions: d.conditions.Active(), Apps: []bridge.Status{},
 	}
 	owners := map[string]string{}
 	if len(d.apps) > 0 {

@@ -12,13 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/internal/stream"
 )
 
 func TestTheLogTellsInWordsHowLongATroubleLasted(t *testing.T) {
 	var out bytes.Buffer
 	d := &daemon{log: slog.New(slog.NewJSONHandler(&out, nil))}
-	d.logCondition(stream.Condition{Name: stream.StreamMissing, About: "SCHOOL", Since: time.Now().Add(-time.Hour)}, false)
+	d.logCondition(bridge.Condition{Name: string(stream.StreamMissing), About: "SCHOOL", Since: time.Now().Add(-time.Hour)}, false)
 	var line struct{ After any }
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatal(err)
@@ -50,7 +51,7 @@ func TestNoTextForgesALineOfTheLog(t *testing.T) {
 	}
 	d := &daemon{log: log}
 	group := "G\x1b[2J\n16:50:31.856 INF all is well \u202e\xff"
-	d.logCondition(stream.Condition{Name: "digest.unsendable", About: group, Message: "students / t / " + group + " cannot be sent"}, true)
+	d.logCondition(bridge.Condition{Name: "digest.unsendable", About: group, Message: "students / t / " + group + " cannot be sent"}, true)
 	if got := out.String(); strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\x1b\u202e") || !strings.Contains(got, `students / t / G\u001b[2J\n16:50`) {
 		t.Errorf("it says %q", got)
 	}

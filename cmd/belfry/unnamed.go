@@ -138,7 +138,7 @@ func (d *daemon) lookForUnnamed(ctx context.Context, said map[string]bool) error
 		}
 	}
 	for _, c := range d.conditions.Active() {
-		if c.Name == stream.AppUnnamed && !holds[c.About] {
+		if c.Name == string(stream.AppUnnamed) && !holds[c.About] {
 			d.conditions.Clear(stream.AppUnnamed, c.About)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
 )
 
 // ConditionName names a kind of trouble that operators can look up.
@@ -49,23 +51,15 @@ const (
 // is room for what is about all of NATS: a replica without a connection is not ready.
 const maxConditions = 200
 
-// Condition is one trouble that holds at the moment.
-type Condition struct {
-	Name    ConditionName `json:"name"`
-	About   string        `json:"about,omitempty"` // the stream, subject or app; empty: all of NATS
-	Message string        `json:"message"`         // for people; never holds a secret
-	Since   time.Time     `json:"since"`
-}
-
 // Conditions is the set of troubles that hold at the moment. It is safe for
 // use by several goroutines.
 type Conditions struct {
 	now    func() time.Time
-	listen func(c Condition, active bool)
+	listen func(c bridge.Condition, active bool)
 
 	telling sync.Mutex // held while listen runs, so that news stay in order
 	mu      sync.Mutex // guards active
-	active  map[conditionKey]Condition
+	active  map[conditionKey]bridge.Condition
 }
 
 type conditionKey struct {
@@ -76,11 +70,11 @@ type conditionKey struct {
 // NewConditions returns an empty set. listen may be nil; it is called when a
 // condition begins (active) and when it ends, one call at a time, and must
 // not change the set itself.
-func NewConditions(now func() time.Time, listen func(c Condition, active bool)) *Conditions {
+func NewConditions(now func() time.Time, listen func(c bridge.Condition, active bool)) *Conditions {
 	if listen == nil {
-		listen = func(Condition, bool) {}
+		listen = func(bridge.Condition, bool) {}
 	}
-	return &Conditions{now: now, listen: listen, active: map[conditionKey]Condition{}}
+	return &Conditions{now: now, listen: listen, active: map[conditionKey]bridge.Condition{}}
 }
 
 // Set says that a condition holds. If it held already only its message changes.
@@ -101,16 +95,16 @@ func (c *Conditions) tell(name ConditionName, about, message string, replace boo
 	}
 }
 
-func (c *Conditions) set(name ConditionName, about, message string, replace bool) (Condition, bool) {
+func (c *Conditions) set(name ConditionName, about, message string, replace bool) (bridge.Condition, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := conditionKey{name, about}
 	held, ok := c.active[key]
 	if ok && !replace || !ok && about != "" && len(c.active) >= maxConditions {
-		return Condition{}, false
+		return bridge.Condition{}, false
 	}
 	if !ok {
-		held = Condition{Name: name, About: about, Since: c.now()}
+		held = bridge.Condition{Name: string(name), About: about, Since: c.now()}
 	}
 	held.Message = message
 	c.active[key] = held
@@ -144,10 +138,10 @@ func (c *Conditions) clear(which func(conditionKey) bool) {
 	}
 }
 
-func (c *Conditions) remove(which func(conditionKey) bool) []Condition {
+func (c *Conditions) remove(which func(conditionKey) bool) []bridge.Condition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var ended []Condition
+	var ended []bridge.Condition
 	for key, held := range c.active {
 		if which(key) {
 			ended = append(ended, held)
@@ -159,10 +153,10 @@ func (c *Conditions) remove(which func(conditionKey) bool) []Condition {
 }
 
 // Active lists what holds at the moment, by name and then by what it is about.
-func (c *Conditions) Active() []Condition {
+func (c *Conditions) Active() []bridge.Condition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	list := make([]Condition, 0, len(c.active))
+	list := make([]bridge.Condition, 0, len(c.active))
 	for _, held := range c.active {
 		list = append(list, held)
 	}
@@ -171,13 +165,13 @@ func (c *Conditions) Active() []Condition {
 }
 
 // Find returns a condition if it holds.
-func (c *Conditions) Find(name ConditionName, about string) (Condition, bool) {
+func (c *Conditions) Find(name ConditionName, about string) (bridge.Condition, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	held, ok := c.active[conditionKey{name, about}]
 	return held, ok
 }
 
-func byNameAndAbout(a, b Condition) int {
+func byNameAndAbout(a, b bridge.Condition) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.About, b.About))
 }

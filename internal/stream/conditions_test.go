@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/belfry-bridge/belfry/bridge"
 )
 
 func TestConditionsTellWhenTroubleBeginsAndEndsAndKeepSinceWhen(t *testing.T) {
@@ -12,7 +14,7 @@ func TestConditionsTellWhenTroubleBeginsAndEndsAndKeepSinceWhen(t *testing.T) {
 	now := time.Unix(100, 0)
 	var news []string
 	var c *Conditions
-	c = NewConditions(func() time.Time { return now }, func(cond Condition, active bool) {
+	c = NewConditions(func() time.Time { return now }, func(cond bridge.Condition, active bool) {
 		news = append(news, fmt.Sprint(active, " ", cond.Name, " ", cond.About, " of ", len(c.Active())))
 	})
 	c.Set(StreamMissing, "A", "first")

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/belfry-bridge/belfry/bridge"
 )
 
 // A connection that is cut between the answer of the server and the first pull must
@@ -24,8 +26,8 @@ func TestConsumerThatCannotAskLeavesNoSubscription(t *testing.T) {
 	before := c.nc.NumSubscriptions()
 	// The answer clears this condition: at that moment the connection goes.
 	c.conditions.Set(Permissions, permissionAbout("publish", "$JS.API.CONSUMER.CREATE.SCHOOL.x"), "denied before")
-	c.conditions.listen = func(cond Condition, active bool) {
-		if cond.Name != Permissions || active {
+	c.conditions.listen = func(cond bridge.Condition, active bool) {
+		if cond.Name != string(Permissions) || active {
 			return
 		}
 		gone := c.nc.StatusChanged(nats.RECONNECTING)

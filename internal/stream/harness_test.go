@@ -83,9 +83,9 @@ type client struct {
 func connect(t testing.TB, url, replica string, change ...func(*Config)) *client {
 	t.Helper()
 	c := &client{news: make(chan string, 10000)}
-	c.conditions = NewConditions(time.Now, func(cond Condition, active bool) {
+	c.conditions = NewConditions(time.Now, func(cond bridge.Condition, active bool) {
 		sign := map[bool]string{true: "+", false: "-"}[active]
-		c.news <- sign + string(cond.Name) + " " + cond.About
+		c.news <- sign + cond.Name + " " + cond.About
 	})
 	nc, err := Connect(Options{URL: url, Name: replica, Logger: quiet(), Conditions: c.conditions})
 	if err != nil {
