@@ -204,7 +204,7 @@ func (d *daemon) provision(ctx context.Context) (err error) {
 // runApps runs the bridges until ctx ends or one can never run, and waits for
 // all of them to drain.
 func (d *daemon) runApps(ctx context.Context, hangup <-chan os.Signal) error {
-	d.leases = d.js.Leases(nil)
+	d.leases = d.js.Leases()
 	appsCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	var helpers sync.WaitGroup

@@ -88,7 +88,7 @@ func TestTheStateOfARenamedAppIsFoundUnlessAReplicaRunsIt(t *testing.T) {
 	}
 
 	store("annex")
-	lease := js.Leases([]string{"campus"}).Lease("campus")
+	lease := js.Leases().Lease("campus")
 	if _, err := lease.Acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -352,7 +352,7 @@ func TestPermissionsOfThePackageCommentAreEnoughForEverything(t *testing.T) {
 	}
 	apps := []string{"app1", "app2"}
 	sharing, stop := context.WithCancel(ctx)
-	leasesOne, leasesTwo := one.Leases(apps), two.Leases(apps)
+	leasesOne, leasesTwo := one.Leases(), two.Leases()
 	first, second := owning(sharing, leasesOne, apps), owning(sharing, leasesTwo, apps)
 	for len(loads(leasesOne.owners())) < 2 {
 		if ctx.Err() != nil {

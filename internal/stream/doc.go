@@ -13,7 +13,7 @@
 //	nc, err := stream.Connect(stream.Options{URL: url, Conditions: conditions})
 //	js, err := stream.New(nc, stream.Config{Replica: id, Provision: true, Conditions: conditions})
 //	err = js.Provision(ctx) // waits for NATS, creates and checks Belfry's two streams
-//	leases := js.Leases(apps) // leases.Run spreads the apps over the replicas
+//	leases := js.Leases() // leases.Run spreads their apps over the replicas
 //	js.Store(app); js.Source(app); js.Publisher(); leases.Lease(app)
 //
 // # What is where

@@ -32,16 +32,12 @@ type Leases struct {
 	until    time.Time
 }
 
-// Leases returns the leases of apps; Lease adds others as they come.
-func (j *JetStream) Leases(apps []string) *Leases {
-	l := &Leases{js: j, every: balanceEvery, leases: map[string]*Lease{}}
-	for _, app := range apps {
-		l.Lease(app)
-	}
-	return l
+// Leases returns the leases of no app yet.
+func (j *JetStream) Leases() *Leases {
+	return &Leases{js: j, every: balanceEvery, leases: map[string]*Lease{}}
 }
 
-// Lease returns the one lease of an app.
+// Lease returns the one lease of an app, which is shared from then on.
 func (l *Leases) Lease(app string) *Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,8 +101,7 @@ type handoverRequest struct {
 }
 
 type handoverAnswer struct {
-	Granted bool   `json:"granted"`
-	Reason  string `json:"reason,omitempty"`
+	Granted bool `json:"granted"`
 }
 
 // balance asks for at most one app. Dying after it was granted costs the
@@ -206,9 +201,9 @@ func (l *Leases) answer(m *nats.Msg) {
 	if err := json.Unmarshal(m.Data, &request); err != nil || request.Replica == "" {
 		return
 	}
-	answer := handoverAnswer{Reason: "the load is even already"}
+	var answer handoverAnswer
 	if loads(l.owners())[l.js.cfg.Replica]-request.Owns >= minLead {
-		answer = handoverAnswer{Granted: lease.promise(request.Replica)}
+		answer.Granted = lease.promise(request.Replica)
 	}
 	if answer.Granted {
 		l.js.cfg.Logger.Info("an app is handed over", "app", lease.app, "to", request.Name)

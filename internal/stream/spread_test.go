@@ -52,7 +52,7 @@ func TestSixAppsSpreadOverThreeReplicasAndBackWhenTheyLeave(t *testing.T) {
 	replicas := map[string]replica{}
 	join := func(name string) {
 		ctx, cancel := context.WithCancel(context.Background())
-		leases := provisioned(t, n.URL(), name).Leases(apps)
+		leases := provisioned(t, n.URL(), name).Leases()
 		wg := owning(ctx, leases, apps)
 		leave := sync.OnceFunc(func() { cancel(); wg.Wait() })
 		t.Cleanup(leave)
