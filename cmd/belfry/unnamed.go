@@ -24,27 +24,21 @@ func findUnnamed(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet,
 	if err != nil {
 		return nil, err
 	}
-	states := map[string]*bridge.State{}
+	var idle []string
 	for _, app := range apps {
 		runs, err := js.Runs(ctx, app)
 		if err != nil {
 			return nil, err
 		}
-		if runs && !leaving(app) {
-			continue
-		}
-		s, err := readState(ctx, js, app)
-		if err != nil {
-			return nil, err
-		}
-		if s != nil {
-			states[app] = s
+		if !runs || leaving(app) {
+			idle = append(idle, app)
 		}
 	}
-	if len(states) == 0 {
-		return nil, nil
+	states, err := readStates(ctx, js, idle)
+	if err != nil || len(states) == 0 {
+		return nil, err
 	}
-	named, err := namedStates(ctx, js, rs)
+	named, err := readStates(ctx, js, sortedKeys(rs.Apps))
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +65,10 @@ func readState(ctx context.Context, js *stream.JetStream, app string) (*bridge.S
 	return s, nil
 }
 
-// namedStates are the states of the apps of the rules.
-func namedStates(ctx context.Context, js *stream.JetStream, rs *mapping.RuleSet) (map[string]*bridge.State, error) {
+// readStates reads the states of apps, as far as there are any.
+func readStates(ctx context.Context, js *stream.JetStream, apps []string) (map[string]*bridge.State, error) {
 	states := map[string]*bridge.State{}
-	for app := range rs.Apps {
+	for _, app := range apps {
 		s, err := readState(ctx, js, app)
 		if err != nil {
 			return nil, err
