@@ -186,27 +186,14 @@ func (f *fields) message(o object, b *Broadcast) {
 		f.invalid("message.content of a built-in type is not a JSON object in a string")
 		return
 	}
-	if key, needed := requiredContent(b.MessageType); needed {
+	required := map[string]string{"RC:TxtMsg": "content", "RC:InfoNtf": "message", "RC:CmdMsg": "name"} // section 7
+	if key := required[b.MessageType]; key != "" {
 		b.Text = f.text(content, "message.content."+key, key)
 	}
 	for _, word := range f.cfg.ModeratedWords {
 		if strings.Contains(b.Content, word) {
 			b.Nobody = "moderated"
 		}
-	}
-}
-
-// requiredContent names the field that a built-in type must have (section 7).
-func requiredContent(messageType string) (string, bool) {
-	switch messageType {
-	case "RC:TxtMsg":
-		return "content", true
-	case "RC:InfoNtf":
-		return "message", true
-	case "RC:CmdMsg":
-		return "name", true
-	default:
-		return "", false
 	}
 }
 

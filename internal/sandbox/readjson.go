@@ -2,14 +2,14 @@ package sandbox
 
 import (
 	"bytes"
-	"encoding"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"strings"
-	"unicode"
 )
 
 // readJSON reads what a person has written, and says what is wrong with it in
@@ -41,7 +41,7 @@ func explained(err error, src []byte) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("line %d: this is not JSON: %s", lineAt(src, syntax.Offset), syntax.Error())
 	case errors.As(err, &other):
-		return fmt.Errorf("line %d: %s cannot be %s: want %s", lineAt(src, other.Offset), keyOf(other.Field), written(other.Value), wanted(other.Type))
+		return fmt.Errorf("line %d: %s", lineAt(src, other.Offset), mistaken(other))
 	}
 	if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return fmt.Errorf("unknown key %s: docs/sandbox.md lists those that there are", key)
@@ -53,49 +53,20 @@ func lineAt(src []byte, offset int64) int {
 	return 1 + bytes.Count(src[:min(int(offset), len(src))], []byte("\n"))
 }
 
-// keyOf leaves the names of embedded types out: keys begin with a small letter.
-func keyOf(path string) string {
-	var keys []string
-	for key := range strings.SplitSeq(path, ".") {
-		if key != "" && !unicode.IsUpper(rune(key[0])) {
-			keys = append(keys, key)
-		}
-	}
-	if len(keys) == 0 {
-		return "the outermost value"
-	}
-	return strings.Join(keys, ".")
-}
+// ofEmbedded are the names of embedded types in a path: keys begin with a small letter.
+var ofEmbedded = regexp.MustCompile(`\b[A-Z]\w*\.`)
 
-// written is a value as people call it. What it is may be a secret.
-func written(value string) string {
-	kind, _, _ := strings.Cut(value, " ")
-	switch kind {
-	case "string":
-		return "text"
-	case "array":
-		return "a list"
-	case "bool":
-		return "true or false"
-	case "number":
-		return "this number"
+// mistaken says what stands where something else is wanted. What it is may be a secret.
+func mistaken(e *json.UnmarshalTypeError) string {
+	kind, _, _ := strings.Cut(e.Value, " ")
+	written := map[string]string{"string": "text", "number": "this number", "bool": "true or false", "array": "a list", "object": "an object"}
+	wanted := map[reflect.Kind]string{
+		reflect.Bool: "true or false", reflect.String: "text, in quotes", reflect.Slice: "a list, in [ ]",
+		reflect.Map: "an object, in { }", reflect.Struct: "an object, in { }",
 	}
-	return "an " + kind // object
-}
-
-func wanted(t reflect.Type) string {
-	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) { // Duration
-		return `text such as "1.5s"`
+	want := cmp.Or(wanted[e.Type.Kind()], "a whole number")
+	if e.Type == reflect.TypeFor[Duration]() {
+		want = `text such as "1.5s"`
 	}
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "text, in quotes"
-	case reflect.Slice:
-		return "a list, in [ ]"
-	case reflect.Map, reflect.Struct:
-		return "an object, in { }"
-	}
-	return "a whole number"
+	return fmt.Sprintf("%s cannot be %s: want %s", cmp.Or(ofEmbedded.ReplaceAllString(e.Field, ""), "the outermost value"), written[kind], want)
 }
