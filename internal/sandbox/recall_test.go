@@ -45,6 +45,10 @@ func TestARecallOfNothingIsRefused(t *testing.T) {
 			t.Errorf("%s: code %d, want 1002", body, got.Code)
 		}
 	}
+	w.Script(sandbox.Step{On: "recall", Code: 1050})
+	if got := w.recall(t, fmt.Sprintf(`{"fromUserId":"ops","messageId":%q}`, id)); got.Code != 1050 {
+		t.Errorf("code %d, want the script's 1050", got.Code)
+	}
 	if b := w.Broadcasts()[0]; !b.Recalled.IsZero() {
 		t.Error("it was recalled all the same")
 	}
