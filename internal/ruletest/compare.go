@@ -139,29 +139,24 @@ func deadLetterPairs(x mapping.ExpectedDeadLetter, d refusedEvent) []pair {
 // The summaries are what Rewrite writes for something that was not expected.
 
 func (b sentBroadcast) summary() string {
-	group := ""
-	if b.group != "" {
-		group = ", group: " + yamlText(b.group)
-	}
 	return fmt.Sprintf("{at: %s, audience: %s, template: %s%s, title: %s, count: %d}",
-		mapping.FormatSpan(b.at), yamlText(b.audience), yamlText(b.template), group, yamlText(b.title), b.count)
+		mapping.FormatSpan(b.at), yamlText(b.audience), yamlText(b.template), ifAny("group", b.group), yamlText(b.title), b.count)
 }
 
 func (d pendingDigest) summary() string {
-	group := ""
-	if d.group != "" {
-		group = ", group: " + yamlText(d.group)
-	}
 	return fmt.Sprintf("{audience: %s, template: %s%s, count: %d, ready: %s}",
-		yamlText(d.audience), yamlText(d.template), group, d.count, mapping.FormatSpan(d.ready))
+		yamlText(d.audience), yamlText(d.template), ifAny("group", d.group), d.count, mapping.FormatSpan(d.ready))
 }
 
 func (d refusedEvent) summary() string {
-	rule := ""
-	if d.rule != "" {
-		rule = ", rule: " + yamlText(d.rule)
+	return fmt.Sprintf("{reason: %s%s, subject: %s}", yamlText(d.reason), ifAny("rule", d.rule), yamlText(d.subject))
+}
+
+func ifAny(name, value string) string {
+	if value == "" {
+		return ""
 	}
-	return fmt.Sprintf("{reason: %s%s, subject: %s}", yamlText(d.reason), rule, yamlText(d.subject))
+	return ", " + name + ": " + yamlText(value)
 }
 
 // plainYAML is text that needs no quotes, whatever reads it.
