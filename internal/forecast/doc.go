@@ -14,10 +14,10 @@
 // On the first three days of a kind little is known. The day on which watching
 // began stands in for a whole one, by the share of it that was seen. Days of
 // the other kind count for less, and hardly at all once today has gone
-// otherwise. The stated prior, which weighs less than a third of a remembered
-// day, is that things go on through the waking hours, 7 to 22, as they have
-// gone today so far; or that nothing more comes, which is the likelier the less
-// has come.
+// otherwise. The stated prior, which beside one remembered day weighs two fifths
+// of it and beside three nothing, is that things go on through the waking hours,
+// 7 to 22, as they have gone today so far; or that nothing more comes, which is
+// the likelier the less has come.
 //
 // The hours are those of the location that the arrival times carry: pass times
 // in the zone whose days the app lives by. Only items that matched a rule are

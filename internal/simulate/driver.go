@@ -90,8 +90,8 @@ func (d *Driver) next() time.Time {
 	return next
 }
 
-// Fold takes in one message at its own time, without planning: Plan follows
-// when all messages of that instant are in.
+// Fold takes in one message at its own time, without planning: RunOut does that,
+// or Drive when all messages of that instant are in.
 func (d *Driver) Fold(m *mapping.Message) (changed bool) {
 	if m.Time.After(d.now) {
 		d.AdvanceTo(m.Time.Add(-1))

@@ -41,9 +41,9 @@ const (
 	ResultsUnavailable ConditionName = "results.unavailable"
 	// LeaseUnavailable holds while an app's lease can be neither read nor renewed.
 	LeaseUnavailable ConditionName = "lease.unavailable"
-	// AppUnnamed holds while our stream has the state of an app that the rules
-	// do not name, with sends that still count. A state does not tell its App
-	// Key: whether the app was renamed, or given up, only people know.
+	// AppUnnamed holds while our stream has the state of an app that the rules do
+	// not name, with items that wait, broadcasts in doubt or sends that still count.
+	// Whether the app was renamed, or given up, only people know.
 	AppUnnamed ConditionName = "app.unnamed"
 )
 
