@@ -102,10 +102,7 @@ func TestABroadcastInDoubtIsHeldUntilAnOperatorDecides(t *testing.T) {
 
 func TestOperatorsPauseMuteAndRecordSpends(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	nc, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, nc, js := startSchool(t)
 	_, page := startBelfry(t, provider, natsURL, writeFile(t, "rules.yaml", e2eRules))
 	eventually(t, "the app is owned", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
 	give := func(args ...string) string {

@@ -5,14 +5,10 @@ import (
 	"testing"
 
 	"github.com/belfry-bridge/belfry/bridge"
-	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
 func TestADryRunDoesEverythingButSend(t *testing.T) {
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	nc, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, nc, js := startSchool(t)
 	results := follow(t, nc)
 	rules := writeFile(t, "rules.yaml", e2eRules)
 	_, dryPage := startBelfry(t, provider, natsURL, rules, "--name", "dry", "--dry-run")

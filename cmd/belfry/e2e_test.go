@@ -59,6 +59,17 @@ func lesson(t testing.TB, js jetstream.JetStream, id int, course string, notice 
 	}
 }
 
+// startSchool starts what a daemon is run against: a provider, and NATS with the
+// school's stream.
+func startSchool(t testing.TB) (provider *sandbox.Server, url string, nc *nats.Conn, js jetstream.JetStream) {
+	t.Helper()
+	provider = startSandbox(t, sandbox.Config{})
+	url, _ = startNATS(t, t.TempDir(), freePort(t))
+	nc, js = connect(t, url)
+	createSchool(t, js)
+	return provider, url, nc, js
+}
+
 func createSchool(t testing.TB, js jetstream.JetStream) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -114,10 +125,7 @@ func isWarning(s bridge.ResultState) bool {
 
 func TestThreeEventsBecomeOneBroadcastAndOneResultAcrossARestart(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	nc, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, nc, js := startSchool(t)
 	results := follow(t, nc)
 	rules := writeFile(t, "rules.yaml", e2eRules)
 
@@ -161,10 +169,7 @@ func TestThreeEventsBecomeOneBroadcastAndOneResultAcrossARestart(t *testing.T) {
 // subject that an acknowledgement goes to.
 func TestAStateThatAPublisherHasOverwrittenIsStoredAgain(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	nc, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, nc, js := startSchool(t)
 	results := follow(t, nc)
 	rules := writeFile(t, "rules.yaml", e2eRules)
 	daemon, page := startBelfry(t, provider, natsURL, rules, "--name", "first")

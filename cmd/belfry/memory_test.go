@@ -12,8 +12,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
 const memoryLimit = 200 << 20
@@ -42,10 +40,7 @@ func TestMemoryStaysBoundedWhateverComes(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" {
 		t.Skip("takes some seconds, and reads /proc")
 	}
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	_, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, _, js := startSchool(t)
 	const small, large = 200_000, 60
 	publish := func(m *nats.Msg) {
 		t.Helper()

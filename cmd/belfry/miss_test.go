@@ -6,15 +6,11 @@ import (
 	"testing"
 
 	"github.com/belfry-bridge/belfry/bridge"
-	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
 func TestADigestThatWillMissItsTimeIsToldOfOnceBeforeItExpires(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	nc, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, nc, js := startSchool(t)
 	results := followAll(t, nc)
 	rules := writeFile(t, "rules.yaml", strings.Replace(e2eRules, "expires_after: 1h", "expires_after: 3s", 1))
 	daemon, page := startBelfry(t, provider, natsURL, rules)

@@ -22,10 +22,7 @@ import (
 
 func TestReconcileProvesTheAccountAndNamesADifference(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	_, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, _, js := startSchool(t)
 	rules := e2eRules // with more subjects than a consumer is given filters: it gets others as well
 	for i := range 10 {
 		rules += fmt.Sprintf("  - {name: more-%d, on: school.more.%d, audience: students, template: lessons}\n", i, i)
@@ -160,10 +157,7 @@ func TestTheAccountIsCleanAfterTheDaemonWasKilledAgainAndAgain(t *testing.T) {
 
 func TestDeadLettersAreListedShownAndReplayedOnce(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	_, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, _, js := startSchool(t)
 	_, page := startBelfry(t, provider, natsURL, writeFile(t, "rules.yaml", e2eRules))
 	publishHeader(t, js, "school.lesson.cancelled", "{nonsense", nats.Header{"Origin": {"test"}})
 	eventually(t, "the dead letter is published", func() bool {

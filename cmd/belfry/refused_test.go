@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfry-bridge/belfry/bridge"
-	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
 // ambiguousRules has two apps; two streams store the subject of the annex.
@@ -37,10 +36,7 @@ func withoutLines(text, words string) string {
 
 func TestAnAppThatCannotBeReadLeavesTheOthersRunning(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	nc, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, nc, js := startSchool(t)
 	for name, subject := range map[string]string{"ONE": "annex.one", "TWO": "annex.two"} {
 		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}}); err != nil {
 			t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfry-bridge/belfry/bridge"
-	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
 // sixApps are the test rules for six apps, a to f.
@@ -49,10 +48,7 @@ func owners(pages map[string]string) map[string]int {
 func TestSixAppsAreSharedByThreeReplicasAndTakenOver(t *testing.T) {
 	t.Parallel()
 	long(t)
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	_, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, _, js := startSchool(t)
 	rules := writeFile(t, "rules.yaml", sixApps())
 	daemons, pages := map[string]*process{}, map[string]string{}
 	for _, name := range []string{"one", "two", "three"} {

@@ -104,10 +104,7 @@ func TestTheStateOfARenamedAppIsFoundUnlessAReplicaRunsIt(t *testing.T) {
 }
 
 func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
-	provider := startSandbox(t, sandbox.Config{})
-	url, _ := startNATS(t, t.TempDir(), freePort(t))
-	_, js := connect(t, url)
-	createSchool(t, js)
+	provider, url, _, js := startSchool(t)
 	rules := writeFile(t, "rules.yaml", e2eRules)
 	p, page := startBelfry(t, provider, url, rules)
 	lesson(t, js, 7, "Maths", 30)
@@ -212,10 +209,7 @@ func TestWhatWaitsInAnAppThatIsRenamedBeforeItsFirstSendStaysInSight(t *testing.
 // send the same news.
 func TestAnAppKeyThatALivingReplicaUsesUnderAnotherNameIsNotUsedTwice(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	url, _ := startNATS(t, t.TempDir(), freePort(t))
-	_, js := connect(t, url)
-	createSchool(t, js)
+	provider, url, _, js := startSchool(t)
 	_, first := startBelfry(t, provider, url, writeFile(t, "rules.yaml", e2eRules))
 	eventually(t, "the first one owns the app", func() bool { return overviewOf(t, first).Role == bridge.RoleOwner })
 	_, second := startBelfry(t, provider, url, writeFile(t, "rules.yaml", strings.ReplaceAll(e2eRules, "campus", "annex")))

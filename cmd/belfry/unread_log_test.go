@@ -5,17 +5,13 @@ import (
 	"testing"
 
 	"github.com/belfry-bridge/belfry/bridge"
-	"github.com/belfry-bridge/belfry/internal/sandbox"
 )
 
 // Who reads the log may go away: a pipe into a program that ends. The daemon's
 // next line would be the one right before a send.
 func TestADaemonWhoseLogNobodyReadsGoesOn(t *testing.T) {
 	t.Parallel()
-	provider := startSandbox(t, sandbox.Config{})
-	natsURL, _ := startNATS(t, t.TempDir(), freePort(t))
-	nc, js := connect(t, natsURL)
-	createSchool(t, js)
+	provider, natsURL, nc, js := startSchool(t)
 	results := follow(t, nc)
 	daemon, page := startBelfry(t, provider, natsURL, writeFile(t, "rules.yaml", e2eRules))
 	eventually(t, "it owns the app", func() bool { return overviewOf(t, page).Role == bridge.RoleOwner })
