@@ -47,9 +47,7 @@ func TestCountTellsWhatAReaderGetsOfAStretch(t *testing.T) {
 		}
 	}
 	turned := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"college.>"}} // what was stored before is still there
-	if _, err := c.js.UpdateStream(within(t, 10*time.Second), turned); err != nil {
-		t.Fatal(err)
-	}
+	c.updateStream(t, turned)
 	if got, err := Count(within(t, 10*time.Second), c.js, "SCHOOL", []string{"SCHOOL.fee", "college.fee"}, 1, 150); err != nil || got.Events != 20 {
 		t.Errorf("of a stream that takes other subjects now: got %+v, %v, want 20 events", got, err)
 	}

@@ -140,6 +140,20 @@ func (c *client) addStream(t testing.TB, name string, change ...func(*jetstream.
 	}
 }
 
+func (c *client) updateStream(t testing.TB, cfg jetstream.StreamConfig) {
+	t.Helper()
+	if _, err := c.js.UpdateStream(within(t, 10*time.Second), cfg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *client) deleteStream(t testing.TB, name string) {
+	t.Helper()
+	if err := c.js.DeleteStream(within(t, 10*time.Second), name); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // fill publishes events from..to with their number as data. Every 2,000th
 // waits for its answer, before the server has more waiting than it accepts.
 func (c *client) fill(t testing.TB, subject string, from, to int) {

@@ -236,9 +236,7 @@ func TestStandbyLeavesWhatVanishedToItsOwner(t *testing.T) {
 			t.Fatal("the standby does not see the owner")
 		}
 	}
-	if err := a.js.DeleteStream(ctx, DefaultStateStream); err != nil {
-		t.Fatal(err)
-	}
+	a.deleteStream(t, DefaultStateStream)
 	closed(t, "the owner is not told that its state is gone", l.Emptied())
 	select {
 	case <-lost:
@@ -249,9 +247,7 @@ func TestStandbyLeavesWhatVanishedToItsOwner(t *testing.T) {
 	}
 
 	a.nc.Close()
-	if err := b.js.DeleteStream(ctx, DefaultStateStream); err != nil {
-		t.Fatal(err)
-	}
+	b.deleteStream(t, DefaultStateStream)
 	b.waitFor(t, "+lease.unavailable school")
 	select {
 	case <-claimed:
@@ -269,9 +265,7 @@ func TestReplicaThatSawNoLeaseBeforeTheStreamVanishedWaitsAsWell(t *testing.T) {
 	c := provisioned(t, startNATS(t).URL(), "a")
 	l := c.Lease("school")
 	ctx := within(t, 20*time.Second)
-	if err := c.js.DeleteStream(ctx, DefaultStateStream); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, DefaultStateStream)
 	if _, err := l.look(ctx); !isMissing(err) {
 		t.Fatalf("looked at a stream that is gone: %v", err)
 	}
@@ -351,9 +345,7 @@ func TestLeaseThatVanishedIsNotReleased(t *testing.T) {
 	if _, err := l.Acquire(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.js.DeleteStream(ctx, DefaultStateStream); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, DefaultStateStream)
 	c.recreate(ctx, stateStream(c.cfg))
 	if err := l.Release(ctx); err != nil {
 		t.Fatal(err)

@@ -138,9 +138,7 @@ func TestAStreamThatIsEditedWhileBelfryRunsIsACondition(t *testing.T) {
 	edit := func(bytes int64) {
 		config := stateStream(c.cfg).config
 		config.MaxBytes = bytes
-		if _, err := c.js.UpdateStream(within(t, 5*time.Second), config); err != nil {
-			t.Fatal(err)
-		}
+		c.updateStream(t, config)
 	}
 	edit(1 << 20)
 	c.waitFor(t, "+stream.mismatch BELFRY")
@@ -230,9 +228,7 @@ func TestAStreamThatSomebodyElseMakesAgainIsNoTroubleAnyMore(t *testing.T) {
 	c := connect(t, url, "a")
 	c.cfg.Provision = false
 	ctx := within(t, 20*time.Second)
-	if err := admin.js.DeleteStream(ctx, DefaultResultStream); err != nil {
-		t.Fatal(err)
-	}
+	admin.deleteStream(t, DefaultResultStream)
 	pub := bridge.Publication{ID: "r1", Subject: "belfry.result.school.all.sent"}
 	if err := c.Publisher().Publish(ctx, pub); err == nil {
 		t.Error("published into nothing")

@@ -50,9 +50,7 @@ func TestLatestResultOfAnApp(t *testing.T) {
 	if r, err := c.Publisher().Latest(ctx, "shop"); err != nil || r != (bridge.LatestResult{}) {
 		t.Errorf("the latest result of an app that has none: %+v, %v", r, err)
 	}
-	if err := c.js.DeleteStream(ctx, DefaultResultStream); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, DefaultResultStream)
 	if r, err := c.Publisher().Latest(ctx, "school"); err != nil || r != (bridge.LatestResult{}) {
 		t.Errorf("the latest result without a stream: %+v, %v", r, err)
 	}
@@ -71,9 +69,7 @@ func TestResultStreamThatIsGoneComesBackWhenItIsNeeded(t *testing.T) {
 	t.Parallel()
 	c := provisioned(t, startNATS(t).URL(), "a")
 	ctx := within(t, 20*time.Second)
-	if err := c.js.DeleteStream(ctx, DefaultResultStream); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, DefaultResultStream)
 	pub := bridge.Publication{ID: "r1", Subject: "belfry.result.school.all.sent"}
 	if err := c.Publisher().Publish(ctx, pub); err == nil {
 		t.Error("published into nothing")

@@ -206,9 +206,7 @@ func TestStreamDeletedAndCreatedAgainIsAGap(t *testing.T) {
 	c.prepare(t, 10)
 	r := c.read(t, []string{"SCHOOL.>"}, fromStart("SCHOOL"), nil)
 	r.untilMessages(10)
-	if err := c.js.DeleteStream(within(t, time.Second), "SCHOOL"); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, "SCHOOL")
 	c.addStream(t, "SCHOOL")
 	c.fill(t, "SCHOOL.lesson", 11, 20) // the same sequences once more
 	r.untilMessages(20)
@@ -366,8 +364,8 @@ func TestAStreamThatDropsEventsInItsMidstIsWarnedOfOnce(t *testing.T) {
 func TestSubjectThatSeveralStreamsHaveIsRefusedWithTheRemedy(t *testing.T) {
 	t.Parallel()
 	c := connect(t, startNATS(t).URL(), "a")
-	c.addStream(t, "NORTH", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"school.north"} })
-	c.addStream(t, "SOUTH", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"school.south"} })
+	c.addStream(t, "NORTH", storing("school.north"))
+	c.addStream(t, "SOUTH", storing("school.south"))
 	err := c.Source("school").Read(within(t, 10*time.Second), []string{"school.*"}, nil, nil, nil)
 	if !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), "NORTH, SOUTH") || !strings.Contains(err.Error(), "sources:") {
 		t.Errorf("Read: %v", err)
@@ -384,7 +382,7 @@ func TestSubjectWithoutAStreamIsACondition(t *testing.T) {
 	c.waitFor(t, "+source.none school")
 	c.fill(t, "SCHOOL.lesson", 1, 1)
 	r.untilMessages(1)
-	c.addStream(t, "FEES", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"fees.>"} })
+	c.addStream(t, "FEES", storing("fees.>"))
 	c.fill(t, "fees.due", 2, 3) // before we can know of the stream
 	c.waitFor(t, "-source.none school")
 	r.untilMessages(3)
@@ -394,16 +392,14 @@ func TestSubjectWithoutAStreamIsACondition(t *testing.T) {
 func TestStreamThatIsReplacedByOneOfAnotherNameIsFollowed(t *testing.T) {
 	t.Parallel()
 	c := connect(t, startNATS(t).URL(), "a")
-	c.addStream(t, "OLD", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"school.>"} })
+	c.addStream(t, "OLD", storing("school.>"))
 	r := c.read(t, []string{"school.lesson"}, nil, nil)
 	r.untilCaughtUp()
 	c.fill(t, "school.lesson", 1, 2)
 	r.untilMessages(2)
-	if err := c.js.DeleteStream(within(t, time.Second), "OLD"); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, "OLD")
 	c.waitFor(t, "+source.none school")
-	c.addStream(t, "NEW", func(cfg *jetstream.StreamConfig) { cfg.Subjects = []string{"school.>"} })
+	c.addStream(t, "NEW", storing("school.>"))
 	c.fill(t, "school.lesson", 3, 5)
 	r.untilMessages(5)
 	r.wantRun(1, 5)
@@ -486,10 +482,7 @@ func TestAMirrorThatIsMadeAnewIsReadOnWhereReadingWas(t *testing.T) {
 	c.fill(t, "SCHOOL.x", 1, 500)
 	r := c.read(t, []string{"SCHOOL.>"}, fromStart("COPY"), nil)
 	r.untilMessages(500)
-	ctx := within(t, 20*time.Second)
-	if err := c.js.DeleteStream(ctx, "COPY"); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, "COPY")
 	c.waitFor(t, "+stream.missing COPY")
 	c.addStream(t, "COPY", mirror)
 	c.fill(t, "SCHOOL.x", 501, 510)
@@ -511,9 +504,7 @@ func TestAStreamThatLostWhatItHadAndHasGrownSinceIsReadFromWhatIsNew(t *testing.
 	before.untilMessages(6)
 	before.end()
 	ctx := within(t, 20*time.Second)
-	if err := c.js.DeleteStream(ctx, "SCHOOL"); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, "SCHOOL")
 	c.addStream(t, "SCHOOL", inMemory)
 	c.fill(t, "SCHOOL.x", 7, 16)
 	at := before.checkpoint["SCHOOL"]

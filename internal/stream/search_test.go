@@ -42,13 +42,9 @@ func TestSubjectThatNoNamedStreamStoresIsAConditionThatNamesTheOneThatDoes(t *te
 		t.Errorf("a subject that is stored is accused: %s", held.Message)
 	}
 	// The named stream takes the subject over.
-	if err := c.js.DeleteStream(within(t, 10*time.Second), "FEES"); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, "FEES")
 	cfg := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"SCHOOL.>", "fees.>"}}
-	if _, err := c.js.UpdateStream(within(t, 10*time.Second), cfg); err != nil {
-		t.Fatal(err)
-	}
+	c.updateStream(t, cfg)
 	c.waitFor(t, "-source.none school")
 	c.fill(t, "fees.due", 1, 2)
 	r.untilMessages(2)
@@ -117,9 +113,7 @@ func TestARefusalHoldsFromOneTryToTheNext(t *testing.T) {
 		}
 		c.conditions.Set(SourceRefused, "school", err.Error())
 	}
-	if err := c.js.DeleteStream(t.Context(), "SOUTH"); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, "SOUTH")
 	r := c.read(t, []string{"school.*"}, nil, nil)
 	r.untilCaughtUp()
 	r.end()
@@ -144,9 +138,7 @@ func TestStreamThatWasLeftOutIsReadWhenTheOtherGoes(t *testing.T) {
 	c.addStream(t, "SOUTH", storing("school.south"))
 	c.waitFor(t, "+source.refused school")
 	c.fill(t, "school.south", 1, 2)
-	if err := c.js.DeleteStream(within(t, 10*time.Second), "NORTH"); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, "NORTH")
 	c.waitFor(t, "-source.refused school")
 	r.untilMessages(2)
 	r.wantRun(1, 2)
@@ -177,9 +169,7 @@ func TestANamedStreamThatCannotBeReadDoesNotStopWhatIsRead(t *testing.T) {
 	}
 	c.fill(t, "JOBS.one", 3, 3)
 	limits := jetstream.StreamConfig{Name: "JOBS", Subjects: []string{"JOBS.>"}}
-	if _, err := c.js.UpdateStream(within(t, 10*time.Second), limits); err != nil {
-		t.Fatal(err)
-	}
+	c.updateStream(t, limits)
 	c.waitFor(t, "-source.refused school")
 	r.untilMessages(3)
 	r.wantRun(1, 3)
@@ -195,9 +185,7 @@ func TestAStreamThatBecomesUnreadableIsReadOnOnceItIsMended(t *testing.T) {
 	change := func(to jetstream.RetentionPolicy) {
 		t.Helper()
 		cfg := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"SCHOOL.>"}, Retention: to}
-		if _, err := c.js.UpdateStream(within(t, 10*time.Second), cfg); err != nil {
-			t.Fatal(err)
-		}
+		c.updateStream(t, cfg)
 	}
 	change(jetstream.InterestPolicy)
 	c.waitFor(t, "+source.refused school")
@@ -220,9 +208,7 @@ func TestAStreamThatBecomesUnreadableWhileNobodyLooksDoesNotEndReading(t *testin
 	c.fill(t, "SCHOOL.lesson", 1, 2)
 	r.untilMessages(2)
 	cfg := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"SCHOOL.>"}, Retention: jetstream.InterestPolicy}
-	if _, err := c.js.UpdateStream(within(t, 10*time.Second), cfg); err != nil {
-		t.Fatal(err)
-	}
+	c.updateStream(t, cfg)
 	n.stop()
 	n.start()
 	c.waitFor(t, "+source.refused school")
@@ -285,9 +271,7 @@ func TestSubjectThatMovesToAnotherStreamIsFollowedWithoutALoss(t *testing.T) {
 	r := c.read(t, []string{"school.lesson", "school.trip"}, nil, nil)
 	r.untilCaughtUp()
 	cfg := jetstream.StreamConfig{Name: "SCHOOL", Subjects: []string{"school.lesson"}}
-	if _, err := c.js.UpdateStream(within(t, 10*time.Second), cfg); err != nil {
-		t.Fatal(err)
-	}
+	c.updateStream(t, cfg)
 	c.addStream(t, "TRIPS", storing("school.trip"))
 	c.fill(t, "school.trip", 1, 2) // before we can know of the stream
 	r.untilMessages(2)
