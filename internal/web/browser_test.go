@@ -67,6 +67,9 @@ func browser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Contex
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
+	if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatalf("cannot start the browser: %v", err)
+	}
 	return ctx
 }
 
@@ -98,9 +101,6 @@ func TestBrowserShowsAnOperatorWhatMatters(t *testing.T) {
 	server := httptest.NewServer(Handler(sample))
 	defer server.Close()
 	ctx := browser(t)
-	if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
-		t.Fatalf("cannot start the browser: %v", err)
-	}
 	for _, width := range []int64{1200, 390} {
 		look(ctx, t, chromedp.EmulateViewport(width, 1100))
 		look(ctx, t, chromedp.Navigate(server.URL))
@@ -151,9 +151,6 @@ func TestThePageChangesUnderTheReaderWithoutBeingLoadedAgain(t *testing.T) {
 	}))
 	defer server.Close()
 	ctx := browser(t)
-	if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
-		t.Fatalf("cannot start the browser: %v", err)
-	}
 	look(ctx, t, chromedp.Navigate(server.URL))
 	look(ctx, t, chromedp.WaitVisible("section.card"))
 	look(ctx, t, chromedp.Evaluate[bool](`window.mine = true`))
@@ -195,9 +192,6 @@ func TestEveryTextCanBeReadByDayAndNight(t *testing.T) {
 	defer server.Close()
 	for scheme, flag := range map[string]string{"dark": "preferredColorScheme=0", "light": "preferredColorScheme=1"} {
 		ctx := browser(t, chromedp.Flag("blink-settings", flag))
-		if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
-			t.Fatalf("cannot start the browser: %v", err)
-		}
 		look(ctx, t, chromedp.Navigate(server.URL))
 		look(ctx, t, chromedp.WaitVisible("section.card"))
 		if !look(ctx, t, chromedp.Evaluate[bool](`matchMedia("(prefers-color-scheme: `+scheme+`)").matches`)) {

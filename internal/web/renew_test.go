@@ -38,9 +38,6 @@ func TestTheReadersPlaceAndFocusStayWhenThePageChanges(t *testing.T) {
 	}))
 	defer server.Close()
 	ctx := browser(t)
-	if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
-		t.Fatalf("cannot start the browser: %v", err)
-	}
 	look(ctx, t, chromedp.Navigate(server.URL))
 	look(ctx, t, chromedp.WaitVisible("section.card"))
 	const top = `document.querySelector("#app-6 h2").getBoundingClientRect().top`
@@ -75,9 +72,6 @@ func TestARenewedPageIsTheNewOne(t *testing.T) {
 	server := httptest.NewServer(Handler(sample))
 	defer server.Close()
 	ctx := browser(t)
-	if _, err := chromedp.Run(ctx, chromedp.Navigate("about:blank")); err != nil {
-		t.Fatalf("cannot start the browser: %v", err)
-	}
 	look(ctx, t, chromedp.Navigate(server.URL))
 	look(ctx, t, chromedp.WaitVisible("section.card"))
 	wrong := look(ctx, t, chromedp.Evaluate[string](`(() => {
