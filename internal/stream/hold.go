@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -59,20 +60,24 @@ func (h *hold) keep(ctx context.Context) {
 			if h.lose(err, "") {
 				h.lease.subject.js.cfg.Logger.Warn("lost the lease; leaves the app", "app", h.lease.app, "why", err)
 			}
-			return
+			good = time.Time{} // also of a lease that was promised before
 		}
 		h.mu.Lock()
 		h.good = good
 		h.mu.Unlock()
+		if err != nil {
+			return
+		}
 	}
 }
 
-// valid reports whether nobody else can have claimed the lease yet. It looks
-// at the clock itself: after a suspension it may be asked before keep runs.
+// valid reports whether nobody else can have claimed the lease yet; one that was
+// promised is ours until it is released. It looks at the clock itself: after a
+// suspension it may be asked before keep runs.
 func (h *hold) valid(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.why == nil && silence(h.good, now) < h.lease.times.patience
+	return (h.why == nil || errors.Is(h.why, ErrLeaseHandover)) && silence(h.good, now) < h.lease.times.patience
 }
 
 // renewSince renews once and returns when the latest good renewal began. An

@@ -18,7 +18,8 @@ func TestAHoldIsValidWhileNobodyElseCanHaveTheLease(t *testing.T) {
 		"renewed just now":               {now, nil, true},
 		"silent for its patience":        {now.Add(-l.times.patience), nil, false},
 		"taken by another, and just now": {now, ErrLeaseTaken, false},
-		"promised to another":            {now, ErrLeaseHandover, false},
+		"promised to another":            {now, ErrLeaseHandover, true},
+		"promised, and silent":           {now.Add(-l.times.patience), ErrLeaseHandover, false},
 	} {
 		h := newHold(l, leaseRecord{}, 1, tt.good)
 		if tt.lose != nil && !h.lose(tt.lose, "b") {

@@ -151,7 +151,7 @@ func (l *Lease) Release(ctx context.Context) error {
 }
 
 // Holds reports whether the lease is ours at this very moment, also in a
-// process that has just gone on after a suspension.
+// process that has just gone on after a suspension, and also if it is promised.
 func (l *Lease) Holds() bool {
 	h := l.current()
 	return h != nil && h.valid(time.Now())
