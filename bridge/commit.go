@@ -19,6 +19,8 @@ var ErrFenced = errors.New("another owner has taken the app over")
 // clear answer: the lease has run out meanwhile.
 var errUnreachable = errors.New("the store did not answer in time")
 
+var errOverwritten = errors.New("something that is no state was stored in its place")
+
 // putTimeout bounds one try; a server that is alive answers in milliseconds.
 const putTimeout = 3 * time.Second
 
@@ -44,6 +46,7 @@ type committer struct {
 // owner's read decides, as after a crash.
 func (c *committer) commit(ctx context.Context, data []byte, token string) error {
 	pace := newPace()
+	again := false
 	for {
 		err := c.try(ctx, data, token)
 		if err == nil || errors.Is(err, ErrFenced) {
@@ -53,6 +56,11 @@ func (c *committer) commit(ctx context.Context, data []byte, token string) error
 		if ctx.Err() == nil { // else the app is left, and what was asked last was ended by that
 			c.trouble(err)
 		}
+		if errors.Is(err, errOverwritten) && !again {
+			again = true
+			continue // before somebody writes there once more
+		}
+		again = false
 		if wait(ctx, pace) != nil {
 			return fmt.Errorf("cannot commit %s: %w: %w", token, errUnreachable, err)
 		}
@@ -98,7 +106,7 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 		// Whoever may publish an event can have its acknowledgement sent to our subject.
 		// No owner wrote it, and another replica claims nothing that it cannot read.
 		c.sequence = r.Sequence
-		return fmt.Errorf("something that is no state was stored in its place, writing it again: %w", putErr)
+		return fmt.Errorf("%w, writing it again: %w", errOverwritten, putErr)
 	case r.Sequence != c.sequence && r.Token == "":
 		return fmt.Errorf("%w, or something else has written to its subject: what is stored names no owner", ErrFenced)
 	case r.Sequence != c.sequence:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,6 +156,29 @@ func TestCommitWritesOverWhatIsNoStateAsLongAsTheAppIsOurs(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A publisher that overwrites the state all the time must not keep its owner from storing it.
+func TestCommitGetsThroughWhereTheStateIsOverwrittenAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{fault: func() string { return "" }, read: func() error { time.Sleep(time.Millisecond); return nil }}
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		var publisher sync.WaitGroup
+		defer publisher.Wait()
+		defer stop()
+		publisher.Go(func() {
+			for ctx.Err() == nil {
+				f.last++
+				f.record = Record{Data: []byte(`{"stream":"SCHOOL","seq":1}`), Sequence: f.last}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+		synctest.Wait()
+		c := committer{store: f, trouble: func(error) {}, holds: func() bool { return true }}
+		if err := c.commit(ctx, []byte("x"), "me/1/9"); err != nil {
+			t.Errorf("commit = %v", err)
+		}
+	})
 }
 
 func TestCommitGivesUpOnlyWhenItsContextEnds(t *testing.T) {
