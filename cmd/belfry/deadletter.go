@@ -137,6 +137,9 @@ func (p *publications) letters(ctx context.Context, js jetstream.JetStream, c ch
 	now := time.Now()
 	err := p.each(ctx, js, stream.DeadLetterSubjects+">", func(m jetstream.Msg) error {
 		d := readDeadLetter(m)
+		if d.ID == "" || d.Subject == "" {
+			return nil // somebody else's, such as an acknowledgement: a replay must not end at it
+		}
 		if m.Subject() == replayedSubject {
 			if replays[d.event()] == nil {
 				replays[d.event()] = map[string]bool{}
