@@ -70,3 +70,25 @@ authorization: { users: [ { user: reader, permissions: { publish: { deny: "$JS.A
 		t.Errorf("a stream that does not answer in time is not looked at again: %v", err)
 	}
 }
+
+// Nobody but people may take a message away again, and until then no count would be compared.
+func TestWhatIsNoResultKeepsNobodyFromReconciling(t *testing.T) {
+	_, js := connect(t, embeddedNATS(t))
+	p := publications{stream: "RESULTS"}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: p.stream, Subjects: []string{"belfry.result.>", "belfry.deadletter.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	for id, data := range map[string]string{"": "", "b.sent": `{"id":"b.sent","data":{"state":"sent","events":1}}`} {
+		var opts []jetstream.PublishOpt
+		if id != "" {
+			opts = append(opts, jetstream.WithMsgID(id))
+		}
+		if _, err := js.Publish(t.Context(), "belfry.result.campus._.sent", []byte(data), opts...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told, err := p.of(t.Context(), js, "campus")
+	if err != nil || len(told.results) != 1 || told.results["b.sent"].Events != 1 {
+		t.Errorf("read %v, %v; want the one result", told.results, err)
+	}
+}
