@@ -156,7 +156,7 @@ func (l *Ledger) Slip(by time.Duration, now time.Time) {
 	}
 	now = wall(now)
 	for i := range l.Spends {
-		if s := &l.Spends[i]; s.At.Before(now) {
+		if s := &l.Spends[i]; s.At.Before(now) { // their order stays
 			s.At = s.At.Add(by)
 			if s.At.After(now) {
 				s.At = now
@@ -166,7 +166,6 @@ func (l *Ledger) Slip(by time.Duration, now time.Time) {
 	if l.ThrottledUntil.After(now.Add(-by)) {
 		l.ThrottledUntil = l.ThrottledUntil.Add(by)
 	}
-	l.sort()
 }
 
 // Prune forgets what can no longer count, and dates unsure spends once the

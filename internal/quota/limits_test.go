@@ -150,6 +150,42 @@ func TestASpendWhileTheClockIsBehindCountsUntilItCaughtUp(t *testing.T) {
 	}
 }
 
+// Nobody knows when a send was made whose answer came by a clock that had been set back.
+func TestASendIsDatedByTheLatestReadingOfTheClockThatItsAnswerCameBy(t *testing.T) {
+	start := at(t, "2026-03-01T10:00:00Z")
+	hour := Limits{Windows: []Window{{Max: 1, Rolling: time.Hour}}}
+	for _, c := range []struct {
+		name     string
+		counted  time.Duration // after the start
+		answered time.Duration
+		later    time.Duration // when the next is asked for
+		frees    time.Duration // after the start
+	}{
+		{"a right clock", time.Minute, time.Minute, 2 * time.Minute, 61 * time.Minute},
+		{"a send that may be on its way", 3 * time.Minute, time.Minute, 2 * time.Minute, 63 * time.Minute},
+		{"a clock that was set back", -time.Minute, -time.Minute, -time.Minute, 60 * time.Minute},
+		{"one that was, and has caught up", -time.Minute, -time.Minute, 30 * time.Minute, 90 * time.Minute},
+	} {
+		var led Ledger
+		led.Charge("a", start)
+		led.Postpone("a", start.Add(c.counted), start.Add(c.answered))
+		if got, want := hour.Next(&led, start.Add(c.later)), start.Add(c.frees); !got.Equal(want) {
+			t.Errorf("%s: the next send is left at %s, want %s", c.name, got, want)
+		}
+	}
+}
+
+func TestAnAnswerNotesWhatTheClockShows(t *testing.T) {
+	start := at(t, "2026-03-01T10:00:00Z")
+	var led Ledger
+	led.Charge("a", start)
+	led.Postpone("a", start.Add(time.Minute), start.Add(time.Minute))
+	led.Charge("b", start.Add(30*time.Second))
+	if b, _ := led.Find("b"); !b.Unsure || !b.At.Equal(start.Add(time.Minute)) {
+		t.Errorf("a send by a clock that was set back since the last answer: %+v", b)
+	}
+}
+
 func TestAnOperatorsWordEndsTheDoubtAboutTheClock(t *testing.T) {
 	limits := Limits{Windows: []Window{{Max: 1, Rolling: time.Hour}}}
 	now := at(t, "2026-03-01T12:00:00Z")

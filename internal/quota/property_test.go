@@ -2,6 +2,7 @@ package quota
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -194,6 +195,37 @@ func TestAClockWhoseStepsAreSeenNeverAllowsMore(t *testing.T) {
 			}
 			led.Charge(fmt.Sprint(i), clock)
 			sent = mayBeSent(rt, limits, sent, truth)
+		}
+	})
+}
+
+// Prune forgets from the front, and takes the latest for the last.
+func TestALedgerIsInOrderOfTimeWhateverIsDone(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		limits, now := anyLimits(rt, t), anyTime(rt, "now")
+		var led Ledger
+		for i := range rapid.IntRange(1, 30).Draw(rt, "steps") {
+			now = now.Add(time.Duration(rapid.Int64Range(-3*3600, 3*3600).Draw(rt, "pass")) * time.Second)
+			ago := time.Duration(rapid.Int64Range(-3600, 3*3600).Draw(rt, "ago")) * time.Second
+			switch id := fmt.Sprint(i); rapid.IntRange(0, 6).Draw(rt, "what") {
+			case 0:
+				led.Charge(id, now)
+			case 1:
+				led.External(id, now.Add(-ago), "")
+			case 2:
+				led.ExternalNow(id, now, "")
+			case 3:
+				led.Postpone(fmt.Sprint(rapid.IntRange(0, i).Draw(rt, "of")), now.Add(time.Minute), now)
+			case 4:
+				led.Slip(ago, now)
+			case 5:
+				led.Trust(now)
+			case 6:
+				led.Prune(now, limits)
+			}
+			if !slices.IsSortedFunc(led.Spends, func(a, b Spend) int { return a.At.Compare(b.At) }) {
+				rt.Fatalf("not in order: %+v", led.Spends)
+			}
 		}
 	})
 }
