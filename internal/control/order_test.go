@@ -42,6 +42,7 @@ func TestOrdersAreAnsweredTruthfully(t *testing.T) {
 		{"a long story", Order{Verb: Spend, At: now, Why: strings.Repeat("x", 1001)}, `"why" has 1001 bytes, and may have 1000: shorten it`, 3},
 		{"a long name", Order{Verb: Unmute, Mute: "x", By: strings.Repeat("x", 201)}, `"by" has 201 bytes, and may have 200`, 3},
 		{"a long id", Order{Verb: Spend, At: now, ID: strings.Repeat("x", 201)}, `"id" has 201 bytes, and may have 200`, 3},
+		{"the longest story and id", Order{Verb: Unspend, Why: strings.Repeat("x", 1000), ID: strings.Repeat("x", 200)}, "no such send is recorded", 3},
 		{"a mute of nobody", Order{Verb: Mute, Audience: "studnets", Until: now.Add(time.Hour)}, `the audience "studnets": the rules of campus have students`, 3},
 		{"a mute of nothing", Order{Verb: Mute, Template: "lesson", Until: now.Add(time.Hour)}, `the template "lesson": the rules of campus have lessons`, 3},
 		{"a mute", Order{Verb: Mute, Audience: "students", Until: now.Add(time.Hour)}, "until 2026-11-02T16:00:00Z: audience students", 3},

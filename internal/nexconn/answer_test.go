@@ -125,15 +125,20 @@ func TestTheProvidersClockIsCompared(t *testing.T) {
 	}
 }
 
-// Date is made before the provider's work is done.
 func TestABroadcastThatCannotBeARequestIsRejectedWithoutATry(t *testing.T) {
 	s, urls := sandboxHosts(t, sandbox.Config{})
 	c := newClient(t, nexconn.Config{BaseURLs: urls})
-	empty, injected, long := lesson("b-1"), lesson("b-1\r\nX: y"), lesson(strings.Repeat("x", 37))
+	empty := lesson("b-1")
 	empty.Body = nil
-	for name, b := range map[string]bridge.Send{"no body": empty, "no id": lesson(""), "line break": injected, "long id": long} {
+	for name, b := range map[string]bridge.Send{
+		"no body": empty, "no id": lesson(""), "line break": lesson("b-1\r\nX: y"), "long id": lesson(strings.Repeat("x", 37)),
+		"space": lesson("b 1"), "no ASCII": lesson("b\u00e91"), "delete": lesson("b\x7f"),
+	} {
 		if o := send(t, c, b); o.Kind != bridge.OutcomeRejected || o.Message == "" || len(s.Requests()) != 0 {
 			t.Errorf("%s: outcome %+v, %d requests", name, o, len(s.Requests()))
 		}
+	}
+	if o := send(t, c, lesson("!"+strings.Repeat("~", 35))); o.Kind != bridge.Accepted {
+		t.Errorf("the longest id: %+v", o)
 	}
 }

@@ -132,8 +132,6 @@ func classify(t try) row {
 // after a timeout and after an unexpected HTTP status (section 2: D).
 func leaveHost(t try, kind bridge.OutcomeKind) bool {
 	switch t.ending {
-	case forbidden:
-		return false
 	case unwritten, unanswered:
 		return true
 	default:

@@ -152,6 +152,21 @@ func TestHostsAreTriedInTurnUntilTheDeadline(t *testing.T) {
 	}
 }
 
+// A host that refuses connections is not asked as fast as it can refuse them.
+func TestHostsAreTriedAgainAfterAPauseByDefault(t *testing.T) {
+	for _, pause := range []time.Duration{0, -1} {
+		c, err := nexconn.New(nexconn.Config{AppKey: testKey, Secret: testSecret, BaseURLs: []string{closedPort(t)}, RetryPause: pause})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := lesson("b-1")
+		s.Deadline = time.Now().Add(100 * time.Millisecond) // before the shortest pause is over
+		if o := send(t, c, s); o.Kind != bridge.NotSent || len(o.Attempts) != 1 {
+			t.Errorf("%s after %d tries", o.Kind, len(o.Attempts))
+		}
+	}
+}
+
 func TestASendThatCouldNotBeginSucceedsWhenTheWayIsFree(t *testing.T) {
 	s, urls := sandboxHosts(t, sandbox.Config{})
 	var dials atomic.Int32

@@ -108,6 +108,12 @@ func TestTroubleWithTheConnectionHasItsOutcome(t *testing.T) {
 		{name: "the proxy is not answering in time", want: bridge.NotSent, says: "deadline exceeded", config: func(t *testing.T) nexconn.Config {
 			return nexconn.Config{BaseURLs: []string{"https://provider.test"}, Proxy: throughProxy(listen(t, untilClosed)), ConnectTimeout: 200 * time.Millisecond}
 		}},
+		{name: "the proxy is none", want: bridge.NotSent, says: "malformed", config: func(t *testing.T) nexconn.Config {
+			return nexconn.Config{BaseURLs: []string{"https://provider.test"}, Proxy: throughProxy(listen(t, answerOnce("220 mail\r\n\r\n")))}
+		}},
+		{name: "the proxy says more than it was asked", want: bridge.NotSent, says: "it spoke before the tunnel was used", config: func(t *testing.T) nexconn.Config {
+			return nexconn.Config{BaseURLs: []string{"https://provider.test"}, Proxy: throughProxy(listen(t, answerOnce("HTTP/1.1 200 OK\r\n\r\nwelcome")))}
+		}},
 		{name: "the proxy cannot reach the provider", want: bridge.NotSent, says: "HTTP 502", config: func(t *testing.T) nexconn.Config {
 			return nexconn.Config{BaseURLs: []string{"https://provider.test"}, Proxy: throughProxy(listen(t, answerOnce("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n")))}
 		}},
