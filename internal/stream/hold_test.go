@@ -87,3 +87,65 @@ func TestAnAppWithResultsIsTakenOverAsSoonAsOthers(t *testing.T) {
 		t.Fatalf("nobody takes the app over: %q has vanished", standby.Vanished())
 	}
 }
+
+// Of what cannot be read as a whole nothing is taken: it may name us, or say that nobody owns the app.
+func TestALeaseThatCannotBeReadIsAnothers(t *testing.T) {
+	t.Parallel()
+	l := provisioned(t, startNATS(t).URL(), "a").Lease("school")
+	if _, err := l.subject.put(within(t, 5*time.Second), []byte(`{"replica":"`+l.replica+`","released":true,"acquired":7}`), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.look(within(t, 5*time.Second))
+	if err != nil || s.record.Replica == l.replica || s.record.Released {
+		t.Errorf("seen is %+v, %v", s, err)
+	}
+	w := watch{looked: time.Now()}
+	if w.look(time.Now(), s, l.replica, l.times) {
+		t.Error("it is claimed at once")
+	}
+}
+
+// A write whose answer was lost is the holder's own, also at the end.
+func TestAReleaseGoesOnFromARenewalWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	l := provisioned(t, startNATS(t).URL(), "a").Lease("school")
+	ctx := within(t, 10*time.Second)
+	if _, err := l.Acquire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.subject.put(ctx, []byte(`{"replica":"a"}`), nil, l.current().sequence); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := l.look(ctx); err != nil || !s.record.Released {
+		t.Errorf("the next owner waits for its patience to be over: %+v, %v", s.record, err)
+	}
+}
+
+func TestARenewalMakesAMissingStreamAnewAndTellsOfIt(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	l := c.Lease("school")
+	acquired(t, l)
+	h := l.current()
+	close(h.stop)
+	<-h.done
+	ctx := within(t, 10*time.Second)
+	if err := c.js.DeleteStream(ctx, DefaultStateStream); err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := h.renew(ctx); !ours || err != nil {
+		t.Errorf("renewed %t, %v", ours, err)
+	}
+	if s, err := l.look(ctx); err != nil || s.record.Replica != "a" || s.sequence != h.sequence {
+		t.Errorf("stored is %+v, %v", s, err)
+	}
+	select {
+	case <-l.Emptied():
+	default:
+		t.Error("the owner is not told that its state is gone")
+	}
+	h.stop = make(chan struct{}) // for the clean-up
+}
