@@ -118,11 +118,11 @@ func union(patterns []string, left *int) []term {
 func intersection(a, b string) string {
 	as, bs := strings.Split(a, "."), strings.Split(b, ".")
 	var out []string
-	for i := range max(len(as), len(bs)) {
+	for i := range as { // the shorter one ends with ">", or they would not overlap
 		switch {
-		case i >= len(as) || as[i] == ">":
+		case as[i] == ">":
 			return strings.Join(append(out, bs[i:]...), ".")
-		case i >= len(bs) || bs[i] == ">":
+		case bs[i] == ">":
 			return strings.Join(append(out, as[i:]...), ".")
 		case as[i] == "*":
 			out = append(out, bs[i])
