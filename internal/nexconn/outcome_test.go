@@ -151,6 +151,14 @@ func TestEveryRowOfTheOutcomeTableIsMet(t *testing.T) {
 	}
 }
 
+func TestAnOutcomeSaysWhatToDoWhereThereIsSomething(t *testing.T) {
+	for want, r := range map[string]row{"accepted": {why: "accepted"}, "wrong type; check the template": {why: "wrong type", remedy: "check the template"}} {
+		if got := r.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // Whatever the provider answers, a broadcast is only put back where that is
 // certainly right: where it names a code or a status of the table.
 func TestOnlyKnownAnswersAreCertain(t *testing.T) {
