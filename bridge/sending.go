@@ -24,7 +24,6 @@ func (t *tenure) start(ctx context.Context, d *Digest, reason string, now time.T
 			t.log.Error("cannot send a digest; it is tried again when it has changed, or the rules have", "digest", d.Name(), "err", err,
 				"remedy", "correct, replace or cancel the event, or mend the template")
 		}
-		t.noteBroken()
 		return nil
 	}
 	if err := t.commit(ctx); err != nil {
