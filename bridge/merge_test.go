@@ -48,3 +48,49 @@ func TestADigestThatComesBackNamesNoMoreRulesThanOthers(t *testing.T) {
 		t.Errorf("%d names for %d events", len(d.Rules), events)
 	}
 }
+
+// It was ready before its send failed, and does not gather anew.
+func TestADigestThatComesBackIsAsFullAsItWas(t *testing.T) {
+	filled := countedAt.Add(time.Minute)
+	for name, c := range map[string]struct {
+		old, newer bool
+		want       time.Time // zero: not full
+	}{
+		"neither is full": {false, false, time.Time{}},
+		"the older is":    {true, false, filled},
+		"the newer is":    {false, true, filled.Add(time.Hour)},
+		"both are":        {true, true, filled},
+	} {
+		old, d := counted(5, countedItem("a", "r", 0, 9*time.Hour)), counted(5, countedItem("b", "r", time.Hour, 9*time.Hour))
+		if c.old {
+			old.Full, old.Filled = true, filled
+		}
+		if c.newer {
+			d.Full, d.Filled = true, filled.Add(time.Hour)
+		}
+		if d.merge(old, 5); d.Full == c.want.IsZero() || !d.Filled.Equal(c.want) {
+			t.Errorf("%s: full %t, since %s, want %s", name, d.Full, d.Filled, c.want)
+		}
+	}
+}
+
+// Two were in doubt: of what both tell, the newer stays, whichever comes back later.
+func TestOfTwoThatComeBackTheNewerNewsStay(t *testing.T) {
+	tell := func(after time.Duration, own string) *Digest {
+		gate := countedItem("gate", "r", after, time.Hour)
+		gate.Text = own
+		return counted(5, gate, countedItem(own, "r", after, time.Hour))
+	}
+	for name, c := range map[string]struct{ back, waits *Digest }{
+		"the older": {tell(0, "old"), tell(time.Minute, "new")},
+		"the newer": {tell(time.Minute, "new"), tell(0, "old")},
+	} {
+		d := c.waits
+		if replaced := d.merge(c.back, 5); replaced != 1 || d.Events != 3 || d.Count() != 3 {
+			t.Errorf("%s comes back: %d replaced, %d events, %d items", name, replaced, d.Events, d.Count())
+		}
+		if i := d.kept("gate"); i < 0 || d.Items[i].Text != "new" {
+			t.Errorf("%s comes back: kept is %+v", name, d.Items)
+		}
+	}
+}

@@ -46,3 +46,40 @@ func TestQuietHoursThatEndAtATimeThatIsShownTwiceEndAtTheFirst(t *testing.T) {
 		t.Errorf("quiet %t until %s", quiet, until)
 	}
 }
+
+func TestAnOrphanIsToldWhatTheRulesDoNotHave(t *testing.T) {
+	app := planApp(mapping.PolicyASAP)
+	for want, d := range map[string]*Digest{
+		"": {Audience: "east", Template: "news"},
+		`the rules no longer have the audience "staff"`:                         {Audience: "staff", Template: "news"},
+		`the rules no longer have the template "fees"`:                          {Audience: "east", Template: "fees"},
+		`the rules no longer have the audience "staff" and the template "fees"`: {Audience: "staff", Template: "fees"},
+	} {
+		if got := d.Orphaned(app); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestAStretchIsQuietThatLiesInQuietHours(t *testing.T) {
+	night := mapping.QuietHours{From: 22 * time.Hour, To: 7 * time.Hour}
+	for _, c := range []struct {
+		name     string
+		audience *mapping.Audience
+		priority mapping.Priority
+		from, to time.Duration // of the day
+		want     bool
+	}{
+		{"within a night", &mapping.Audience{QuietHours: &night}, mapping.High, 23 * time.Hour, 30 * time.Hour, true},
+		{"a whole one", &mapping.Audience{QuietHours: &night}, mapping.High, 22 * time.Hour, 31 * time.Hour, true},
+		{"beyond its end", &mapping.Audience{QuietHours: &night}, mapping.High, 23 * time.Hour, 31*time.Hour + 1, false},
+		{"before its beginning", &mapping.Audience{QuietHours: &night}, mapping.High, 22*time.Hour - 1, 23 * time.Hour, false},
+		{"what is urgent", &mapping.Audience{QuietHours: &night}, mapping.Urgent, 23 * time.Hour, 30 * time.Hour, false},
+		{"without quiet hours", &mapping.Audience{}, mapping.High, 23 * time.Hour, 30 * time.Hour, false},
+		{"an audience that is gone", nil, mapping.High, 12 * time.Hour, 13 * time.Hour, true},
+	} {
+		if got := QuietThrough(c.audience, c.priority, planStart.Add(c.from), planStart.Add(c.to)); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}

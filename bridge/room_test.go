@@ -97,17 +97,21 @@ func TestUsersFindRoomBesideItemsAndLeaveThemSome(t *testing.T) {
 		used, taken int // by all, and by users
 		users       []string
 		want        bool
+		tight       bool // what keys take was saved on
 	}{
-		{"items fill all but what is left to users", roomTotal, 0, []string{id}, true},
-		{"and users take that", roomTotal, roomUsers, []string{id}, false},
-		{"of whom one is there already", roomTotal, roomUsers, []string{"known"}, true},
-		{"users take more than is left to them, and there is room", roomUsers + 5000, roomUsers + 5000, []string{id}, true},
-		{"and there is none", roomTotal - 900, roomUsers + 5000, []string{id}, false},
-		{"users take all but what is left to items", roomTotal - roomItems, roomTotal - roomItems, []string{id}, false},
+		{"items fill all but what is left to users", roomTotal, 0, []string{id}, true, true},
+		{"and users take that", roomTotal, roomUsers, []string{id}, false, true},
+		{"of whom one is there already", roomTotal, roomUsers, []string{"known"}, true, false},
+		{"users take more than is left to them, and there is room", roomUsers + 5000, roomUsers + 5000, []string{id}, true, false},
+		{"and there is none", roomTotal - 900, roomUsers + 5000, []string{id}, false, true},
+		{"users take all but what is left to items", roomTotal - roomItems, roomTotal - roomItems, []string{id}, false, false},
 	} {
 		s := &State{used: c.used, Digests: []*Digest{{userBytes: c.taken}}}
 		if got := s.roomForUsers(&Digest{Users: []string{"known"}}, c.users); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
+		}
+		if s.tight != c.tight {
+			t.Errorf("%s: what keys take was saved on %t", c.name, s.tight)
 		}
 	}
 	full := &State{used: roomTotal, Digests: []*Digest{{userBytes: roomUsers}}}

@@ -226,3 +226,13 @@ func TestARefusalBesideAClockThatDiffersNamesIt(t *testing.T) {
 		t.Error(s.Paused.Why)
 	}
 }
+
+func TestAStepIsToldWhereItMakesSendsCountLonger(t *testing.T) {
+	for by, want := range map[time.Duration]string{clockNoise: "", -time.Hour: "", 50 * time.Minute: "sends count for that much longer\" by=50m0s\n"} {
+		var log strings.Builder
+		te := &tenure{Bridge: &Bridge{name: "campus", log: slog.New(slog.NewTextHandler(&log, nil))}, state: NewState("campus", "born")}
+		if te.stepped(by, time.Now()); want == "" && log.Len() > 0 || !strings.HasSuffix(log.String(), want) {
+			t.Errorf("a step of %s: told is %q", by, log.String())
+		}
+	}
+}
