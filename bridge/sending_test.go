@@ -4,6 +4,9 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/belfry-bridge/belfry/mapping"
 )
 
 func TestADoubtIsToldWithWhatItIsTakenForOrWhatEndsIt(t *testing.T) {
@@ -25,5 +28,15 @@ func TestADoubtIsToldWithWhatItIsTakenForOrWhatEndsIt(t *testing.T) {
 		if !strings.Contains(log.String(), c.says) || strings.Contains(log.String(), c.not) {
 			t.Errorf("%s: told is %s", name, log.String())
 		}
+	}
+}
+
+// Nothing was sent, and on purpose: nobody has to find out.
+func TestADryRunIsInNoDoubt(t *testing.T) {
+	s := NewState("town", "b0rn")
+	s.Sending = &Broadcast{ID: "b1", State: Sending, Started: countedAt, Deadline: countedAt, Digest: counted(5, countedItem("gate", "r", 0, time.Hour))}
+	s.Settle(planApp(mapping.PolicyASAP), Outcome{Kind: DryRun, At: countedAt}, countedAt)
+	if len(s.Held)+len(s.Digests) > 0 || s.Counts.DryRun != 1 || s.Counts.Sent != 0 || len(s.Outbox) != 1 || s.Outbox[0].Result.State != ResultDryRun {
+		t.Errorf("%d in doubt, %d wait, %+v; told is %+v", len(s.Held), len(s.Digests), s.Counts, s.Outbox)
 	}
 }
