@@ -378,3 +378,15 @@ func TestTrustInAClockLeavesWhatIsSure(t *testing.T) {
 		t.Errorf("seen %s, throttled until %s", l.Seen, l.ThrottledUntil)
 	}
 }
+
+func TestTheWordOnASendIsChangedWhereverItStands(t *testing.T) {
+	var led Ledger
+	start := at(t, "2026-03-01T10:00:00Z")
+	led.ChargeAs("a", start, 0, "news")
+	led.ChargeAs("b", start.Add(time.Minute), 0, "news")
+	led.Rename("a", "rejected")
+	led.Rename("c", "rejected")
+	if led.Spends[0].Why != "rejected" || led.Spends[1].Why != "news" {
+		t.Errorf("%+v", led.Spends)
+	}
+}
