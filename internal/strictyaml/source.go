@@ -123,7 +123,7 @@ func (s *source) keyShown(key string) string {
 // makes the next lines, with their keys, part of a value.
 func (s *source) withoutSecret(text string) string {
 	for _, m := range keyInText.FindAllStringSubmatchIndex(text, -1) {
-		if s.meansSecret(text[m[2]:m[3]]) {
+		if s.meansSecret(text[m[2]:m[3]]) && !strings.HasPrefix(text[m[3]:], ":-default}") { // as we propose it
 			return text[:m[3]] + ": " + hidden
 		}
 	}

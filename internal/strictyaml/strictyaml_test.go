@@ -55,6 +55,7 @@ func TestEveryMistakeIsToldAtItsPlaceWithItsRemedy(t *testing.T) {
 		{"shelves:\n  a: {room: x, topics: []}", "2:24: cannot leave topics empty; remove the key, or give it a value"},
 		{"shelves:\n  a: {room: x, room: y}", `2:16: cannot use the key "room" twice: it stands in line 2 already`},
 		{"shelves:\n  a: {room: '${ROOM}'}", "2:14: the environment variable ROOM is not set; set it, or write ${ROOM:-default}"},
+		{"shelves:\n  a: {room: '${ROOM_SECRET}'}", "2:14: the environment variable ROOM_SECRET is not set; set it, or write ${ROOM_SECRET:-default}"},
 		{"shelves:\n  a: *b", "2:6: unknown anchor; put text that starts with * into quotes"},
 		{"shelves:\n  a: {room: *b, topics: *t}", "2:13: unknown anchor; put text that starts with * into quotes | 2:25: unknown anchor; put text that starts with * into quotes"},
 		{"shelves:\n  a: !b {room: x}", "2:6: cannot use a YAML tag; put text that starts with ! into quotes"},
