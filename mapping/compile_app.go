@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -77,7 +79,10 @@ func (c *compiler) secretFile(path strictyaml.Text) Secret {
 	}
 	data, err := c.opts.ReadFile(path.Value)
 	if err != nil {
-		c.Errorf(path.At, "cannot read app_secret_file: %v", err)
+		if failed := (*fs.PathError)(nil); errors.As(err, &failed) { // it may be called secret, and what follows such a word is not shown
+			err = failed.Err
+		}
+		c.Errorf(path.At, "cannot read app_secret_file %q: %v", path.Value, err)
 		return ""
 	}
 	line, rest, _ := strings.Cut(strings.TrimSpace(string(data)), "\n")

@@ -1,8 +1,8 @@
 package mapping_test
 
 import (
-	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -91,8 +91,10 @@ func TestAFileWithASecretHasOneLine(t *testing.T) {
 		}
 	}
 	_, problems := mapping.Compile("rules.yaml", []byte(strings.Replace(school{}.source(), "app_secret: ${CAMPUS_APP_SECRET}", "app_secret_file: secret", 1)),
-		mapping.Options{LookupEnv: campusEnv(), ReadFile: func(string) ([]byte, error) { return nil, errors.New("no such file") }})
-	if !strings.Contains(problems.Text(), "cannot read app_secret_file: no such file") {
+		mapping.Options{LookupEnv: campusEnv(), ReadFile: func(path string) ([]byte, error) {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
+		}})
+	if !strings.Contains(problems.Text(), `cannot read app_secret_file "secret": permission denied`) {
 		t.Error(problems.Text())
 	}
 }
