@@ -133,9 +133,7 @@ func TestARenewalMakesAMissingStreamAnewAndTellsOfIt(t *testing.T) {
 	close(h.stop)
 	<-h.done
 	ctx := within(t, 10*time.Second)
-	if err := c.js.DeleteStream(ctx, DefaultStateStream); err != nil {
-		t.Fatal(err)
-	}
+	c.deleteStream(t, DefaultStateStream)
 	if ours, err := h.renew(ctx); !ours || err != nil {
 		t.Errorf("renewed %t, %v", ours, err)
 	}

@@ -331,9 +331,7 @@ func TestALeaseKnowsWhetherAnotherReplicaHasHadItSince(t *testing.T) {
 	turn(other, false)
 	turn(l, false)
 	turn(l, true)
-	if err := a.js.DeleteStream(ctx, DefaultStateStream); err != nil {
-		t.Fatal(err)
-	}
+	a.deleteStream(t, DefaultStateStream)
 	turn(l, true)
 }
 
