@@ -67,15 +67,8 @@ func (a *account) event(subject string, data any) {
 func (a *account) commit(rt *rapid.T) {
 	a.s.Epoch = max(a.s.Epoch, 1)
 	a.s.Seal(a.app, "replica", a.now)
-	codec, err := bridge.NewCodec()
-	if err != nil {
-		rt.Fatal(err)
-	}
-	data, err := codec.Encode(a.s)
-	if err != nil {
-		rt.Fatal(err)
-	}
-	if a.s, err = bridge.Decode("campus", data); err != nil {
+	var err error
+	if a.s, err = bridge.Decode("campus", encoded(rt, a.s)); err != nil {
 		rt.Fatal(err)
 	}
 	for _, e := range a.s.Outbox {

@@ -49,6 +49,12 @@ func flood(t testing.TB, n int, event func(i int) (subject, data string)) (*brid
 		s.Fold(app, &m)
 	}
 	s.Seal(app, "r", floodStart)
+	return s, len(encoded(t, s))
+}
+
+// encoded is a state as it is stored.
+func encoded(t rapid.TB, s *bridge.State) []byte {
+	t.Helper()
 	codec, err := bridge.NewCodec()
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +63,7 @@ func flood(t testing.TB, n int, event func(i int) (subject, data string)) (*brid
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, len(data)
+	return data
 }
 
 func random(n int) string {

@@ -36,15 +36,7 @@ func TestAReplicaThatIsOvertakenAtItsClaimGoesOnWithWhatTheFasterOneHasStored(t 
 			s.Epoch++
 			s.Ledger.External("their-send", time.Now(), "")
 			s.Seal(w.rules.App, "another", time.Now())
-			codec, err := bridge.NewCodec()
-			if err != nil {
-				t.Fatal(err)
-			}
-			data, err := codec.Encode(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.store.Set(data, "another/2/9")
+			w.store.Set(encoded(t, s), "another/2/9")
 		}
 		w.startWith(func(c *bridge.Config) { c.Store = &overtaken{w.store, faster} })
 		if n := len(w.logged("another replica claimed the app first, trying again")); n != 1 {

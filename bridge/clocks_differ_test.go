@@ -153,14 +153,7 @@ func withoutClock(t *testing.T, data []byte) []byte {
 		t.Fatal(err)
 	}
 	s.Sealed = time.Time{}
-	codec, err := bridge.NewCodec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if data, err = codec.Encode(s); err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return encoded(t, s)
 }
 
 // It dies while it compares the clocks: the next one finds the broadcast in doubt already.

@@ -16,15 +16,8 @@ func TestAUserIsInADigestOnce(t *testing.T) {
 	a.event("personal", map[string]any{"id": "a", "users": []string{"u1", "u2", "u1"}})
 	a.s.Seal(a.app, "replica", a.now)
 	a.s.Epoch = 1
-	codec, err := bridge.NewCodec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := codec.Encode(a.s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.s, err = bridge.Decode("campus", data); err != nil {
+	var err error
+	if a.s, err = bridge.Decode("campus", encoded(t, a.s)); err != nil {
 		t.Fatal(err)
 	}
 	a.event("personal", map[string]any{"id": "b", "users": []string{"u2", "u3"}})
@@ -109,15 +102,7 @@ func TestADigestForUsersThatComesBackBecomesAPartWhereTheyDoNotFit(t *testing.T)
 	}
 	a.s.Epoch = 1
 	a.s.Seal(a.app, "replica", a.now)
-	codec, err := bridge.NewCodec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := codec.Encode(a.s)
-	if err == nil {
-		_, err = bridge.Decode("campus", data)
-	}
-	if err != nil {
+	if _, err := bridge.Decode("campus", encoded(t, a.s)); err != nil {
 		t.Errorf("the state cannot be taken up: %v", err)
 	}
 }

@@ -275,7 +275,7 @@ func TestNoResultOfOursComesBeforeTheLatestOneWasLookedAt(t *testing.T) {
 func TestMemoryGoesOnOnlyWhereNobodyHasClaimedTheAppSince(t *testing.T) {
 	for name, stored := range map[string]func(r *bridge.Record){
 		"another has claimed it":  func(r *bridge.Record) { r.Token = "another/9/1" },
-		"another has begun anew":  func(r *bridge.Record) { r.Token = "another/1/1"; r.Data = begunAnew() },
+		"another has begun anew":  func(r *bridge.Record) { r.Token = "another/1/1"; r.Data = begunAnew(t) },
 		"it names no owner":       func(r *bridge.Record) { r.Token = "" },
 		"it is of the same epoch": func(r *bridge.Record) { r.Token = "another/1/1" },
 	} {
@@ -299,18 +299,11 @@ func TestMemoryGoesOnOnlyWhereNobodyHasClaimedTheAppSince(t *testing.T) {
 	}
 }
 
-func begunAnew() []byte {
-	codec, err := bridge.NewCodec()
-	if err != nil {
-		panic(err)
-	}
+func begunAnew(t *testing.T) []byte {
+	t.Helper()
 	s := bridge.NewState("campus", "anew")
 	s.Epoch, s.Commit = 1, 1
-	data, err := codec.Encode(s)
-	if err != nil {
-		panic(err)
-	}
-	return data
+	return encoded(t, s)
 }
 
 // Its lease vanished before our eyes once, and it was the last to have the lease
