@@ -37,6 +37,7 @@ type EmbeddedOptions struct {
 	PowerLoss bool
 
 	lookEvery time.Duration // for what a full disk has left behind; 0: 5 s
+	limit     int64         // bytes that the first server may store; 0: three quarters of the disk
 }
 
 // Embedded is a nats-server with JetStream inside this process. It is reached
@@ -47,6 +48,7 @@ type Embedded struct {
 	stop    context.CancelFunc // ends watching for a full disk
 	watched chan struct{}      // closed when that has ended
 	full    atomic.Int64       // when the server last met a full disk, in ns since 1970
+	limited atomic.Int64       // when it last met its own limit
 
 	mu     sync.Mutex // guards what follows
 	server *server.Server
@@ -83,7 +85,7 @@ func (e *Embedded) start(ctx context.Context) error {
 		return fmt.Errorf("cannot start the embedded nats-server: %w", err)
 	}
 	fatal := make(chan string, 1)
-	s.SetLoggerV2(serverLog{e.options.Logger, fatal, &e.full}, false, false, false)
+	s.SetLoggerV2(serverLog{e.options.Logger, fatal, &e.full, &e.limited}, false, false, false)
 	e.server, e.fatal = s, fatal
 	s.Start()
 	if err := e.waitUntilReady(ctx); err != nil {
@@ -102,7 +104,9 @@ func (o EmbeddedOptions) serverOptions() *server.Options {
 		JetStream:  true,
 		StoreDir:   o.Dir,
 		SyncAlways: o.PowerLoss,
-		NoSigs:     true, // signals belong to the daemon
+
+		JetStreamMaxStore: o.limit,
+		NoSigs:            true, // signals belong to the daemon
 	}
 }
 
@@ -149,9 +153,9 @@ func (e *Embedded) Shutdown() {
 
 // serverLog passes the server's log on, its notices as debug.
 type serverLog struct {
-	log   *slog.Logger
-	fatal chan<- string
-	full  *atomic.Int64
+	log           *slog.Logger
+	fatal         chan<- string
+	full, limited *atomic.Int64
 }
 
 func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
@@ -160,6 +164,9 @@ func (l serverLog) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	if strings.Contains(text, diskFull) {
 		l.full.Store(time.Now().UnixNano())
+	}
+	if strings.Contains(text, limitMet) {
+		l.limited.Store(time.Now().UnixNano())
 	}
 	l.log.Error(text)
 }

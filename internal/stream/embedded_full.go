@@ -3,6 +3,7 @@ package stream
 import (
 	"cmp"
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,6 +11,10 @@ import (
 // disk. A stream that has met one refuses to store until the server is started
 // anew, however much room there is again (nats-server 2.15).
 const diskFull = "no space left on device"
+
+// limitMet is how the server's log names the limit that it took from the free
+// disk when it was started. It does not grow with the disk.
+const limitMet = "file resource limits exceeded"
 
 const (
 	lookForFull  = 5 * time.Second
@@ -19,7 +24,8 @@ const (
 	anewWithin   = 30 * time.Second
 )
 
-// watch starts the server anew when the disk was full and has room again.
+// watch starts the server anew when it refuses to store although there is room
+// again.
 func (e *Embedded) watch(ctx context.Context) {
 	defer close(e.watched)
 	tick := time.NewTicker(cmp.Or(e.options.lookEvery, lookForFull))
@@ -35,7 +41,7 @@ func (e *Embedded) watch(ctx context.Context) {
 		if !failed && (!e.refuses() || time.Since(last) < anewEvery) {
 			continue
 		}
-		e.options.Logger.Warn("the disk was full, and the NATS server refuses to store although there is room again; starting it anew")
+		e.options.Logger.Warn("the NATS server refuses to store since the disk was full, although there is room again; starting it anew")
 		last = time.Now()
 		err := e.anew(ctx)
 		if failed = err != nil; failed {
@@ -44,10 +50,31 @@ func (e *Embedded) watch(ctx context.Context) {
 	}
 }
 
-// refuses reports whether the server says that the disk is full, and it is not.
+// refuses reports whether the server says that the disk is full and it is not,
+// or that its limit is met and a new server would have a higher one.
 func (e *Embedded) refuses() bool {
-	said := e.full.Load()
-	return said != 0 && time.Since(time.Unix(0, said)) < stillRefuses && room(e.options.Dir) >= roomAgain
+	free := room(e.options.Dir)
+	if free < roomAgain {
+		return false
+	}
+	return lately(&e.full) || lately(&e.limited) && e.limitAnew(free) >= roomAgain
+}
+
+func lately(said *atomic.Int64) bool {
+	at := said.Load()
+	return at != 0 && time.Since(time.Unix(0, at)) < stillRefuses
+}
+
+// limitAnew is by how much the limit of a new server would be higher: three
+// quarters of what is free and of what its streams take.
+func (e *Embedded) limitAnew(free uint64) int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now, err := e.server.Jsz(nil)
+	if err != nil {
+		return 0
+	}
+	return int64((free+now.Store)/4*3) - now.Config.MaxStore
 }
 
 // anew replaces the server by another one on the same port, to which clients
@@ -61,5 +88,7 @@ func (e *Embedded) anew(ctx context.Context) error {
 	e.server.Shutdown()
 	e.server.WaitForShutdown()
 	e.full.Store(0)
+	e.limited.Store(0)
+	e.options.limit = 0
 	return e.start(ctx)
 }

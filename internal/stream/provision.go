@@ -133,7 +133,7 @@ func (j *JetStream) create(ctx context.Context, want ownStream) error {
 		return fmt.Errorf("cannot create stream %s: %w: %w", name, err, ErrPermanent)
 	case codeStorageExceeded, codeStreamBytesExceeded:
 		if reserves := want.config.MaxBytes; reserves > 0 {
-			return fmt.Errorf("cannot create stream %s: it reserves %d MiB of JetStream's storage: allow for as much, or create it with a smaller max_bytes: %w", name, reserves>>20, err)
+			return fmt.Errorf("cannot create stream %s: it reserves %d MiB of JetStream's storage: allow for as much (a server whose limit comes from the free disk sees new room after a restart), or create it with a smaller max_bytes: %w", name, reserves>>20, err)
 		}
 	}
 	if err != nil { // also when another replica was faster: the next try finds it
