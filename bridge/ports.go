@@ -91,7 +91,8 @@ type Checkpoint struct {
 	Sequence uint64    `json:"sequence"` // the last one folded
 
 	// The last event folded, and when it was stored: where the stream has another
-	// one there, it has lost what it had. 0 if that is not known.
+	// one there, it has lost what it had. 0 if that is not known. After a gap, and
+	// before the first event, only the time up to which nothing is new is known.
 	Event  uint64    `json:"event,omitempty"`
 	Stored time.Time `json:"stored,omitzero"`
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/belfry-bridge/belfry/bridge"
 	"github.com/belfry-bridge/belfry/mapping"
@@ -194,8 +195,8 @@ func TestDeniedPublishIsAConditionThatNamesTheSubject(t *testing.T) {
 	c.waitFor(t, "+nats.permissions publish belfry.state.school")
 
 	yesterday := mapping.Start{Mode: mapping.StartAtTime, Time: time.Now().AddDate(0, 0, -1)}
-	if _, err := c.source("school").startSequence(within(t, time.Second), "SCHOOL", yesterday, nil); err == nil || !strings.Contains(err.Error(), "ermission") {
-		t.Errorf("startSequence: %v", err)
+	if _, err := c.source("school").startAt(within(t, time.Second), "SCHOOL", yesterday, &jetstream.StreamInfo{}); err == nil || !strings.Contains(err.Error(), "ermission") {
+		t.Errorf("startAt: %v", err)
 	}
 	c.waitFor(t, "+nats.permissions publish $JS.API.CONSUMER.CREATE.SCHOOL.>")
 	r := c.read(t, []string{"SCHOOL.>"}, nil, nil)

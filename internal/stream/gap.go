@@ -31,15 +31,16 @@ func compare(stream string, at bridge.Checkpoint, info *jetstream.StreamInfo) (g
 	first := max(state.FirstSeq, 1)
 	next = at
 	next.Created = info.Created
+	behind := func(sequence uint64) bridge.Checkpoint {
+		return bridge.Checkpoint{Created: info.Created, Sequence: sequence, Stored: at.Stored}
+	}
 	switch {
 	case !at.Created.IsZero() && !at.Created.Equal(info.Created) && info.Config.Mirror == nil: // one that is made anew has the sequences of what it mirrors again
-		next = bridge.Checkpoint{Created: info.Created, Sequence: first - 1}
-		return &bridge.Gap{Stream: stream, From: at.Sequence + 1, Why: gapRecreated}, next, false
+		return &bridge.Gap{Stream: stream, From: at.Sequence + 1, Why: gapRecreated}, behind(first - 1), false
 	case state.LastSeq < at.Sequence:
 		// Goes on after what is left. What was stored since, under sequences
 		// that we have folded once, is new to us.
-		next = bridge.Checkpoint{Created: info.Created, Sequence: state.LastSeq}
-		return &bridge.Gap{Stream: stream, From: state.LastSeq + 1, To: at.Sequence, Why: gapRewound}, next, true
+		return &bridge.Gap{Stream: stream, From: state.LastSeq + 1, To: at.Sequence, Why: gapRewound}, behind(state.LastSeq), true
 	case first > at.Sequence+1:
 		next.Sequence = first - 1
 		return &bridge.Gap{Stream: stream, From: at.Sequence + 1, To: next.Sequence, Why: gapTruncated}, next, false
@@ -63,15 +64,21 @@ func (s *source) has(ctx context.Context, stream string, at bridge.Checkpoint, i
 	return m.Time.Equal(at.Stored), true, nil
 }
 
-// startSequence is the last sequence that is not to be read.
-func (s *source) startSequence(ctx context.Context, stream string, start mapping.Start, info *jetstream.StreamInfo) (uint64, error) {
+// startAt is before what is to be read first. What was stored until then is not
+// read after a restore either.
+func (s *source) startAt(ctx context.Context, stream string, start mapping.Start, info *jetstream.StreamInfo) (bridge.Checkpoint, error) {
+	at := bridge.Checkpoint{Created: info.Created}
+	var err error
 	switch start.Mode {
 	case mapping.StartAll:
-		return max(info.State.FirstSeq, 1) - 1, nil
+		at.Sequence = max(info.State.FirstSeq, 1) - 1
 	case mapping.StartAtTime:
-		return s.sequenceBefore(ctx, stream, start.Time)
+		at.Stored = start.Time.Add(-time.Nanosecond)
+		at.Sequence, err = s.sequenceBefore(ctx, stream, start.Time)
+	default:
+		at.Sequence, at.Stored = info.State.LastSeq, info.State.LastTime
 	}
-	return info.State.LastSeq, nil
+	return at, err
 }
 
 // sequenceBefore is the last sequence that was stored before a time. The server

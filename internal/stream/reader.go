@@ -196,13 +196,14 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 		r.position = next // of a mirror that was made anew
 		return nil
 	}
-	if r.position.Event > 0 && (regrown || gap.Why == gapRecreated) {
-		// What is not newer than our last event was read, wherever it stands now.
+	if !r.position.Stored.IsZero() && (regrown || gap.Why == gapRecreated) {
+		// What is not newer than our last event was read, wherever it stands now,
+		// also if the stream is restored once more before the next event.
 		sequence, err := r.source.sequenceBefore(conn, r.stream, r.position.Stored.Add(time.Nanosecond))
 		if err != nil {
 			return err
 		}
-		next = bridge.Checkpoint{Created: info.Created, Sequence: sequence}
+		next.Sequence, next.Event = sequence, 0
 		if regrown {
 			gap.From = min(sequence+1, gap.To)
 		}
@@ -249,16 +250,12 @@ func (r *reader) begin(ctx, conn context.Context, info *jetstream.StreamInfo) er
 	if err := r.awaitStart(conn); err != nil {
 		return err
 	}
-	sequence, err := r.source.startSequence(conn, r.stream, r.plan.start, info)
+	at, err := r.source.startAt(conn, r.stream, r.plan.start, info)
 	if err != nil {
 		return err
 	}
 	r.known = true
-	return r.hand(ctx, bridge.Batch{
-		Stream:     r.stream,
-		Checkpoint: bridge.Checkpoint{Created: info.Created, Sequence: sequence},
-		Pending:    pending(info, sequence),
-	})
+	return r.hand(ctx, bridge.Batch{Stream: r.stream, Checkpoint: at, Pending: pending(info, at.Sequence)})
 }
 
 // awaitStart lets a time to begin with come that is still ahead: the server would

@@ -216,6 +216,43 @@ func TestStreamDeletedAndCreatedAgainIsAGap(t *testing.T) {
 	}
 }
 
+// A restored stream has another time of creation. What was read before it is not
+// read, nor sent, again, however often it is restored before the next event.
+func TestWhatAStreamHadBeforeItWasRestoredTwiceIsNotReadAgain(t *testing.T) {
+	t.Parallel()
+	c := connect(t, startNATS(t).URL(), "a")
+	c.prepare(t, 10)
+	ends := func(sources []mapping.Source, from bridge.Checkpoint) (bridge.Checkpoint, *reading) {
+		t.Helper()
+		var known map[string]bridge.Checkpoint
+		if !from.Created.IsZero() {
+			from.Created = from.Created.Add(-time.Hour)
+			known = map[string]bridge.Checkpoint{"SCHOOL": from}
+		}
+		r := c.read(t, []string{"SCHOOL.>"}, sources, known)
+		r.untilCaughtUp()
+		r.end()
+		return r.checkpoint["SCHOOL"], r
+	}
+	all, _ := ends(fromStart("SCHOOL"), bridge.Checkpoint{})
+	ahead := all
+	ahead.Sequence, ahead.Event, ahead.Stored = 12, 12, ahead.Stored.Add(time.Second) // what the backup did not have
+	onlyNew, _ := ends([]mapping.Source{{Stream: "SCHOOL", Start: mapping.Start{Mode: mapping.StartNew}}}, bridge.Checkpoint{})
+	since, _ := ends([]mapping.Source{{Stream: "SCHOOL", Start: mapping.Start{Mode: mapping.StartAtTime, Time: all.Stored.Add(time.Nanosecond)}}}, bridge.Checkpoint{})
+	for name, at := range map[string]bridge.Checkpoint{"as it was": all, "from an older backup": ahead, "before the first event was read": onlyNew, "before the first since a time": since} {
+		for range 3 {
+			next, r := ends(fromStart("SCHOOL"), at)
+			if len(r.messages) != 0 || next.Sequence != 10 {
+				t.Errorf("%s: read again %d of 10, and goes on after %+v", name, len(r.messages), next)
+			}
+			if name == "as it was" && len(r.gaps) != 0 {
+				t.Errorf("%s: gaps %+v", name, r.gaps)
+			}
+			at = next
+		}
+	}
+}
+
 func TestStreamTruncatedPastTheCheckpointIsAGapWithItsBorders(t *testing.T) {
 	t.Parallel()
 	c := connect(t, startNATS(t).URL(), "a")
