@@ -146,7 +146,7 @@ func (b *Bridge) afterTenure(ctx context.Context, err error) {
 		return
 	case errors.Is(err, ErrFenced):
 		b.log.Warn("left the app: somebody else has stored its state", "why", err)
-	case errors.Is(err, errUnreachable): // the next lease waits for the store
+	case errors.Is(err, errUnreachable), errors.Is(err, errLapsed): // the next lease waits for the store
 		b.log.Warn("left the app: the lease was lost before the state could be stored", "err", err)
 	default:
 		b.log.Error("left the app", "err", err)

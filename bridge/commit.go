@@ -19,6 +19,10 @@ var ErrFenced = errors.New("another owner has taken the app over")
 // clear answer: the lease has run out meanwhile.
 var errUnreachable = errors.New("the store did not answer in time")
 
+// errLapsed is returned where a state that was lost may not be written again from
+// memory: another replica may have claimed the app, and sent, since the lease was over.
+var errLapsed = errors.New("the stored state was lost, and the lease was over by then")
+
 var errOverwritten = errors.New("something that is no state was stored in its place")
 
 // putTimeout bounds one try; a server that is alive answers in milliseconds.
@@ -31,8 +35,8 @@ type committer struct {
 	sequence uint64          // of the state that we know to be stored; 0: none yet
 	trouble  func(err error) // called on every failed try and with nil when it is over
 
-	// holds is whether nobody else can have claimed the app since our last commit; nil: nobody knows.
-	holds func() bool
+	holds   func() bool // whether nobody else can have claimed the app since we did
+	claimed bool        // by us: until then the last owner may commit once more
 }
 
 // commit stores data and returns nil once that is certain.
@@ -49,7 +53,7 @@ func (c *committer) commit(ctx context.Context, data []byte, token string) error
 	again := false
 	for {
 		err := c.try(ctx, data, token)
-		if err == nil || errors.Is(err, ErrFenced) {
+		if err == nil || errors.Is(err, ErrFenced) || errors.Is(err, errLapsed) {
 			c.trouble(nil)
 			return err
 		}
@@ -82,16 +86,22 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 	case err != nil:
 		return fmt.Errorf("%w; %w", putErr, err)
 	}
+	vanished := r.Sequence == 0 && c.sequence > 0
+	rewound := r.Sequence < c.sequence && older(r.Token, token) && sameBirth(r.Data, data)
 	switch {
 	case r.Token == token:
 		c.sequence = r.Sequence
 		return nil
-	case r.Sequence == 0 && c.sequence > 0:
+	case (vanished || rewound) && !c.holds():
+		// Who has slept past the lease has not seen the owner of meanwhile, whose
+		// state this would replace: nothing that is stored tells.
+		return fmt.Errorf("%w: %w", errLapsed, putErr)
+	case vanished:
 		// The stream was lost or emptied behind us. What we hold is the only
 		// copy of the ledger: write it again, as the first message.
 		c.sequence = 0
 		return fmt.Errorf("the stored state has vanished, writing it again: %w", putErr)
-	case r.Sequence < c.sequence && older(r.Token, token) && sameBirth(r.Data, data):
+	case rewound:
 		// As after a power loss, or where a backup was put back: what we hold
 		// is newer. Had somebody else claimed the app since, the epoch would say
 		// so, and its birth if it was begun anew.
@@ -102,7 +112,7 @@ func (c *committer) try(ctx context.Context, data []byte, token string) error {
 		// of its successor. Nobody but us has written.
 		c.sequence = r.Sequence
 		return fmt.Errorf("an earlier state of ours is stored at another sequence, trying again: %w", putErr)
-	case r.Sequence != c.sequence && r.Token == "" && birth(r.Data) == "" && c.holds != nil && c.holds():
+	case r.Sequence != c.sequence && r.Token == "" && birth(r.Data) == "" && c.claimed && c.holds():
 		// Whoever may publish an event can have its acknowledgement sent to our subject.
 		// No owner wrote it, and another replica claims nothing that it cannot read.
 		c.sequence = r.Sequence

@@ -49,7 +49,7 @@ func TestCommitWritesOnlyOverWhatIsCertainlyOlder(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &flaky{fault: func() string { return "" }, read: func() error { return nil }}
 				f.record, f.last = Record{Data: stored, Token: c.token, Sequence: c.sequence}, c.sequence
-				k := committer{store: f, sequence: 5, trouble: func(error) {}, holds: func() bool { return true }}
+				k := committer{store: f, sequence: 5, trouble: func(error) {}, holds: func() bool { return true }, claimed: true}
 				err := k.commit(t.Context(), own, ours)
 				if errors.Is(err, ErrFenced) != c.fenced || !c.fenced && err != nil {
 					t.Errorf("commit = %v; want fenced: %t", err, c.fenced)

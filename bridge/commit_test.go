@@ -88,7 +88,7 @@ func TestCommitEndsCertainlyStoredWhateverBreaks(t *testing.T) {
 			stale: func() bool { return looks <= len(reads) && reads[looks-1] == "stale" },
 		}
 		synctest.Test(t, func(t *testing.T) {
-			c := committer{store: f, trouble: func(error) {}}
+			c := committer{store: f, trouble: func(error) {}, holds: func() bool { return true }}
 			for n := range 4 {
 				token := fmt.Sprintf("r/1/%d", n)
 				if err := c.commit(t.Context(), []byte(token), token); err != nil {
@@ -121,18 +121,29 @@ func TestCommitIsFencedByAnotherOwner(t *testing.T) {
 	}
 }
 
-func TestCommitWritesAVanishedStateAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &flaky{fault: func() string { return "" }, read: func() error { return nil }}
-		c := committer{store: f, sequence: 5, trouble: func(error) {}}
-		if err := c.commit(t.Context(), []byte("x"), "me/1/9"); err != nil || f.record.Token != "me/1/9" {
-			t.Errorf("commit = %v, stored %q; want our state stored again", err, f.record.Token)
+func TestCommitWritesALostStateAgainAsLongAsTheAppIsOurs(t *testing.T) {
+	for name, stored := range map[string]Record{"vanished": {}, "as it was before": {Token: "me/1/8", Sequence: 4}} {
+		for _, ours := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, ours: %t", name, ours), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := &flaky{fault: func() string { return "" }, read: func() error { return nil }}
+					f.record, f.last = stored, stored.Sequence
+					c := committer{store: f, sequence: 5, trouble: func(error) {}, holds: func() bool { return ours }}
+					err := c.commit(t.Context(), []byte("x"), "me/1/9")
+					if ours && (err != nil || f.record.Token != "me/1/9") {
+						t.Errorf("commit = %v, stored %q; want our state stored again", err, f.record.Token)
+					}
+					if !ours && (!errors.Is(err, errLapsed) || f.last != stored.Sequence) {
+						t.Errorf("commit = %v, stored %q; want nothing written: another may have had the app", err, f.record.Token)
+					}
+				})
+			})
 		}
-	})
+	}
 }
 
 func TestCommitWritesOverWhatIsNoStateAsLongAsTheAppIsOurs(t *testing.T) {
-	for name, holds := range map[string]func() bool{"ours": func() bool { return true }, "lost": func() bool { return false }, "being claimed": nil} {
+	for _, name := range []string{"ours", "lost", "being claimed"} {
 		for _, fault := range []string{"", "not written", "written", "late"} {
 			t.Run(name+" with "+fault, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -144,7 +155,7 @@ func TestCommitWritesOverWhatIsNoStateAsLongAsTheAppIsOurs(t *testing.T) {
 						return fault
 					}}
 					f.record, f.last = Record{Data: []byte(`{"stream":"SCHOOL","seq":1}`), Sequence: 7}, 7
-					c := committer{store: f, sequence: 5, trouble: func(error) {}, holds: holds}
+					c := committer{store: f, sequence: 5, trouble: func(error) {}, holds: func() bool { return name != "lost" }, claimed: name != "being claimed"}
 					err := c.commit(t.Context(), []byte("x"), "me/1/9")
 					if name == "ours" && (err != nil || f.record.Token != "me/1/9" || c.sequence != f.record.Sequence) {
 						t.Errorf("commit = %v, stored %q; want our state", err, f.record.Token)
@@ -174,7 +185,7 @@ func TestCommitGetsThroughWhereTheStateIsOverwrittenAgainAndAgain(t *testing.T) 
 			}
 		})
 		synctest.Wait()
-		c := committer{store: f, trouble: func(error) {}, holds: func() bool { return true }}
+		c := committer{store: f, trouble: func(error) {}, holds: func() bool { return true }, claimed: true}
 		if err := c.commit(ctx, []byte("x"), "me/1/9"); err != nil {
 			t.Errorf("commit = %v", err)
 		}

@@ -44,7 +44,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	}
 	t := &tenure{
 		Bridge: b, rules: b.rules.Load(),
-		writer:  writer{codec: codec, committer: committer{store: b.cfg.Store, trouble: func(err error) { b.cfg.Note("state.unreachable", err) }}},
+		writer:  writer{codec: codec, committer: committer{store: b.cfg.Store, holds: b.cfg.Lease.Holds, trouble: func(err error) { b.cfg.Note("state.unreachable", err) }}},
 		planner: planner{changed: true, memo: &Memo{}, broken: Broken{}}, publishing: newPublishing(),
 		sent: make(chan Outcome, 1), latest: make(chan LatestResult, 1), toldOf: map[string]time.Time{},
 	}
@@ -55,7 +55,7 @@ func newTenure(ctx context.Context, b *Bridge) (*tenure, error) {
 	if t.state, err = t.claim(ctx); err != nil {
 		return nil, err
 	}
-	t.writer.holds = b.cfg.Lease.Holds // not before: until the claim was stored, the last owner may have committed once more
+	t.writer.claimed = true
 	t.writer.last = time.Now()
 	t.queueUnpublished()
 	return t, nil
