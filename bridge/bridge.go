@@ -56,7 +56,7 @@ type Bridge struct {
 	lenient atomic.Bool // rules that can't be read by do not end Run
 
 	// Of Run's goroutine only.
-	kept  Record    // the latest state that we know we have stored; none once another replica has had the lease
+	kept  Record    // the latest state that we know we have stored; of it the token only, once another replica has had the lease
 	clock time.Time // when it was last looked at, with both of its readings; zero: never
 }
 
@@ -121,7 +121,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 			return fmt.Errorf("cannot acquire the lease of %s: %w", b.name, err)
 		}
 		if !b.cfg.Lease.Alone() {
-			b.kept = Record{} // what another owner has sent since is not in it
+			b.kept = Record{Token: b.kept.Token} // what another owner has sent since is not in it; but there was a state
 		}
 		err = b.own(ctx, lost)
 		b.setRole(RoleStandby)

@@ -119,7 +119,7 @@ func (t *tenure) begin(ctx context.Context) (*State, error) {
 	s.Began = time.Now()
 	born, _, _ := strings.Cut(latest.Commit, "/")
 	s.comesAfter(born)
-	if owner == "" && latest.At.IsZero() {
+	if owner == "" && latest.At.IsZero() && t.kept.Token == "" {
 		t.log.Info("no state is stored yet, beginning with an empty one")
 		return s, t.askNamesake(ctx, s, time.Time{})
 	}

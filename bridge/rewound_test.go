@@ -332,3 +332,28 @@ func TestMemoryDoesNotGoOnOnceAnotherReplicaHasHadTheApp(t *testing.T) {
 		}
 	})
 }
+
+// The lease is still there, the results are not: but we have had the app.
+func TestAStateThatWasOursIsNotBegunAsIfThereHadBeenNone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cancelled("maths")
+		w.pass(2 * time.Second)
+		back := w.lease.GiveAway()
+		w.lease.Revoke()
+		w.pass(time.Second)
+		one, stop, done := w.bridge, w.stop, w.done
+		w.startWith(func(c *bridge.Config) { c.Lease = &bridgetest.Lease{} })
+		w.pass(3 * time.Minute)
+		w.wantSends(1)
+		w.end()
+		w.store.Set(nil, "")
+		w.publisher.Forget()
+		w.bridge, w.stop, w.done = one, stop, done
+		back()
+		w.pass(time.Hour)
+		w.wantSends(1)
+		if p := w.bridge.Status().Paused; p == nil || !strings.Contains(p.Why, "the stored state is lost") {
+			t.Errorf("paused: %+v", p)
+		}
+	})
+}
