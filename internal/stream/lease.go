@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -211,7 +212,7 @@ func (l *Lease) note(s sight) sight {
 	defer l.mu.Unlock()
 	switch {
 	case s.sequence < l.seen.sequence:
-		s.vanished, s.lost = l.seen.record.Replica, true
+		s.vanished, s.lost = cmp.Or(l.seen.record.Replica, "unknown"), true
 	case l.seen.vanished != "":
 		s.vanished = l.seen.vanished
 		s.lost = l.seen.lost && s.sequence == l.seen.sequence

@@ -410,3 +410,24 @@ func TestLeaseIsAcquiredOnceAtATime(t *testing.T) {
 		t.Error("acquired twice")
 	}
 }
+
+// As where an acknowledgement was stored in its place: nobody knows whose it was.
+func TestALeaseThatNamesNobodyVanishesAsWell(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	js := provisioned(t, n.URL(), "a")
+	l, ctx := js.Lease("school"), within(t, 20*time.Second)
+	if _, err := js.js.Publish(ctx, LeaseSubjects+"school", []byte(`{"stream":"SCHOOL","seq":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.look(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := js.js.DeleteStream(ctx, DefaultStateStream); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = l.look(ctx) // makes the stream anew
+	if s, err := l.look(ctx); err != nil || !s.lost || l.Vanished() != "unknown" {
+		t.Errorf("after the loss: %+v, %v; vanished %q", s, err, l.Vanished())
+	}
+}
