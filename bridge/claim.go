@@ -60,9 +60,9 @@ func (t *tenure) load(ctx context.Context) (*State, error) {
 	case r.Sequence == 0:
 		t.log.Error("the stored state has vanished; going on with the one in memory")
 		data, taken = t.kept.Data, time.Time{}
-	// Only who owned the app to the last: after a loss, another owner's epochs may
-	// be lower than ours of before.
-	case t.cfg.Lease.Vanished() == t.cfg.Replica && r.Sequence < t.kept.Sequence && older(r.Token, t.kept.Token) && sameBirth(r.Data, t.kept.Data):
+	// Nobody has owned the app since, or there would be no memory: after a loss,
+	// another owner's epochs may be lower than ours of before.
+	case r.Sequence < t.kept.Sequence && older(r.Token, t.kept.Token) && sameBirth(r.Data, t.kept.Data):
 		t.log.Error("the store has lost writes that it had acknowledged; going on with the state in memory", "stored", r.Token, "memory", t.kept.Token)
 		data, taken = t.kept.Data, time.Time{}
 	}

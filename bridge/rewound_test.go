@@ -357,3 +357,22 @@ func TestAStateThatWasOursIsNotBegunAsIfThereHadBeenNone(t *testing.T) {
 		}
 	})
 }
+
+// What NATS loses within a second is state alone: the lease was renewed before that.
+func TestMemoryGoesOnWhereTheStateAloneIsAsItWasBefore(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.pass(time.Second)
+		before := w.store.Record()
+		w.cancelled("maths")
+		w.pass(3 * time.Minute)
+		w.wantSends(1)
+		w.publisher.Forget()
+		w.store.Rewind(before)
+		w.lease.Revoke()
+		w.pass(time.Hour)
+		w.wantSends(1)
+		if s := w.bridge.Status(); s.Counts.Sent != 1 {
+			t.Errorf("%d sends are known", s.Counts.Sent)
+		}
+	})
+}
