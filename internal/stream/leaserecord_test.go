@@ -30,7 +30,7 @@ func TestAStandbyClaimsALease(t *testing.T) {
 		"that was released, at once":                        {released, []at{{0, 7}}, true, ""},
 		"that was handed over to it, at once":               {toMe, []at{{0, 7}}, true, ""},
 		"that it holds itself, after an answer got lost":    {leaseRecord{Replica: "me"}, []at{{0, 7}}, true, ""},
-		"that nobody renewed for 3 s":                       {held, every250(0, 3000, 7), true, ""},
+		"that nobody renewed for 6 s, as far as we saw":     {held, every250(0, 6000, 7), true, ""},
 		"but not before":                                    {held, every250(0, 2750, 7), false, ""},
 		"but not while it is renewed":                       {held, append(every250(0, 2750, 7), every250(3000, 5750, 8)...), false, ""},
 		"3 s after the last renewal":                        {held, append(every250(0, 1000, 7), every250(1250, 4250, 8)...), true, ""},
