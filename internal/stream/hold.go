@@ -151,7 +151,8 @@ func (h *hold) owns(s sight) bool {
 
 // release writes that nobody owns the app. A refusal is ours to repeat only
 // if the lease still is. A lease that has vanished is not written again: who
-// finds one that was released claims the app at once, and the state is gone.
+// finds one that was released claims the app at once, and the state is gone. One
+// that has gone back is left to ourselves first: the state may be in our memory.
 func (h *hold) release(ctx context.Context) error {
 	close(h.stop)
 	<-h.done
@@ -171,6 +172,9 @@ func (h *hold) release(ctx context.Context) error {
 		}
 		if s.sequence == 0 || !h.owns(s) {
 			return nil
+		}
+		if s.sequence < h.sequence {
+			h.record.HandoverTo = h.record.Replica
 		}
 		h.sequence = s.sequence
 	}

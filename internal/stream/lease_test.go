@@ -353,6 +353,43 @@ func TestLeaseThatVanishedIsNotReleased(t *testing.T) {
 	}
 }
 
+// The state has gone back as well, and the owner, whose lease is over, has it in memory.
+func TestALeaseThatHasGoneBackIsReleasedToItsOwnerFirst(t *testing.T) {
+	t.Parallel()
+	c := provisioned(t, startNATS(t).URL(), "a")
+	l := c.Lease("school")
+	ctx := within(t, 20*time.Second)
+	if _, err := l.subject.put(ctx, []byte(`{"replica":"a"}`), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Acquire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	h := l.current()
+	close(h.stop) // nothing is renewed any more
+	<-h.done
+	h.stop = make(chan struct{})
+	c.deleteStream(t, DefaultStateStream)
+	c.recreate(ctx, stateStream(c.cfg))
+	if _, err := l.subject.put(ctx, []byte(`{"replica":"`+l.replica+`"}`), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Lease("school").look(ctx)
+	if err != nil || !s.record.Released {
+		t.Fatalf("it is not released: %+v, %v", s, err)
+	}
+	var own, other watch
+	if other.look(time.Now(), s, "b", l.times) {
+		t.Error("another replica claims the app at once, with what NATS has left of its state")
+	}
+	if !own.look(time.Now(), s, l.replica, l.times) {
+		t.Error("its owner does not")
+	}
+}
+
 func TestStandbyNoticesAStreamThatWasMadeAnewBetweenTwoLooks(t *testing.T) {
 	t.Parallel()
 	l := &Lease{replica: "b"}
