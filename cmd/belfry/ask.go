@@ -83,7 +83,7 @@ func (a *asking) give(ctx context.Context, tell io.Writer, o control.Order, choo
 }
 
 // An order that comes while an app is handed over waits for its next owner:
-// a send under way may take half a minute, and a lease that is lost 3 s.
+// a send under way may take half a minute, and a lease that is lost 6 s.
 const (
 	handoverTimeout = 50 * time.Second
 	handoverLook    = 500 * time.Millisecond

@@ -60,7 +60,7 @@ func (j *JetStream) Lease(app string) *Lease {
 // ours until Release.
 //
 // Dying while holding the lease leaves a record that nobody renews: a standby
-// claims it after 3 s, and a replica that has just started after 6 s.
+// claims it after 3 s, and one that has just started, or could not look, after 6 s.
 func (l *Lease) Acquire(ctx context.Context) (lost <-chan struct{}, err error) {
 	if h := l.current(); h != nil && h.reason() == nil {
 		return nil, fmt.Errorf("cannot acquire the lease of %s: it was not released", l.app)

@@ -47,7 +47,7 @@ type watch struct {
 	sequence uint64
 	since    time.Time // when sequence was first seen
 	looked   time.Time // the latest look
-	lives    bool      // it was renewed before our eyes
+	lives    bool      // it was renewed before our eyes, and we have looked ever since
 }
 
 // look takes note of a lease and decides whether to claim it.
@@ -59,10 +59,11 @@ type watch struct {
 // only copy may be in the memory of its owner: others claim the lease late, so
 // that they don't begin with less. Whoever was the last owner that we know
 // leaves a later one, whom we did not see, the time of a renewal. Who has just
-// started cannot know what was lost: it leaves that owner the time to come back.
+// started, or could not look, cannot know what was lost: it leaves that owner the
+// time to come back.
 func (w *watch) look(now time.Time, s sight, me string, t leaseTimes) (claim bool) {
 	blind := now.Sub(w.looked) > t.patience/2
-	w.lives = w.lives || w.sequence > 0 && s.sequence > w.sequence
+	w.lives = !blind && (w.lives || w.sequence > 0 && s.sequence > w.sequence)
 	if s.sequence != w.sequence || blind {
 		w.sequence, w.since = s.sequence, now
 	}

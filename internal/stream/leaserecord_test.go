@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -35,6 +36,8 @@ func TestAStandbyClaimsALease(t *testing.T) {
 		"but not while it is renewed":                       {held, append(every250(0, 2750, 7), every250(3000, 5750, 8)...), false, ""},
 		"3 s after the last renewal":                        {held, append(every250(0, 1000, 7), every250(1250, 4250, 8)...), true, ""},
 		"but not when it slept for most of the 3 s":         {held, []at{{0, 7}, {250, 7}, {9000, 7}, {9250, 7}}, false, ""},
+		"but 6 s after NATS was away, and lost it unseen":   {held, slices.Concat(every250(0, 1000, 7), every250(1250, 2000, 8), every250(9000, 15000, 8)), true, ""},
+		"and renewed until shortly before that":             {held, append(every250(0, 1000, 7), every250(9000, 15000, 9)...), true, ""},
 		"that was promised to another one, but only after":  {toOther, every250(0, 1750, 7), false, ""},
 		"that vanished with its owner's memory, after 30 s": {leaseRecord{}, every250(0, 30000, 0), true, "x"},
 		"that vanished, but not before":                     {leaseRecord{}, every250(0, 29750, 0), false, "x"},
