@@ -100,7 +100,7 @@ const corruptRetry = 10 * time.Second
 
 // ownedElsewhere is how long the wait for a lease may take before another
 // replica must have the app: longer than a dead owner's lease lasts.
-const ownedElsewhere = 5 * time.Second
+const ownedElsewhere = 8 * time.Second
 
 // releaseWithin bounds giving up the lease: without it the app only waits for
 // the lease to run out.
