@@ -35,6 +35,8 @@ func (t *tenure) leave(err error) error {
 // drain leaves in good order: no more reading, the send under way to its end,
 // a last commit, and what can be published in a moment.
 func (t *tenure) drain(ctx context.Context) error {
+	t.lastStatus = time.Time{}
+	t.showStatus(time.Now()) // the last for some time: a broadcast may have just begun
 	t.setRole(RoleDraining)
 	t.reader.stop()
 	if t.stopSend != nil {

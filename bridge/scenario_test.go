@@ -1014,6 +1014,23 @@ func TestAnOwnerStoresItsStateAgainOverWhatIsNone(t *testing.T) {
 	})
 }
 
+func TestWhileItDrainsTheStatusNamesTheBroadcastThatHasJustBegun(t *testing.T) {
+	inWorld(t, func(w *world) {
+		stuck := w.answersLate()
+		w.cancelled("maths")
+		w.pass(2*time.Minute - 50*time.Millisecond)
+		w.restored("music") // something to show right before it
+		w.pass(60 * time.Millisecond)
+		w.wantSends(1)
+		w.stop()
+		w.settle()
+		if s := w.bridge.Status(); s.Role != bridge.RoleDraining || s.Sending == nil {
+			t.Errorf("it is %s, with %v under way", s.Role, s.Sending)
+		}
+		close(stuck)
+	})
+}
+
 func TestADigestThatWaitsForABackOffSaysSo(t *testing.T) {
 	for kind, want := range map[bridge.OutcomeKind]string{
 		bridge.NotSent:   "the last one could not leave, and it is tried again at",
