@@ -26,7 +26,7 @@ import (
 )
 
 var (
-	chaosKills = flag.Int("chaos.kills", 12, "how often each chaos run kills a daemon; 200 at night (with a -timeout to match)")
+	chaosKills = flag.Int("chaos.kills", 12, "how often a chaos run kills a daemon, half as often where it is alone; 200 at night (with a -timeout to match)")
 	chaosSeed  = flag.Uint64("chaos.seed", 0, "seed of the random times; 0: a new one")
 )
 
