@@ -306,56 +306,38 @@ func begunAnew(t *testing.T) []byte {
 	return encoded(t, s)
 }
 
-// Its lease vanished before our eyes once, and it was the last to have the lease
-// of a state that is lost now; but what it remembers is of before another owner.
+// It was the last to have the lease of a state that is lost now, results and all;
+// but what it remembers is of before another owner.
 func TestMemoryDoesNotGoOnOnceAnotherReplicaHasHadTheApp(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.lease.Vanish("replica-1")
-		w.cancelled("maths")
-		w.pass(2 * time.Second)
-		back := w.lease.GiveAway()
-		w.lease.Revoke()
-		w.pass(time.Second)
-		one, stop, done := w.bridge, w.stop, w.done
-		w.startWith(func(c *bridge.Config) { c.Lease = &bridgetest.Lease{} })
-		w.pass(3 * time.Minute)
-		w.wantSends(1)
-		w.end()
-		w.store.Set(nil, "")
-		w.publisher.Forget()
-		w.bridge, w.stop, w.done = one, stop, done
-		back()
-		w.pass(time.Hour)
-		w.wantSends(1)
-		if p := w.bridge.Status().Paused; p == nil || !strings.Contains(p.Why, "the stored state is lost") {
-			t.Errorf("paused: %+v", p)
-		}
-	})
-}
-
-// The lease is still there, the results are not: but we have had the app.
-func TestAStateThatWasOursIsNotBegunAsIfThereHadBeenNone(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.cancelled("maths")
-		w.pass(2 * time.Second)
-		back := w.lease.GiveAway()
-		w.lease.Revoke()
-		w.pass(time.Second)
-		one, stop, done := w.bridge, w.stop, w.done
-		w.startWith(func(c *bridge.Config) { c.Lease = &bridgetest.Lease{} })
-		w.pass(3 * time.Minute)
-		w.wantSends(1)
-		w.end()
-		w.store.Set(nil, "")
-		w.publisher.Forget()
-		w.bridge, w.stop, w.done = one, stop, done
-		back()
-		w.pass(time.Hour)
-		w.wantSends(1)
-		if p := w.bridge.Status().Paused; p == nil || !strings.Contains(p.Why, "the stored state is lost") {
-			t.Errorf("paused: %+v", p)
-		}
-	})
+	for name, vanish := range map[string]func(w *world){
+		"its lease vanished before our eyes once": func(w *world) { w.lease.Vanish("replica-1") },
+		"its lease was always there":              func(*world) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				vanish(w)
+				w.cancelled("maths")
+				w.pass(2 * time.Second)
+				back := w.lease.GiveAway()
+				w.lease.Revoke()
+				w.pass(time.Second)
+				one, stop, done := w.bridge, w.stop, w.done
+				w.startWith(func(c *bridge.Config) { c.Lease = &bridgetest.Lease{} })
+				w.pass(3 * time.Minute)
+				w.wantSends(1)
+				w.end()
+				w.store.Set(nil, "")
+				w.publisher.Forget()
+				w.bridge, w.stop, w.done = one, stop, done
+				back()
+				w.pass(time.Hour)
+				w.wantSends(1)
+				if p := w.bridge.Status().Paused; p == nil || !strings.Contains(p.Why, "the stored state is lost") {
+					t.Errorf("paused: %+v", p)
+				}
+			})
+		})
+	}
 }
 
 // What NATS loses within a second is state alone: the lease was renewed before that.
