@@ -87,6 +87,10 @@ type DigestStatus struct {
 	Texts       []string  `json:"texts,omitempty"`     // of the kept items
 }
 
+// Misses reports whether the digest waits for a send that does not come in time:
+// nobody waits for one that is muted.
+func (d DigestStatus) Misses() bool { return d.WillMiss && d.State != StateMuted }
+
 // BroadcastStatus is a broadcast under way or in doubt.
 type BroadcastStatus struct {
 	ID       string         `json:"id"`

@@ -331,7 +331,7 @@ func printDigests(w io.Writer, s bridge.Status) {
 			about = "about "
 		}
 		miss := ""
-		if d.WillMiss && d.State != bridge.StateMuted {
+		if d.Misses() {
 			miss = "WILL NOT LEAVE before its first item expires. "
 		}
 		fmt.Fprintf(w, "%s  %s  %s%s, %s\n  %s%s\n", d.Digest, d.Name(), about, bridge.Plural(d.Count, "item", "items"), d.Priority, miss, d.Why)

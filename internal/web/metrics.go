@@ -128,7 +128,7 @@ func (s series) app(a *bridge.Status) {
 
 // late is what somebody is woken for.
 func late(d bridge.DigestStatus) bool {
-	return d.WillMiss && d.Priority == mapping.Urgent.String() && d.State != bridge.StateMuted
+	return d.Misses() && d.Priority == mapping.Urgent.String()
 }
 
 func flag(b bool) float64 {
