@@ -15,7 +15,7 @@ import (
 var againstRules = strings.Replace(e2eRules, "gather: {idle: 500ms, at_most: 2s}", "gather: {at_most: 30m}", 1)
 
 // against is a running daemon with one digest that waits.
-func against(t *testing.T) (check func(rules string, more ...string) (int, []impact.App, string), url string) {
+func against(t *testing.T) (check func(rules string, more ...string) (int, []impact.App, string), belfry func(args ...string) (int, string, string), url string) {
 	t.Helper()
 	provider := startSandbox(t, sandbox.Config{})
 	url, _ = startNATS(t, t.TempDir(), freePort(t))
@@ -28,10 +28,6 @@ func against(t *testing.T) (check func(rules string, more ...string) (int, []imp
 		s := overviewOf(t, page)
 		return len(s.Digests) == 1 && !s.Committed.IsZero() && s.Counts.Read == 1
 	})
-	for _, v := range rulesEnv(provider) {
-		name, value, _ := strings.Cut(v, "=")
-		t.Setenv(name, value)
-	}
 	ports, err := clientOf(nc, "BELFRY")
 	if err != nil {
 		t.Fatal(err)
@@ -40,10 +36,11 @@ func against(t *testing.T) (check func(rules string, more ...string) (int, []imp
 		s, err := liveState(t.Context(), ports, "campus")
 		return err == nil && s != nil && len(s.Digests) == 1
 	})
+	belfry = func(args ...string) (int, string, string) { return cliIn(t, rulesEnv(provider), args...) }
 	check = func(rules string, more ...string) (int, []impact.App, string) {
 		t.Helper()
 		args := append([]string{"check", writeFile(t, "rules.yaml", rules), "--against", url, "--json"}, more...)
-		code, out, errs := cli(t, args...)
+		code, out, errs := belfry(args...)
 		var answer struct {
 			Reload []impact.App `json:"reload"`
 		}
@@ -52,11 +49,12 @@ func against(t *testing.T) (check func(rules string, more ...string) (int, []imp
 		}
 		return code, answer.Reload, was
 	}
-	return check, url
+	return check, belfry, url
 }
 
 func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
-	check, url := against(t)
+	t.Parallel()
+	check, belfry, url := against(t)
 	replace := func(from, to string) string {
 		t.Helper()
 		if !strings.Contains(againstRules, from) {
@@ -147,13 +145,13 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 	})
 	t.Run("what it says of a digest is on its audience's clock", func(t *testing.T) {
 		zoned := replace("package: com.example.student, platforms", "timezone: Asia/Kathmandu, package: com.example.student, platforms")
-		code, out, errs := cli(t, "check", writeFile(t, "rules.yaml", zoned), "--against", url)
+		code, out, errs := belfry("check", writeFile(t, "rules.yaml", zoned), "--against", url)
 		if line := regexp.MustCompile(`would go at 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d \+0545\n`); code != exitOK || !line.MatchString(out) {
 			t.Errorf("exit %d, want %v in\n%s%s", code, line, out, errs)
 		}
 	})
 	t.Run("for people", func(t *testing.T) {
-		code, out, errs := cli(t, "check", writeFile(t, "rules.yaml", replace("lessons", "changes")), "--against", url, "--was", was)
+		code, out, errs := belfry("check", writeFile(t, "rules.yaml", replace("lessons", "changes")), "--against", url, "--was", was)
 		for _, want := range []string{"app campus: reloaded", "orphaned  students / lessons  1 item  would", `no rule uses the template "lessons" any more`} {
 			if code != exitOK || !strings.Contains(out, want) {
 				t.Errorf("exit %d, want %q in\n%s%s", code, want, out, errs)
@@ -166,11 +164,12 @@ func TestCheckAgainstSaysWhatAReloadWouldDo(t *testing.T) {
 func slotIn(d time.Duration) string { return `"` + time.Now().UTC().Add(d).Format("15:04") + `"` }
 
 func TestExplainReadsStoredEventsAndTheLiveLedger(t *testing.T) {
-	_, url := against(t)
+	t.Parallel()
+	_, belfry, url := against(t)
 	rules := writeFile(t, "rules.yaml", againstRules)
 	ask := func(more ...string) explained {
 		t.Helper()
-		code, out, errs := cli(t, append([]string{"explain", "--rules", rules, "--stream", "SCHOOL", "--seq", "1", "--nats", url, "--json"}, more...)...)
+		code, out, errs := belfry(append([]string{"explain", "--rules", rules, "--stream", "SCHOOL", "--seq", "1", "--nats", url, "--json"}, more...)...)
 		var all []explained
 		if err := json.Unmarshal([]byte(out), &all); err != nil || code != exitOK || len(all) != 1 || len(all[0].Digests) != 1 {
 			t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
@@ -186,7 +185,7 @@ func TestExplainReadsStoredEventsAndTheLiveLedger(t *testing.T) {
 		t.Errorf("with the live ledger: %+v; want the digest that waits, the item in the place of the older one", live.Digests[0])
 	}
 	for _, id := range []string{"x1", "x2", "x3"} {
-		if code, _, errs := cli(t, "quota", "spend", "--why", "a campaign", "--id", id, "--nats", url); code != exitOK {
+		if code, _, errs := belfry("quota", "spend", "--why", "a campaign", "--id", id, "--nats", url); code != exitOK {
 			t.Fatalf("quota spend: exit %d, %s", code, errs)
 		}
 	}
@@ -194,10 +193,10 @@ func TestExplainReadsStoredEventsAndTheLiveLedger(t *testing.T) {
 	if d := live.Digests[0]; !d.Goes.IsZero() || !strings.Contains(d.Why, "the quota frees one") {
 		t.Errorf("with all sends spent it goes at %s: %s; want that it does not go before it expires", d.Goes, d.Why)
 	}
-	if code, _, errs := cli(t, "explain", "--rules", rules, "--stream", "SCHOOL", "--seq", "99", "--nats", url); code != exitFailed || !strings.Contains(errs, "cannot find the event 99") {
+	if code, _, errs := belfry("explain", "--rules", rules, "--stream", "SCHOOL", "--seq", "99", "--nats", url); code != exitFailed || !strings.Contains(errs, "cannot find the event 99") {
 		t.Errorf("an event that is not there: exit %d, %s", code, errs)
 	}
-	if code, _, errs := cli(t, "explain", "--rules", rules, "--stream", "NOWHERE", "--seq", "1", "--nats", url); code != exitFailed || !strings.Contains(errs, `cannot find the stream "NOWHERE"`) {
+	if code, _, errs := belfry("explain", "--rules", rules, "--stream", "NOWHERE", "--seq", "1", "--nats", url); code != exitFailed || !strings.Contains(errs, `cannot find the stream "NOWHERE"`) {
 		t.Errorf("a stream that is not there: exit %d, %s", code, errs)
 	}
 }

@@ -17,10 +17,24 @@ import (
 // cli runs a verb in this process, as main does.
 func cli(t testing.TB, args ...string) (code int, out, errs string) {
 	t.Helper()
+	return cliIn(t, nil, args...)
+}
+
+// cliIn has an environment of NAME=value on top.
+func cliIn(t testing.TB, env []string, args ...string) (code int, out, errs string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	lookup := func(name string) (string, bool) {
+		for _, v := range env {
+			if value, ok := strings.CutPrefix(v, name+"="); ok {
+				return value, true
+			}
+		}
+		return os.LookupEnv(name)
+	}
 	var stdout, stderr safeBuffer // a connection's last words may come after its end
-	code = run(ctx, args, stdio{env: os.LookupEnv, in: strings.NewReader(""), out: &stdout, err: &stderr})
+	code = run(ctx, args, stdio{env: lookup, in: strings.NewReader(""), out: &stdout, err: &stderr})
 	return code, stdout.String(), stderr.String()
 }
 

@@ -104,18 +104,16 @@ func TestTheStateOfARenamedAppIsFoundUnlessAReplicaRunsIt(t *testing.T) {
 }
 
 func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
+	t.Parallel()
 	provider, url, _, js := startSchool(t)
+	env := rulesEnv(provider)
 	rules := writeFile(t, "rules.yaml", e2eRules)
 	p, page := startBelfry(t, provider, url, rules)
 	lesson(t, js, 7, "Maths", 30)
 	eventually(t, "a send is in the ledger", func() bool { s := overviewOf(t, page); return s.Counts.Sent == 1 })
 
 	renamed := strings.ReplaceAll(e2eRules, "campus", "annex")
-	for _, v := range rulesEnv(provider) {
-		name, value, _ := strings.Cut(v, "=")
-		t.Setenv(name, value)
-	}
-	code, out, errs := cli(t, "check", writeFile(t, "rules.yaml", renamed), "--against", url)
+	code, out, errs := cliIn(t, env, "check", writeFile(t, "rules.yaml", renamed), "--against", url)
 	if want := "if campus goes on as annex, tell it of the 1 send"; code != exitOK || !strings.Contains(out, want) {
 		t.Errorf("check --against: exit %d, want %q in\n%s%s", code, want, out, errs)
 	}
@@ -143,7 +141,7 @@ func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
 	p.kill()
 	_, page = startBelfry(t, provider, url, rules)
 	eventually(t, "the condition after a restart", condition(page))
-	code, out, errs = cli(t, "check", rules, "--against", url)
+	code, out, errs = cliIn(t, env, "check", rules, "--against", url)
 	if want := "app campus: unnamed"; code != exitOK || !strings.Contains(out, want) {
 		t.Errorf("check --against: exit %d, want %q in\n%s%s", code, want, out, errs)
 	}
@@ -151,12 +149,12 @@ func TestARenamedAppIsAConditionThatNamesBothAndTheRemedy(t *testing.T) {
 	// The other way round it is the same: the old name has not sent what the new one has.
 	lesson(t, js, 8, "Music", 30)
 	eventually(t, "both lessons wait", func() bool { return overviewOf(t, page).Waiting == 2 })
-	if code, out, errs := cli(t, "resume", "--app", "annex", "--nats", url); code != exitOK {
+	if code, out, errs := cliIn(t, env, "resume", "--app", "annex", "--nats", url); code != exitOK {
 		t.Fatalf("resume: exit %d\n%s%s", code, out, errs)
 	}
 	eventually(t, "the new name sends", func() bool { return overviewOf(t, page).Counts.Broadcasts == 1 })
 	old := writeFile(t, "rules.yaml", e2eRules)
-	code, out, errs = cli(t, "check", old, "--against", url)
+	code, out, errs = cliIn(t, env, "check", old, "--against", url)
 	if want := "if annex goes on as campus, campus goes on from where it was left, and reads again what annex has sent since; tell it of the "; code != exitOK || !strings.Contains(out, want) ||
 		!strings.Contains(out, "the stream has a state of it, and it goes on from there") {
 		t.Errorf("check --against: exit %d, want %q in\n%s%s", code, want, out, errs)

@@ -149,6 +149,7 @@ func TestItemsThatAreCancelledAreNotWaitedFor(t *testing.T) {
 
 // Were each counted that could have been sent for a moment, all sends would be kept for them.
 func TestAlarmsThatAreClearedSoonDoNotKeepAllSendsToThemselves(t *testing.T) {
+	months(t)
 	t.Parallel()
 	alarm, order := kind{"staff", "alarms", "high", "5m", "3h", ""}, kind{"shop", "orders", "normal", "5m", "3h", ""}
 	var d diary
@@ -168,6 +169,7 @@ func TestAlarmsThatAreClearedSoonDoNotKeepAllSendsToThemselves(t *testing.T) {
 // The end of an auction calls its reminders off: were they forgotten with that,
 // days on which none was sent would teach that none is needed.
 func TestASendIsKeptForWhatIsCalledOffWhenItsTimeIsOver(t *testing.T) {
+	months(t)
 	t.Parallel()
 	ending, bid := kind{"bidders", "ending", "high", "5m", "1h", ""}, kind{"bidders", "bids", "normal", "15m", "3h", ""}
 	var d diary
@@ -314,6 +316,8 @@ func TestNothingIsKeptForAMutedAudience(t *testing.T) {
 
 // Else the first thing that anybody tries waits for hours, or expires.
 func TestTheFirstNewsOfANewAppGoAtOnce(t *testing.T) {
+	months(t)
+	t.Parallel()
 	news := kind{"all", "news", "normal", "12s", "6h", ""}
 	for _, quota := range []string{"per_hour: 2, per_day: 3", "per_hour: 2, per_day: 3, timezone: UTC"} {
 		app := smallTown(t, quota, news)
@@ -334,6 +338,8 @@ func TestTheFirstNewsOfANewAppGoAtOnce(t *testing.T) {
 
 // Silence tells that what came first was all: else what follows the first broadcast expires with sends left.
 func TestWhatFollowsTheFirstNewsOfANewAppLeavesInTime(t *testing.T) {
+	months(t)
+	t.Parallel()
 	for _, lives := range []string{"6h", "12h"} {
 		news := kind{"all", "news", "normal", "12s", lives, ""}
 		for _, quota := range []string{"per_hour: 2, per_day: 3", "per_hour: 2, per_day: 3, timezone: UTC"} {
