@@ -34,6 +34,14 @@ type Options struct {
 
 	Logger     *slog.Logger // nil: slog.Default()
 	Conditions *Conditions  // nil: trouble is only logged
+
+	told *atomic.Pointer[reason] // the log, since the last connection
+}
+
+// reason is why there is no connection.
+type reason struct {
+	why string
+	at  time.Time
 }
 
 // The connection's patience.
@@ -55,10 +63,15 @@ func Connect(o Options) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(o.URL, opts...)
+	var conn atomic.Pointer[nats.Conn]
+	nc, err := nats.Connect(o.URL, append(opts, nats.CustomReconnectDelay(func(round int) time.Duration {
+		o.refused(conn.Load())
+		return reconnectDelay(round)
+	}))...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to %s: %w: %w", RedactURLs(o.URL), err, ErrPermanent)
 	}
+	conn.Store(nc)
 	if !nc.IsConnected() {
 		// A handler may know the reason already.
 		o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+RedactURLs(o.URL))
@@ -90,6 +103,7 @@ func (o Options) withDefaults() Options {
 	o.URL = cmp.Or(o.URL, nats.DefaultURL)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	o.Conditions = cmp.Or(o.Conditions, NewConditions(time.Now, nil))
+	o.told = &atomic.Pointer[reason]{}
 	return o
 }
 
@@ -112,7 +126,6 @@ func (o Options) natsOptions() ([]nats.Option, error) {
 		nats.PingInterval(pingInterval),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
-		nats.CustomReconnectDelay(reconnectDelay),
 		nats.ReconnectBufSize(-1),
 		// Credentials may be mended on the server while we wait.
 		nats.IgnoreAuthErrorAbort(),
@@ -184,6 +197,7 @@ func (o Options) connected(nc *nats.Conn) {
 		attrs = append(attrs, "version", version)
 	}
 	o.Logger.Info("connected to NATS", attrs...)
+	o.told.Store(nil)
 	// What was denied may have been granted by now; if not it is said again.
 	o.Conditions.ClearAll(Permissions)
 	o.Conditions.Clear(Disconnected, "")
@@ -200,19 +214,38 @@ func (o Options) disconnected(nc *nats.Conn, err error) {
 	o.Conditions.Set(Disconnected, "", why)
 }
 
+// refused is for a server that answered, after which the client gave up: over a
+// certificate, or over credentials that it could not read. Of that it tells no
+// handler, unlike of a server that nobody reaches.
+func (o Options) refused(nc *nats.Conn) {
+	if nc == nil {
+		return // the first round, of which the client does tell
+	}
+	if err := nc.LastError(); err != nil {
+		o.notYetConnected(nc, err)
+	}
+}
+
 func (o Options) notYetConnected(nc *nats.Conn, err error) {
 	if nc.IsClosed() {
 		return // ours
 	}
 	waiting := "waiting for NATS at " + RedactURLs(o.URL)
-	if held, ok := o.Conditions.Find(Disconnected, ""); ok && !strings.HasPrefix(held.Message, waiting+": ") {
-		o.Logger.Warn("cannot reach NATS yet", "url", RedactURLs(o.URL), "err", err) // the trouble was told without its reason
+	// A server that is started again is not there at first, and may then have
+	// another certificate: a log with the first reason alone would mislead.
+	now := time.Now()
+	if last := o.told.Load(); last == nil || last.why != err.Error() && now.Sub(last.at) >= tellEvery {
+		o.told.Store(&reason{err.Error(), now})
+		if _, ok := o.Conditions.Find(Disconnected, ""); ok { // else the trouble is told below, with its reason
+			o.Logger.Warn("cannot reach NATS yet", "url", RedactURLs(o.URL), "err", err)
+		}
 	}
 	o.Conditions.Set(Disconnected, "", fmt.Sprintf("%s: %v", waiting, err))
 }
 
-// badHeadersEvery is how often the log is told of events whose headers cannot be read.
-const badHeadersEvery = time.Minute
+// tellEvery is how often the log is told of events whose headers cannot be read, and
+// of another reason why NATS cannot be reached: several servers have one each.
+const tellEvery = time.Minute
 
 func (o Options) errorHandler() nats.ErrHandler {
 	var told atomic.Pointer[time.Time]
@@ -222,7 +255,7 @@ func (o Options) errorHandler() nats.ErrHandler {
 			return
 		}
 		now := time.Now()
-		if last := told.Load(); last == nil || now.Sub(*last) >= badHeadersEvery {
+		if last := told.Load(); last == nil || now.Sub(*last) >= tellEvery {
 			told.Store(&now)
 			o.Logger.Warn("an event has headers that cannot be read, and is used without them; its id is stream:sequence", "err", err)
 		}

@@ -3,13 +3,16 @@ package stream
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -253,6 +256,26 @@ func TestWrongPasswordIsWaitedOutAsACondition(t *testing.T) {
 	}
 }
 
+// It was not there for a moment, and has come back with a certificate that we do not trust.
+func TestARefusedCertificateIsTheReasonThatIsTold(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	c := connect(t, n.URL(), "a")
+	n.stop()
+	c.waitFor(t, "+nats.disconnected ")
+	pages := httptest.NewTLSServer(nil)
+	t.Cleanup(pages.Close)
+	o := EmbeddedOptions{Dir: t.TempDir(), Port: n.port, Logger: quiet()}.serverOptions()
+	o.TLS, o.TLSConfig = true, &tls.Config{Certificates: pages.TLS.Certificates}
+	startServer(t, o)
+	ctx := within(t, 20*time.Second)
+	for held := (bridge.Condition{}); !strings.Contains(held.Message, "certificate"); held, _ = c.conditions.Find(Disconnected, "") {
+		if ctx.Err() != nil {
+			t.Fatalf("the reason is not told: %q", held.Message)
+		}
+	}
+}
+
 func TestAPasswordThatIsReplacedInItsFileIsUsedForTheNextConnection(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "password")
@@ -283,17 +306,21 @@ func TestAPasswordThatIsReplacedInItsFileIsUsedForTheNextConnection(t *testing.T
 	}
 }
 
-func TestTheReasonWhyNATSCannotBeReachedIsLoggedOnce(t *testing.T) {
-	t.Parallel()
-	var log bytes.Buffer
-	o := Options{URL: "nats://belfry:hunter2@127.0.0.1:4222", Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
-	o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+RedactURLs(o.URL))
-	for _, why := range []error{nats.ErrAuthorization, errors.New("connection refused"), nats.ErrAuthorization} {
-		o.notYetConnected(&nats.Conn{}, why)
-	}
-	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "authorization violation") || strings.Contains(log.String(), "hunter2") {
-		t.Errorf("the log has %d lines, want one with the first reason:\n%s", n, log.String())
-	}
+func TestAReasonWhyNATSCannotBeReachedIsLoggedOnceAMinuteIfItIsAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		o := Options{URL: "nats://belfry:hunter2@127.0.0.1:4222", Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
+		o.Conditions.setIfNew(Disconnected, "", "waiting for NATS at "+RedactURLs(o.URL))
+		for _, lines := range []int{1, 2, 3} {
+			for _, why := range []error{errors.New("connection refused"), nats.ErrAuthorization, nats.ErrAuthorization} {
+				o.notYetConnected(&nats.Conn{}, why)
+			}
+			if got := log.String(); strings.Count(got, "\n") != lines || strings.Contains(got, "hunter2") {
+				t.Errorf("want %d lines:\n%s", lines, got)
+			}
+			time.Sleep(tellEvery)
+		}
+	})
 }
 
 func TestAConnectionThatWeClosedSaysNothingMore(t *testing.T) {
