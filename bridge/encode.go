@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -27,6 +28,15 @@ var magic = []byte("belfry1\n")
 // ErrCorrupt is returned for a state message that Encode can't have written.
 // It is never repaired or replaced on its own: an operator must look.
 var ErrCorrupt = errors.New("the state is corrupt")
+
+// newerError is the ErrCorrupt of a state that is good, but not for this build.
+type newerError struct{ what string }
+
+func (e newerError) Error() string {
+	return "a newer build has stored it, with " + e.what + ", which this one does not know; the state is good: run the newer build again"
+}
+
+func (e newerError) Is(target error) bool { return target == ErrCorrupt }
 
 // ErrUnstorable is returned for a state that Encode can't write.
 var ErrUnstorable = errors.New("the state cannot be stored")
@@ -77,11 +87,17 @@ func Decode(app string, data []byte) (*State, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields() // a newer version's fields must not be dropped in silence
 	env := envelope{State: s}
-	if err := dec.Decode(&env); err != nil {
+	err = dec.Decode(&env) // the version is read in spite of fields that do not fit
+	field, unknown := strings.CutPrefix(fmt.Sprint(err), "json: unknown field ")
+	switch {
+	case env.Version > stateVersion:
+		return nil, fmt.Errorf("cannot read the state of %s: %w", app, newerError{fmt.Sprintf("version %d", env.Version)})
+	case unknown:
+		return nil, fmt.Errorf("cannot read the state of %s: %w", app, newerError{"the field " + field})
+	case err != nil:
 		return nil, fmt.Errorf("cannot decode the state of %s: %w: %w", app, ErrCorrupt, err)
-	}
-	if env.Version != stateVersion {
-		return nil, fmt.Errorf("cannot decode the state of %s: %w: it has version %d, and this program writes and reads version %d", app, ErrCorrupt, env.Version, stateVersion)
+	case env.Version != stateVersion:
+		return nil, fmt.Errorf("cannot decode the state of %s: %w: it has version %d", app, ErrCorrupt, env.Version)
 	}
 	if err := s.check(app); err != nil {
 		return nil, fmt.Errorf("cannot decode the state of %s: %w: %w", app, ErrCorrupt, err)

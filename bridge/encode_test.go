@@ -117,16 +117,16 @@ func TestACorruptStateIsRefusedAndNamed(t *testing.T) {
 		}
 		return data
 	}
-	newer, err := json.Marshal(envelope{stateVersion + 1, sampleState(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	packed := func(json string) []byte { return codec.zip.EncodeAll([]byte(json), slices.Clone(magic)) }
 	tests := []struct {
 		name string
 		data []byte
 		want string
 	}{
-		{"of a later version", codec.zip.EncodeAll(newer, slices.Clone(magic)), "it has version 2"},
+		{"of a later version", packed(`{"version":2,"app":"campus"}`), "a newer build has stored it, with version 2,"},
+		{"of a later version, with another kind of field", packed(`{"version":2,"app":7}`), "a newer build has stored it, with version 2,"},
+		{"of a newer build", packed(`{"version":1,"app":"campus","later":1}`), `a newer build has stored it, with the field "later",`},
+		{"without a version", packed(`{"app":"campus"}`), "corrupt: it has version 0"},
 		{"empty", nil, "does not begin"},
 		{"foreign", []byte("{}"), "does not begin"},
 		{"cut in half", good[:len(good)/2], "corrupt"},
