@@ -26,8 +26,7 @@ func (c *compiler) audience(e *strictyaml.Entry[audienceDoc]) {
 	a.QuietHours = c.quietHours(d)
 	c.tags(d.Tags.All)
 	c.tags(d.Tags.Any)
-	refused := func(p Problem) bool { return p.Line == d.Tags.At.Line && p.Col >= d.Tags.At.Col }
-	if d.Tags.Set && len(d.Tags.All)+len(d.Tags.Any)+len(d.Tags.Meant) == 0 && !slices.ContainsFunc(c.Found, refused) {
+	if d.Tags.Set && len(d.Tags.All)+len(d.Tags.Any)+len(d.Tags.Meant) == 0 && !c.failedAt(d.Tags.At) {
 		c.Hintf(d.Tags.At, "name one; without the key everybody with the app is reached", "cannot use tags without any tag")
 	}
 	compiled := &compiledAudience{Audience: a}
@@ -52,12 +51,15 @@ func (c *compiler) reach(e *strictyaml.Entry[audienceDoc], app *appDoc) {
 		c.Hintf(d.Everyone.At, "set everyone: true on the app as well, if that is really meant", "cannot address everyone (isToAll): the app %q does not allow it", d.App.Value)
 	case d.Everyone.B && (d.Users.Set || d.Tags.Set || d.Package.Set):
 		c.Errorf(d.Everyone.At, "cannot use everyone together with package, tags or users: the provider would ignore them")
-	case !d.Everyone.B && !d.Package.Set && !d.Users.Set:
+	case !d.Everyone.B && !d.Package.Set && !d.Users.Set && !slices.ContainsFunc(d.Meant, reaches):
 		c.Errorf(e.Name.At, "cannot use the audience %q without package", e.Name.Text)
 	case d.Users.Set && d.Tags.Set:
 		c.Errorf(d.Tags.At, "cannot use tags together with users: the provider would ignore them")
 	}
 }
+
+// reaches tells the keys that say who is addressed.
+func reaches(key string) bool { return key == "package" || key == "users" || key == "everyone" }
 
 // platforms gives the provider's words: "ios", "android", "harmonyOS".
 func (c *compiler) platforms(d *audienceDoc) []string {

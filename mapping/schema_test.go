@@ -76,12 +76,12 @@ func TestTheExampleIsValidUnderTheSchema(t *testing.T) {
 func TestTheSchemaRefusesWrongKeysAndValues(t *testing.T) {
 	s := compiledSchema(t)
 	refused := []string{
-		"android-bad-importance", "android-setting-without-vendor", "bad-quiet-hours", "bad-slot", "camel-case-key",
+		"android-bad-importance", "android-setting-without-vendor", "audience-misspelt-package", "bad-quiet-hours", "bad-slot", "camel-case-key",
 		"cancels-without-key", "control-character", "duration-without-unit", "empty-file", "empty-value", "empty-values", "future-version", "is-to-all",
 		"keep-too-many", "list-instead-of-map", "many-mistakes", "message-without-content", "missing-version",
 		"misspelt-rule-key", "no-rules", "not-a-map", "only-comments", "reserve-unknown-priority", "rule-without-audience",
 		"sender-with-space", "settings-and-content", "source-bad-start", "subject-empty-token", "subject-with-space", "template-calls", "too-many-tags", "unknown-ios-setting", "unknown-platform", "unknown-priority",
-		"unknown-region", "unknown-top-level-key", "wrong-case-key",
+		"unknown-region", "unknown-top-level-key", "users-as-a-list", "wrong-case-key",
 	}
 	files, err := filepath.Glob("testdata/bad/*.yaml")
 	if err != nil {

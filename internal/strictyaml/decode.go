@@ -155,7 +155,11 @@ func (d *Decoder) structure(n *Node, v reflect.Value, name string) {
 			d.Hintf(f.Key.At, cmp.Or(d.Elsewhere(f.Key.Text), spelling.Suggest(f.Key.Text, keys)), "unknown key %q in %s", d.src.keyShown(f.Key.Text), name)
 			continue
 		}
+		before := len(d.Found)
 		d.value(f.Value, v.Field(i), f.Key.Text, v.Type().Field(i).Tag)
+		if len(d.Found) > before {
+			here.Meant = append(here.Meant, f.Key.Text)
+		}
 	}
 	d.needed(n, v, name, here)
 }

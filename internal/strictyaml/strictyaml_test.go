@@ -48,7 +48,7 @@ func TestEveryMistakeIsToldAtItsPlaceWithItsRemedy(t *testing.T) {
 		{"shelfes: {}", `1:1: unknown key "shelfes" in the file; did you mean "shelves"?`}, // and not that shelves are missing
 		{"shelf: {}", `1:1: unknown key "shelf" in the file; want shelves | 1:1: cannot use the file without shelves`},
 		{"shelves:\n  a: {kind: maps}", "2:6: cannot use shelves.a without room"},
-		{"shelves:\n  a: {room: [x]}", "2:13: cannot use a list as room: want a single value"},
+		{"shelves:\n  a: {room: [x]}", "2:13: cannot use a list as room: want a single value; text that starts with [ must be put into quotes"},
 		{"shelves:\n  a: {room: ''}", "2:13: cannot leave room empty; give it a value"},
 		{"shelves:\n  a: {room: x, open: yes}", `2:22: cannot use "yes" as open; want true or false`},
 		{"shelves:\n  a: {room: x, boards: -1}", `2:24: cannot use "-1" as boards: want a whole number, 0 or more`},

@@ -10,7 +10,7 @@ import (
 type Mark struct {
 	At    Pos
 	Set   bool
-	Meant []string // of a map: keys that were misspelt
+	Meant []string // of a map: keys that were misspelt, or whose value is refused
 }
 
 func (m *Mark) found(at Pos) *Mark {
@@ -52,6 +52,8 @@ func (d *Decoder) WantSingle(n *Node, name string) bool {
 	switch {
 	case n.Kind == Map && strings.HasPrefix(fromColumn(d.src.line(n.At.Line), n.At.Col), "{"):
 		hint = "text that starts with { must be put into quotes"
+	case n.Kind == List && strings.HasPrefix(fromColumn(d.src.line(n.At.Line), n.At.Col), "["):
+		hint = "text that starts with [ must be put into quotes"
 	case n.Kind == Map && len(n.Fields) == 1 && n.At == n.Fields[0].Key.At:
 		hint = "text that contains a colon must be put into quotes"
 	}
