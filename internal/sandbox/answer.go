@@ -32,7 +32,7 @@ func (s *Server) compose(r *http.Request, c *call, v verdict) reply {
 		composeScripted(r, c.step, v, &out)
 		return out
 	}
-	out.status, out.code = v.objection.status, v.objection.code
+	out.status, out.code = statusOf(v.objection.code), v.objection.code
 	out.text = errorBody(r, out.code, v.objection.message)
 	if out.code == 1008 && s.cfg.RetryAfter {
 		out.header["Retry-After"] = strconv.Itoa(int((c.wait + time.Second - 1) / time.Second))
@@ -63,11 +63,6 @@ func composeScripted(r *http.Request, step *Step, v verdict, out *reply) {
 	out.shape()
 }
 
-const (
-	hugePadding = 4 << 20
-	bombPadding = 4 << 20
-)
-
 // shape gives the body its scripted form.
 func (out *reply) shape() {
 	switch out.form {
@@ -79,14 +74,19 @@ func (out *reply) shape() {
 	case "empty":
 		out.text = nil
 	case "huge":
-		out.text = []byte(`{"padding":"` + strings.Repeat("x", hugePadding) + `","code":0}`)
+		out.text = padded()
 	case "gzip_bomb":
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
-		_, _ = z.Write([]byte(`{"padding":"` + strings.Repeat("x", bombPadding) + `","code":0}`)) // a buffer does not fail
+		_, _ = z.Write(padded()) // a buffer does not fail
 		_ = z.Close()
 		out.text, out.header["Content-Encoding"] = b.Bytes(), "gzip"
 	}
+}
+
+// padded is a success of 4 MiB.
+func padded() []byte {
+	return []byte(`{"padding":"` + strings.Repeat("x", 4<<20) + `","code":0}`)
 }
 
 func errorBody(r *http.Request, code int, message string) []byte {

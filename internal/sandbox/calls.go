@@ -10,7 +10,6 @@ import (
 
 // objection is why a request is refused.
 type objection struct {
-	status  int
 	code    int
 	message string
 }
@@ -43,22 +42,23 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, port, on string, 
 	s.mu.Lock()
 	c.step = s.next(on)
 	s.mu.Unlock()
-	if c.step == nil {
-		c.step = &Step{}
-	}
 	if c.step.Drop == "before" {
 		s.note(r, c, verdict{scripted: true}, nil)
 		panic(http.ErrAbortHandler) // closes the connection without an answer
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		s.note(r, c, verdict{objection: &objection{http.StatusBadRequest, 1002, "the body could not be read"}}, nil)
+		s.note(r, c, verdict{objection: &objection{1002, "the body could not be read"}}, nil)
 		panic(http.ErrAbortHandler)
 	}
 	c.body = body
 	s.mu.Lock()
 	v := s.verify(c, decide)
 	s.mu.Unlock()
+	s.answer(w, r, c, v)
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call, v verdict) {
 	reply := s.compose(r, c, v)
 	s.note(r, c, v, &reply)
 	s.deliver(w, r, c, reply)
@@ -67,7 +67,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, port, on string, 
 // verify is steps 3 to 10; the caller holds the lock.
 func (s *Server) verify(c *call, decide func(*call) verdict) verdict {
 	if s.cfg.DenyIP {
-		return verdict{objection: &objection{http.StatusForbidden, 1007, "denied by IP restriction"}}
+		return verdict{objection: &objection{1007, "denied by IP restriction"}}
 	}
 	cred, complete := readCredentials(c.header)
 	if o := s.checkCredentials(cred, complete); o != nil {
@@ -76,11 +76,11 @@ func (s *Server) verify(c *call, decide func(*call) verdict) verdict {
 	c.key = cred.key
 	switch {
 	case len(c.header.Get("X-Request-ID")) > maxRequestID:
-		return verdict{objection: &objection{http.StatusBadRequest, 1005, "X-Request-ID is over 36 characters"}}
+		return verdict{objection: &objection{1005, "X-Request-ID is over 36 characters"}}
 	case !isJSON(c.header.Get("Content-Type")):
-		return verdict{objection: &objection{http.StatusBadRequest, 1002, "Content-Type is not application/json"}}
+		return verdict{objection: &objection{1002, "Content-Type is not application/json"}}
 	case len(bytes.TrimSpace(c.body)) == 0:
-		return verdict{objection: &objection{http.StatusBadRequest, 1003, "the request is empty"}}
+		return verdict{objection: &objection{1003, "the request is empty"}}
 	}
 	return decide(c)
 }
@@ -90,29 +90,43 @@ func isJSON(contentType string) bool {
 	return err == nil && kind == "application/json"
 }
 
-// send is steps 6 to 10 for a broadcast.
-func (s *Server) send(c *call) verdict {
+// counted is steps 6 to 10. read is step 9; accept is what the call then brings
+// about, which may be a broadcast with an id.
+func (s *Server) counted(c *call, l *limiter, read func(body object) (accept func() (id string), o *objection)) (v verdict) {
 	body, err := parseObject(c.body)
 	if err != nil {
-		return verdict{objection: &objection{http.StatusBadRequest, 1002, "the body is not a JSON object"}}
+		return verdict{objection: &objection{1002, "the body is not a JSON object"}}
 	}
-	l := bucket(s.sends, c.key, s.cfg.Quota)
-	if o := s.limit(c, l); o != nil {
-		return verdict{objection: o}
+	if c.wait = l.wait(c.at); c.wait > 0 {
+		return verdict{objection: &objection{1008, "rate limit exceeded"}}
 	}
-	b, o := readBroadcast(&s.cfg, body)
-	if o != nil {
-		return s.refuse(l, o)
+	l.count(c.at)
+	var accept func() string
+	o := &objection{1009, "the Broadcast Service is not enabled"}
+	if !s.cfg.ServiceDisabled {
+		accept, o = read(body)
 	}
-	if !c.step.accepts() {
-		s.refuse(l, nil)
-		return verdict{scripted: true}
+	v.objection, v.scripted = o, o == nil
+	switch {
+	case v.scripted && c.step.accepts():
+		v.id = accept()
+	case l.quota.UncountRejected:
+		l.uncount()
 	}
-	b.ID, b.At, b.Port, b.AppKey, b.Body = s.newID(), c.at, c.port, c.key, bytes.Clone(c.body)
-	b.RequestID = c.header.Get("X-Request-ID")
-	s.broadcasts = append(s.broadcasts, b)
-	s.callWebhook(b)
-	return verdict{id: b.ID, scripted: true}
+	return v
+}
+
+func (s *Server) send(c *call) verdict {
+	return s.counted(c, bucket(s.sends, c.key, s.cfg.Quota), func(body object) (func() string, *objection) {
+		b, o := readBroadcast(&s.cfg, body)
+		return func() string {
+			b.ID, b.At, b.Port, b.AppKey, b.Body = s.newID(), c.at, c.port, c.key, bytes.Clone(c.body)
+			b.RequestID = c.header.Get("X-Request-ID")
+			s.broadcasts = append(s.broadcasts, b)
+			s.callWebhook(b)
+			return b.ID
+		}, o
+	})
 }
 
 func bucket(all map[string]*limiter, key string, q Quota) *limiter {
@@ -122,30 +136,7 @@ func bucket(all map[string]*limiter, key string, q Quota) *limiter {
 	return all[key]
 }
 
-// limit is steps 7 and 8.
-func (s *Server) limit(c *call, l *limiter) *objection {
-	if c.wait = l.wait(c.at); c.wait > 0 {
-		return &objection{http.StatusTooManyRequests, 1008, "rate limit exceeded"}
-	}
-	l.count(c.at)
-	if s.cfg.ServiceDisabled {
-		return s.refuse(l, &objection{statusNotEnabled, 1009, "the Broadcast Service is not enabled"}).objection
-	}
-	return nil
-}
-
-// refuse takes a counted call back if refusals don't count.
-func (s *Server) refuse(l *limiter, o *objection) verdict {
-	if l.quota.UncountRejected {
-		l.uncount()
-	}
-	return verdict{objection: o}
-}
-
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request, port string) {
 	c := &call{at: s.cfg.Clock(), port: port, header: r.Header, step: &Step{}}
-	v := verdict{objection: &objection{http.StatusNotFound, 404, "endpoint not found"}}
-	reply := s.compose(r, c, v)
-	s.note(r, c, v, &reply)
-	s.deliver(w, r, c, reply)
+	s.answer(w, r, c, verdict{objection: &objection{404, "endpoint not found"}})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -43,7 +42,7 @@ type fields struct {
 // refuse keeps the first objection only.
 func (f *fields) refuse(code int, format string, args ...any) {
 	if f.first == nil {
-		f.first = &objection{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
+		f.first = &objection{code, fmt.Sprintf(format, args...)}
 	}
 }
 

@@ -114,7 +114,7 @@ func statusOf(code int) int {
 	case 1008:
 		return http.StatusTooManyRequests
 	case 1009:
-		return statusNotEnabled
+		return 430 // the documented one, which has no name (nx:code: D)
 	case 1050:
 		return http.StatusGatewayTimeout
 	default:
@@ -122,10 +122,7 @@ func statusOf(code int) int {
 	}
 }
 
-// statusNotEnabled goes with code 1009 (nx:code: D).
-const statusNotEnabled = 430
-
-// next takes the step for a call to an endpoint.
+// next takes the step for a call to an endpoint; an empty one where there is none.
 func (s *Server) next(on string) *Step {
 	for i := range s.script {
 		step := &s.script[i]
@@ -141,7 +138,7 @@ func (s *Server) next(on string) *Step {
 		}
 		return &taken
 	}
-	return nil
+	return &Step{}
 }
 
 // Script adds steps to those not used up yet.

@@ -44,20 +44,20 @@ func signatureOf(secret string, c credentials) string {
 // checkCredentials is steps 4 and 5 of the package comment.
 func (s *Server) checkCredentials(c credentials, complete bool) *objection {
 	if !complete {
-		return &objection{http.StatusUnauthorized, 1004, "App-Key, Nonce, Timestamp and Signature are required"}
+		return &objection{1004, "App-Key, Nonce, Timestamp and Signature are required"}
 	}
 	secret, known := s.cfg.Apps[c.key]
 	switch {
 	case !known:
-		return &objection{http.StatusUnauthorized, 1001, "unknown App Key"}
+		return &objection{1001, "unknown App Key"}
 	case slices.Contains(s.cfg.LockedApps, c.key):
-		return &objection{http.StatusUnauthorized, 1006, "the app is locked or deleted"}
+		return &objection{1006, "the app is locked or deleted"}
 	case len(c.nonce) > maxNonce && !s.cfg.AcceptLongNonce:
-		return &objection{http.StatusUnauthorized, 1004, "Nonce is over 18 characters"}
+		return &objection{1004, "Nonce is over 18 characters"}
 	case !s.inTime(c.timestamp):
-		return &objection{http.StatusUnauthorized, 1004, "Timestamp is not the present time in milliseconds"}
+		return &objection{1004, "Timestamp is not the present time in milliseconds"}
 	case subtle.ConstantTimeCompare([]byte(signatureOf(secret, c)), []byte(c.signature)) != 1:
-		return &objection{http.StatusUnauthorized, 1004, "signature verification failed"}
+		return &objection{1004, "signature verification failed"}
 	}
 	return s.checkReplay(c)
 }
@@ -95,7 +95,7 @@ func (s *Server) checkReplay(c credentials) *objection {
 		}
 	}
 	if _, seen := s.nonces[id]; seen {
-		return &objection{http.StatusUnauthorized, 1004, "Nonce was used before"}
+		return &objection{1004, "Nonce was used before"}
 	}
 	s.nonces[id] = now
 	return nil
