@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"time"
 )
@@ -71,7 +70,6 @@ type Config struct {
 
 	Clock  func() time.Time `json:"-"` // time.Now
 	Logger *slog.Logger     `json:"-"` // nothing is logged without one
-	HTTP   *http.Client     `json:"-"` // calls the webhook; one with a timeout of 5 s
 }
 
 // Spelling is how the flag for a broadcast to everyone is spelled.
@@ -119,7 +117,6 @@ func (c *Config) setDefaults() error {
 	c.MaxContent = cmp.Or(max(0, c.MaxContent), defaultMaxContent)
 	c.ClockTolerance = cmp.Or(max(0, c.ClockTolerance), defaultClockTolerance)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
-	c.HTTP = cmp.Or(c.HTTP, &http.Client{Timeout: webhookTimeout})
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}

@@ -25,8 +25,8 @@ type quotaFile struct {
 }
 
 // ReadConfig reads the switches from a JSON object whose keys are the names
-// of Config's fields in snake case. Unknown keys are errors. Clock, Logger and
-// HTTP cannot be set this way.
+// of Config's fields in snake case. Unknown keys are errors. Clock and
+// Logger cannot be set this way.
 func ReadConfig(r io.Reader) (Config, error) {
 	var f configFile
 	if err := readJSON(r, &f); err != nil {

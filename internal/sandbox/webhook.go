@@ -46,7 +46,7 @@ func (s *Server) post(target string, event []byte) {
 		return
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := s.cfg.HTTP.Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		s.cfg.Logger.Warn("cannot deliver the webhook", "err", err)
 		return
