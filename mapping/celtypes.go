@@ -19,14 +19,11 @@ const (
 // celField is one documented field of a variable.
 type celField struct {
 	typ *cel.Type
-	set func(*evaluation) bool
-	get func(*evaluation) (any, error)
+	get func(*evaluation) (any, error) // fails where it is not set
 }
 
-func always(*evaluation) bool { return true }
-
 func stringField(get func(*evaluation) string) celField {
-	return celField{cel.StringType, always, func(e *evaluation) (any, error) { return types.String(get(e)), nil }}
+	return celField{cel.StringType, func(e *evaluation) (any, error) { return types.String(get(e)), nil }}
 }
 
 func eventFields() map[string]celField {
@@ -35,10 +32,10 @@ func eventFields() map[string]celField {
 		"type":    stringField(func(e *evaluation) string { return e.env.eventType() }),
 		"source":  stringField(func(e *evaluation) string { return e.env.source() }),
 		"subject": stringField(func(e *evaluation) string { return e.env.attribute("subject") }),
-		"time": {cel.TimestampType, always, func(e *evaluation) (any, error) {
+		"time": {cel.TimestampType, func(e *evaluation) (any, error) {
 			return types.Timestamp{Time: e.env.time()}, nil
 		}},
-		"data": {cel.DynType, func(e *evaluation) bool { return e.env.data != nil }, (*evaluation).data},
+		"data": {cel.DynType, (*evaluation).data},
 	}
 }
 
@@ -46,16 +43,16 @@ func natsFields() map[string]celField {
 	return map[string]celField{
 		"subject": stringField(func(e *evaluation) string { return e.env.msg.Subject }),
 		"stream":  stringField(func(e *evaluation) string { return e.env.msg.Stream }),
-		"sequence": {cel.IntType, always, func(e *evaluation) (any, error) {
+		"sequence": {cel.IntType, func(e *evaluation) (any, error) {
 			return types.Int(e.env.msg.Sequence), nil
 		}},
-		"time": {cel.TimestampType, always, func(e *evaluation) (any, error) {
+		"time": {cel.TimestampType, func(e *evaluation) (any, error) {
 			return types.Timestamp{Time: e.env.msg.Time}, nil
 		}},
-		"tokens": {cel.ListType(cel.StringType), always, func(e *evaluation) (any, error) {
+		"tokens": {cel.ListType(cel.StringType), func(e *evaluation) (any, error) {
 			return strings.Split(e.env.msg.Subject, "."), nil
 		}},
-		"headers": {cel.MapType(cel.StringType, cel.StringType), always, func(e *evaluation) (any, error) {
+		"headers": {cel.MapType(cel.StringType, cel.StringType), func(e *evaluation) (any, error) {
 			return firstValues(e.env.msg.Header), nil
 		}},
 	}
@@ -118,7 +115,7 @@ func (p *typeProvider) FindStructFieldType(structType, name string) (*types.Fiel
 	place := structType + "." + name
 	return &types.FieldType{
 		Type:    f.typ,
-		IsSet:   func(o any) bool { e, ok := evaluationOf(o); return ok && f.set(e) },
+		IsSet:   func(o any) bool { _, err := getField(o, place, f); return err == nil },
 		GetFrom: func(o any) (any, error) { return getField(o, place, f) },
 	}, true
 }
@@ -154,14 +151,10 @@ func isExtensionName(s string) bool {
 }
 
 func extensionField(name string) celField {
-	return celField{
-		typ: cel.DynType,
-		set: func(e *evaluation) bool { _, ok := e.extension(name); return ok },
-		get: func(e *evaluation) (any, error) {
-			if v, ok := e.extension(name); ok {
-				return v, nil
-			}
-			return nil, fmt.Errorf("the event has no attribute %s", name)
-		},
-	}
+	return celField{cel.DynType, func(e *evaluation) (any, error) {
+		if v, ok := e.extension(name); ok {
+			return v, nil
+		}
+		return nil, fmt.Errorf("the event has no attribute %s", name)
+	}}
 }
