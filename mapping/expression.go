@@ -201,6 +201,12 @@ func readsData(a *ast.AST) (yes bool) {
 	return yes
 }
 
+// startOf is the byte at which a part of an expression begins.
+func startOf(src string, a *ast.AST, e ast.Expr) int {
+	at := a.SourceInfo().GetStartLocation(e.ID())
+	return offsetOf(src, at.Line(), at.Column())
+}
+
 func offsetOf(src string, line, col int) int {
 	offset := 0
 	for ; line > 1; line-- {

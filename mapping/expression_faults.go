@@ -22,8 +22,7 @@ func unlikelyNames(src string, a *ast.AST) []fault {
 		if e.Kind() != ast.SelectKind || e.AsSelect().Operand().Kind() != ast.IdentKind || e.AsSelect().Operand().AsIdent() != eventType {
 			return
 		}
-		at := a.SourceInfo().GetStartLocation(e.ID())
-		offset := offsetOf(src, at.Line(), at.Column())
+		offset := startOf(src, a, e)
 		name := e.AsSelect().FieldName()
 		offset += max(0, strings.Index(src[offset:], name))
 		faults = append(faults, unlikelyName(offset, "event.", name)...)
@@ -47,8 +46,7 @@ func refused(src string, a *ast.AST) []fault {
 	var faults []fault
 	visit(a.Expr(), func(e ast.Expr) {
 		if e.Kind() == ast.CallKind && slices.Contains([]string{"replace", "join", "format"}, e.AsCall().FunctionName()) {
-			at := a.SourceInfo().GetStartLocation(e.ID())
-			faults = append(faults, fault{offset: offsetOf(src, at.Line(), at.Column()), msg: fmt.Sprintf("cannot use %s in an expression", e.AsCall().FunctionName()), hint: "use a template for text"})
+			faults = append(faults, fault{offset: startOf(src, a, e), msg: fmt.Sprintf("cannot use %s in an expression", e.AsCall().FunctionName()), hint: "use a template for text"})
 		}
 	})
 	return faults
@@ -83,7 +81,7 @@ func (x *expressions) explainIssues(src string, issues *cel.Issues) []fault {
 			continue
 		}
 		if m := overload.FindStringSubmatch(e.Message); m != nil {
-			f.msg, f.hint = fmt.Sprintf("cannot apply %s to %s", operatorName(m[1]), m[2]), overloadHint(m[2])
+			f.msg, f.hint = fmt.Sprintf("cannot apply %s to %s", strings.Trim(m[1], "_@"), m[2]), overloadHint(m[2])
 		}
 		faults = append(faults, f)
 	}
@@ -144,8 +142,7 @@ func unknownZones(src string, a *ast.AST) (faults []fault) {
 		if zone != "Local" && !types.IsError(types.Timestamp{}.Receive(e.AsCall().FunctionName(), "", []ref.Val{arg.AsLiteral()})) {
 			return
 		}
-		at := a.SourceInfo().GetStartLocation(arg.ID())
-		faults = append(faults, fault{offset: offsetOf(src, at.Line(), at.Column()), msg: fmt.Sprintf("unknown time zone %q", zone), hint: zoneHint(zone)})
+		faults = append(faults, fault{offset: startOf(src, a, arg), msg: fmt.Sprintf("unknown time zone %q", zone), hint: zoneHint(zone)})
 	})
 	return faults
 }
@@ -258,8 +255,4 @@ func (x *expressions) unknownField(src string, offset int, field string) (msg, h
 		hint = "what the event carries is in event.data"
 	}
 	return fmt.Sprintf("unknown field %q of %s", field, owner), hint
-}
-
-func operatorName(f string) string {
-	return strings.Trim(f, "_@")
 }
