@@ -103,9 +103,11 @@ func (c *compiler) compile(file string) *RuleSet {
 }
 
 // nameOf checks a name that becomes part of subjects and metrics.
-func (c *compiler) nameOf(s strictyaml.Scalar, of string) {
-	if !isName(s.Text) {
-		c.Hintf(s.At, "want letters, digits, - and _, at most 64", "cannot use %q as the name of %s", s.Text, of)
+func (c *compiler) nameOf(s strictyaml.Scalar, of string) { c.name(s.At, s.Text, "the name of "+of) }
+
+func (c *compiler) name(at strictyaml.Pos, text, what string) {
+	if !isName(text) {
+		c.Hintf(at, "want letters, digits, - and _, at most 64", "cannot use %q as %s", text, what)
 	}
 }
 

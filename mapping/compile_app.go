@@ -26,7 +26,9 @@ func (c *compiler) app(e *strictyaml.Entry[appDoc]) {
 	c.ownKey(e)
 	a.Secret = c.secret(e)
 	a.BaseURLs = c.baseURLs(e)
-	c.sender(d.Sender)
+	if d.Sender.Value != "" {
+		c.name(d.Sender.At, d.Sender.Value, "sender")
+	}
 	c.packages(d)
 	if d.MaxBody.Set && d.MaxBody.N < 1000 {
 		c.Errorf(d.MaxBody.At, "cannot use %d as max_body_bytes: want at least 1000", d.MaxBody.N)
@@ -184,12 +186,6 @@ func IsLocal(host string) bool {
 		}
 	}
 	return !strings.Contains(host, ".")
-}
-
-func (c *compiler) sender(t strictyaml.Text) {
-	if t.Value != "" && !isName(t.Value) {
-		c.Hintf(t.At, "want letters, digits, - and _, at most 64", "cannot use %q as sender", t.Value)
-	}
 }
 
 func (c *compiler) packages(d *appDoc) {
