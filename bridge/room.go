@@ -10,8 +10,8 @@ import (
 // 700 KiB at most, compressed. What the bounds below allow packs to less than
 // that by far, whatever is in it: JSON's escapes, which they do not count, pack best.
 const (
-	maxDigests = 128       // grouped ones; a further group joins the ungrouped digest
-	maxUsers   = 1000      // seed: audience.userId, max 1000
+	maxDigests = 128 // grouped ones; a further group joins the ungrouped digest
+	maxUsers   = mapping.MaxUsers
 	roomTotal  = 384 << 10 // bytes of digests; beyond it, items are only counted
 	roomItems  = 96 << 10  // of them, what user ids leave to items
 	roomUsers  = 96 << 10  // and what items leave to user ids, where the rules have users
