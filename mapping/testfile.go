@@ -41,10 +41,7 @@ func textMap(n strictyaml.Named[strictyaml.Code]) map[string]string {
 }
 
 func (d *testDoc) test(r *strictyaml.Report) RuleTest {
-	t := RuleTest{Name: d.Name.Text, Line: d.At.Line}
-	if d.For.Set {
-		t.For = &d.For.D
-	}
+	t := RuleTest{Name: d.Name.Text, Line: d.At.Line, For: d.For.Given()}
 	if d.Start.Set {
 		var err error
 		if t.Start, err = time.Parse(time.RFC3339, d.Start.Text); err != nil {
@@ -65,7 +62,7 @@ func (d *testDoc) test(r *strictyaml.Report) RuleTest {
 }
 
 func (d *testEventDoc) event(r *strictyaml.Report) TestEvent {
-	e := TestEvent{At: d.At.D, Subject: d.Subject.Text, ID: d.ID.Text, Headers: textMap(d.Headers)}
+	e := TestEvent{At: d.At.D, Subject: d.Subject.Text, ID: d.ID.Text, Headers: textMap(d.Headers), Text: d.Text.Given()}
 	if d.Subject.Set {
 		if err := checkSubject(e.Subject); err != nil {
 			r.Errorf(d.Subject.At, "%v", err)
@@ -73,13 +70,11 @@ func (d *testEventDoc) event(r *strictyaml.Report) TestEvent {
 			r.Errorf(d.Subject.At, "cannot publish to %q: a subject with wildcards is for listening", e.Subject)
 		}
 	}
-	switch {
-	case d.Data.Set && d.Text.Set:
+	if d.Data.Set && d.Text.Set {
 		r.Errorf(d.Text.At, "cannot use both data and text")
-	case d.Data.Set:
+	}
+	if d.Data.Set {
 		e.Data = treeJSON(nil, d.Data.Node)
-	case d.Text.Set:
-		e.Text = &d.Text.Text
 	}
 	return e
 }

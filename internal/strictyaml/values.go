@@ -13,6 +13,14 @@ type Mark struct {
 	Meant []string // of a map: keys that were misspelt, or whose value is refused
 }
 
+// given is a value, or nil where the file has none.
+func given[T any](set bool, v *T) *T {
+	if !set {
+		return nil
+	}
+	return v
+}
+
 func (m *Mark) found(at Pos) *Mark {
 	*m = Mark{At: at, Set: true}
 	return m
@@ -36,12 +44,7 @@ func (t *Text) Decode(d *Decoder, n *Node, name string) {
 }
 
 // Given is the text, or nil where the file has none.
-func (t *Text) Given() *string {
-	if !t.Set {
-		return nil
-	}
-	return &t.Value
-}
+func (t *Text) Given() *string { return given(t.Set, &t.Value) }
 
 // WantSingle reports an error, and false, where there is a map or a list.
 func (d *Decoder) WantSingle(n *Node, name string) bool {
@@ -137,12 +140,7 @@ func (c *Code) Decode(d *Decoder, n *Node, name string) {
 }
 
 // Given is the text, or nil where the file has none.
-func (c *Code) Given() *string {
-	if !c.Set {
-		return nil
-	}
-	return &c.Text
-}
+func (c *Code) Given() *string { return given(c.Set, &c.Text) }
 
 // Integer is a whole number, 0 or more.
 type Integer struct {
@@ -165,12 +163,7 @@ func (v *Integer) Decode(d *Decoder, n *Node, name string) {
 }
 
 // Given is the number, or nil where the file has none.
-func (v *Integer) Given() *int {
-	if !v.Set {
-		return nil
-	}
-	return &v.N
-}
+func (v *Integer) Given() *int { return given(v.Set, &v.N) }
 
 // Or is the number, or another one where the file has none.
 func (v Integer) Or(fallback int) int {
