@@ -63,11 +63,7 @@ func (ps Problems) GitHub() string {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	for _, p := range ps {
-		msg := p.Message
-		if p.Hint != "" {
-			msg += "; " + p.Hint
-		}
-		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d::%s\n", p.Severity, property.Replace(p.File), p.Line, p.Col, data.Replace(msg))
+		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d::%s\n", p.Severity, property.Replace(p.File), p.Line, p.Col, data.Replace(p.told()))
 	}
 	return b.String()
 }

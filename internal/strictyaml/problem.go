@@ -27,14 +27,18 @@ type Problem struct {
 
 // String returns "file:line:col: message".
 func (p Problem) String() string {
-	s := fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Message)
+	mark := ""
 	if p.Severity == SeverityWarning {
-		s = fmt.Sprintf("%s:%d:%d: warning: %s", p.File, p.Line, p.Col, p.Message)
+		mark = "warning: "
 	}
-	if p.Hint != "" {
-		s += "; " + p.Hint
+	return fmt.Sprintf("%s:%d:%d: %s%s", p.File, p.Line, p.Col, mark, p.told())
+}
+
+func (p Problem) told() string {
+	if p.Hint == "" {
+		return p.Message
 	}
-	return s
+	return p.Message + "; " + p.Hint
 }
 
 // Problems is everything found in one file, in order of position.
