@@ -15,7 +15,7 @@ import (
 )
 
 // part is a value whose strings are templates: message content or the
-// settings of a platform. Exactly one of its fields is used.
+// settings of a platform. It has a program, a value, or parts.
 type part struct {
 	program *program
 	value   json.RawMessage // a number, true, false, null
