@@ -53,8 +53,7 @@ Nothing is changed.`,
 	f.StringVar(&o.format, "format", "text", "text, json (for editors) or github (notes beside the lines of a change)")
 	f.StringVar(&o.against, "against", "", "NATS URL of a running daemon: say what a reload would change")
 	f.StringVar(&o.was, "was", "", "with --against: the rules file in force, to compare windows with")
-	o.stateStream = stream.DefaultStateStream
-	f.Var((*streamFlag)(&o.stateStream), "state-stream", "with --against: stream of the durable state")
+	checkedVar(f, &o.stateStream, streamName, "state-stream", stream.DefaultStateStream, "with --against: stream of the durable state")
 	o.env.flags(cmd)
 	o.ask.flags(cmd)
 	f.Lookup("json").Usage = "the same as --format json"

@@ -85,24 +85,16 @@ type choice struct {
 // deadReasons are all reasons of dead letters.
 var deadReasons = []string{mapping.DeadUndecodable, mapping.DeadBatch, mapping.DeadExpression, mapping.DeadOversized}
 
-// reasonFlag is one of them: with a misspelt one nothing would be found.
-type reasonFlag string
-
-func (r *reasonFlag) Set(text string) error {
+// deadReason is one of them: with a misspelt one nothing would be found.
+func deadReason(text string) error {
 	if !slices.Contains(deadReasons, text) {
 		return fmt.Errorf("want %s", strings.Join(deadReasons, ", "))
 	}
-	*r = reasonFlag(text)
 	return nil
 }
 
-func (r *reasonFlag) String() string { return string(*r) }
-
-// Type is what the help calls it.
-func (*reasonFlag) Type() string { return "string" }
-
 func (c *choice) flags(f *pflag.FlagSet) {
-	f.Var((*reasonFlag)(&c.reason), "reason", "only those with this reason: "+strings.Join(deadReasons, ", "))
+	checkedVar(f, &c.reason, deadReason, "reason", "", "only those with this reason: "+strings.Join(deadReasons, ", "))
 	f.StringVar(&c.rule, "rule", "", "only those of this rule")
 	f.StringVar(&c.app, "app", "", "only those of this app")
 	f.Var((*spanFlag)(&c.since), "since", "only events stored no longer ago than this, such as 2h or 7d")

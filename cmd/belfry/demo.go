@@ -57,8 +57,7 @@ what Belfry makes of them. Nothing leaves this machine.`,
 	f := cmd.Flags()
 	f.BoolVar(&o.keep, "keep", false, "keep everything running at the end, until you stop it")
 	f.StringVar(&o.rules, "rules", "", "rules file to use instead of the example")
-	o.http = "127.0.0.1:0"
-	f.Var((*addressFlag)(&o.http), "http", "address of the dashboard")
+	checkedVar(f, &o.http, address, "http", "127.0.0.1:0", "address of the dashboard")
 	o.log.flags(f)
 	cmd.Flags().Lookup("log-level").DefValue = "error"
 	o.log.level = "error"

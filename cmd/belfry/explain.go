@@ -52,12 +52,11 @@ other after it. Nothing is sent or changed.`,
 	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
 	f.StringVar(&o.subject, "subject", "", "NATS subject of the event; with --stream the stored one by default")
 	f.StringArrayVar(&o.headers, "header", nil, "NATS header as Name=value, such as ce-type=lesson; may be repeated")
-	f.Var((*streamFlag)(&o.stream), "stream", "stream to read the event from, or its name for the rules with a file")
+	checkedVar(f, &o.stream, streamName, "stream", "", "stream to read the event from, or its name for the rules with a file")
 	f.Uint64Var(&o.seq, "seq", 0, "sequence of the event in --stream")
 	f.StringVar(&o.at, "at", "", "time at which the event arrives, RFC 3339; now by default")
 	f.BoolVar(&o.live, "live", false, "plan with the ledger and the digests of the running daemon")
-	o.stateStream = stream.DefaultStateStream
-	f.Var((*streamFlag)(&o.stateStream), "state-stream", "with --live: stream of the durable state")
+	checkedVar(f, &o.stateStream, streamName, "state-stream", stream.DefaultStateStream, "with --live: stream of the durable state")
 	o.env.flags(cmd)
 	o.ask.flags(cmd)
 	return cmd

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -30,10 +32,33 @@ func (s *spanFlag) String() string { return time.Duration(*s).String() }
 // Type is what the help calls it, as for other durations.
 func (*spanFlag) Type() string { return "duration" }
 
-// addressFlag is where to listen; empty for nowhere.
-type addressFlag string
+// checkedFlag is a text that must have a form: form says what is wanted instead.
+type checkedFlag struct {
+	text *string
+	form func(text string) error
+}
 
-func (a *addressFlag) Set(text string) error {
+// checkedVar is like StringVar, for such a text.
+func checkedVar(f *pflag.FlagSet, to *string, form func(text string) error, name, usual, usage string) {
+	*to = usual
+	f.Var(checkedFlag{to, form}, name, usage)
+}
+
+func (c checkedFlag) Set(text string) error {
+	if err := c.form(text); err != nil {
+		return err
+	}
+	*c.text = text
+	return nil
+}
+
+func (c checkedFlag) String() string { return *c.text }
+
+// Type is what the help calls it.
+func (checkedFlag) Type() string { return "string" }
+
+// address is where to listen; empty for nowhere.
+func address(text string) error {
 	_, port, err := net.SplitHostPort(text)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
@@ -41,28 +66,14 @@ func (a *addressFlag) Set(text string) error {
 	if err != nil && text != "" {
 		return errors.New(`want HOST:PORT, such as 127.0.0.1:8080, or "" for none`)
 	}
-	*a = addressFlag(text)
 	return nil
 }
 
-func (a *addressFlag) String() string { return string(*a) }
-
-// Type is what the help calls it.
-func (*addressFlag) Type() string { return "string" }
-
-// streamFlag is the name of a stream. With one that NATS can't have, a daemon
+// streamName is the name of a stream. With one that NATS can't have, a daemon
 // would wait for ever.
-type streamFlag string
-
-func (s *streamFlag) Set(text string) error {
+func streamName(text string) error {
 	if strings.ContainsAny(text, " \t\r\n.*>/\\") {
 		return errors.New("a stream has a name without spaces and . * > / \\")
 	}
-	*s = streamFlag(text)
 	return nil
 }
-
-func (s *streamFlag) String() string { return string(*s) }
-
-// Type is what the help calls it.
-func (*streamFlag) Type() string { return "string" }

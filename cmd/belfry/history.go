@@ -32,7 +32,7 @@ type historyOptions struct {
 
 func (o *historyOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.events, "events", "", "file of JSON lines with at, subject and data; - for standard input")
-	f.Var((*streamFlag)(&o.stream), "stream", "stream to read instead of a file")
+	checkedVar(f, &o.stream, streamName, "stream", "", "stream to read instead of a file")
 	f.StringVar(&o.from, "from", "", "with --stream: begin at this time, RFC 3339")
 	f.StringVar(&o.to, "to", "", "with --stream: end at this time, RFC 3339; empty: at what the stream has now")
 	o.nats.flags(f)

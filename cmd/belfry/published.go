@@ -25,8 +25,7 @@ type publications struct {
 
 func (p *publications) flags(cmd *cobra.Command) {
 	p.asking.flags(cmd)
-	p.stream = stream.DefaultResultStream
-	cmd.Flags().Var((*streamFlag)(&p.stream), "result-stream", "stream of results and dead letters")
+	checkedVar(cmd.Flags(), &p.stream, streamName, "result-stream", stream.DefaultResultStream, "stream of results and dead letters")
 }
 
 // each calls f with everything on a subject that the stream has now, in order.

@@ -106,16 +106,14 @@ reachable on this machine only, on port 4222 or, if that is taken, on a port tha
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.rules, "rules", "rules.yaml", "rules file")
-	o.http = "127.0.0.1:8080"
-	f.Var((*addressFlag)(&o.http), "http", "address of the dashboard, health and metrics; empty for none")
+	checkedVar(f, &o.http, address, "http", "127.0.0.1:8080", "address of the dashboard, health and metrics; empty for none")
 	f.StringVar(&o.name, "name", hostname(), "name of this replica, for people")
 	f.StringVar(&o.data, "data", "./belfry-data", "folder of the embedded NATS server, without --nats")
 	f.BoolVar(&o.provision, "provision", true, "create Belfry's streams if they are missing")
 	f.BoolVar(&o.dryRun, "dry-run", false, "do everything but send; state and results are kept apart from the real ones, under <app>"+dryRunSuffix)
 	f.BoolVar(&o.powerLoss, "sync-always", false, "make the embedded NATS server sync every message to disk, against power loss")
-	o.stateStream, o.resultStream = stream.DefaultStateStream, stream.DefaultResultStream
-	f.Var((*streamFlag)(&o.stateStream), "state-stream", "stream of the durable state")
-	f.Var((*streamFlag)(&o.resultStream), "result-stream", "stream of results and dead letters")
+	checkedVar(f, &o.stateStream, streamName, "state-stream", stream.DefaultStateStream, "stream of the durable state")
+	checkedVar(f, &o.resultStream, streamName, "result-stream", stream.DefaultResultStream, "stream of results and dead letters")
 	f.IntVar(&o.replicas, "stream-replicas", 0, "replicas of both streams, 3 in production; 0 means 1 for new streams")
 	o.nats.flags(f)
 	o.log.flags(f)

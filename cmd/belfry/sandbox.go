@@ -58,9 +58,8 @@ the quota, shows what was sent as phones would, and fails on request. It is not 
 		},
 	}
 	f := cmd.Flags()
-	o.primary, o.backup = "127.0.0.1:8081", "127.0.0.1:8082"
-	f.Var((*addressFlag)(&o.primary), "primary", "address of the primary entrance")
-	f.Var((*addressFlag)(&o.backup), "backup", "address of the backup entrance")
+	checkedVar(f, &o.primary, address, "primary", "127.0.0.1:8081", "address of the primary entrance")
+	checkedVar(f, &o.backup, address, "backup", "127.0.0.1:8082", "address of the backup entrance")
 	f.StringSliceVar(&o.apps, "app", []string{"sandbox-key:sandbox-secret"}, "App Key and App Secret, separated by a colon; may be repeated")
 	f.StringVar(&o.config, "config", "", "JSON file with the simulator's switches (see docs/sandbox.md)")
 	o.log.flags(f)
