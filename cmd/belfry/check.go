@@ -127,7 +127,7 @@ func isTestFile(file string) bool {
 func judged(checks []checked) error {
 	for _, c := range checks {
 		if c.problems.HasErrors() {
-			return failure(exitFailed)
+			return errTold
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ func (o *checkOptions) compare(ctx context.Context, std stdio, c checked, env fu
 		if o.format == "text" {
 			fmt.Fprintln(std.out, "A reload would refuse this file and change nothing.")
 		}
-		return failure(exitFailed)
+		return errTold
 	}
 	var was *mapping.RuleSet
 	if o.was != "" {

@@ -71,7 +71,7 @@ with --strict it counts as a difference. Results that are still on their way are
 				printFindings(std.out, findings)
 			}
 			if err == nil && !clean(findings, strict) {
-				err = failure(exitFailed)
+				err = errTold
 			}
 			return err
 		},

@@ -34,10 +34,8 @@ type stdio struct {
 	err io.Writer
 }
 
-// failure is an error that was already told in full: only the exit code is left.
-type failure int
-
-func (f failure) Error() string { return fmt.Sprintf("exit code %d", int(f)) }
+// errTold was already told in full: only the exit code is left.
+var errTold = errors.New("the answer is no")
 
 // usageError is an error of the flags or arguments that only a verb can find.
 type usageError struct{ error }
@@ -110,13 +108,12 @@ func execute(ctx context.Context, args []string, io stdio) int {
 	if _, _, unknown := root.Find(args); unknown != nil {
 		err = fmt.Errorf("%w: want %s", unknown, verbsBelow(root))
 	}
-	var told failure
 	var wrong usageError
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &told):
-		return int(told)
+	case errors.Is(err, errTold):
+		return exitFailed
 	}
 	for line := range strings.Lines("belfry: " + strings.ReplaceAll(inWords(err).Error(), ": "+bridge.ErrPermanent.Error(), "")) { // whoever types retries anyway
 		fmt.Fprintln(io.err, printable(strings.TrimSuffix(line, "\n"))) // a refusal may quote who gave an order before

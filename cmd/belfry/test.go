@@ -81,7 +81,7 @@ func (o *testOptions) do(ctx context.Context, std stdio, files []string) error {
 		return fmt.Errorf("cannot find a test whose name matches %q", o.run)
 	}
 	if failed {
-		return failure(exitFailed)
+		return errTold
 	}
 	return nil
 }
