@@ -60,9 +60,12 @@ func (a *asking) overviews(ctx context.Context) ([]bridge.Overview, error) {
 	return all, err
 }
 
+// chooser names the app that an order is for, out of those that the replicas run.
+type chooser func([]bridge.Overview) (app string, err error)
+
 // give gives an order to the owner of the app that choose names. That nobody owns
 // it yet is told.
-func (a *asking) give(ctx context.Context, tell io.Writer, o control.Order, choose func([]bridge.Overview) (app string, err error)) (control.Answer, error) {
+func (a *asking) give(ctx context.Context, tell io.Writer, o control.Order, choose chooser) (control.Answer, error) {
 	nc, err := a.connect()
 	if err != nil {
 		return control.Answer{}, err
@@ -90,7 +93,7 @@ const (
 )
 
 // ownedApp is the app that choose names, once somebody owns it.
-func ownedApp(ctx context.Context, nc *nats.Conn, choose func([]bridge.Overview) (app string, err error), tell io.Writer) (string, error) {
+func ownedApp(ctx context.Context, nc *nats.Conn, choose chooser, tell io.Writer) (string, error) {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, handoverTimeout)
 	defer cancel()
@@ -168,7 +171,7 @@ func rank(r bridge.Role) int {
 }
 
 // oneApp chooses the named app, or the only one that is not a dry run.
-func oneApp(name string) func([]bridge.Overview) (string, error) {
+func oneApp(name string) chooser {
 	return func(all []bridge.Overview) (string, error) {
 		apps := owned(all)
 		for _, s := range apps {

@@ -15,7 +15,7 @@ import (
 )
 
 // order completes a verb that gives one order and prints the owner's answer.
-func order(std stdio, cmd *cobra.Command, build func(args []string) (control.Order, func([]bridge.Overview) (string, error), error)) *cobra.Command {
+func order(std stdio, cmd *cobra.Command, build func(args []string) (control.Order, chooser, error)) *cobra.Command {
 	var a asking
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o, choose, err := build(args)
@@ -45,7 +45,7 @@ func orderApp(std stdio, cmd *cobra.Command, whyUsage string, build func(args []
 	if whyUsage != "" {
 		reason = whyFlag(cmd, whyUsage)
 	}
-	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
+	return order(std, cmd, func(args []string) (control.Order, chooser, error) {
 		why, err := reason()
 		if err != nil {
 			return control.Order{}, nil, err
@@ -84,13 +84,13 @@ counted the call all the same, record it with belfry quota spend.`,
 	cmd.Flags().BoolVar(&notSent, "not-sent", false, "it certainly was not sent")
 	cmd.MarkFlagsMutuallyExclusive("sent", "not-sent")
 	cmd.MarkFlagsOneRequired("sent", "not-sent")
-	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
+	return order(std, cmd, func(args []string) (control.Order, chooser, error) {
 		return control.Order{Verb: control.Resolve, Broadcast: args[0], Sent: sent}, appInDoubt(args[0]), nil
 	})
 }
 
 // appInDoubt finds the app whose broadcast it is.
-func appInDoubt(id string) func([]bridge.Overview) (string, error) {
+func appInDoubt(id string) chooser {
 	return func(all []bridge.Overview) (string, error) {
 		for _, s := range owned(all) {
 			if slices.ContainsFunc(s.InDoubt, func(b bridge.BroadcastStatus) bool { return b.ID == id }) {
@@ -124,14 +124,14 @@ goes with it. belfry digests lists the digests, with their ids first.`,
 	}
 	cmd.Flags().StringVar(&app, "app", "", "app; found by the digest if omitted")
 	reason := whyFlag(cmd, "reason, for the log and for who looks at the digest")
-	return order(std, cmd, func(args []string) (control.Order, func([]bridge.Overview) (string, error), error) {
+	return order(std, cmd, func(args []string) (control.Order, chooser, error) {
 		why, err := reason()
 		return control.Order{Verb: control.Send, Digest: args[0], Why: why}, appOfDigest(args[0], app), err
 	})
 }
 
 // appOfDigest finds the app whose digest it is, unless it is named.
-func appOfDigest(id, app string) func([]bridge.Overview) (string, error) {
+func appOfDigest(id, app string) chooser {
 	return func(all []bridge.Overview) (string, error) {
 		if app != "" {
 			return oneApp(app)(all)

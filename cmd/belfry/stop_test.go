@@ -148,7 +148,7 @@ func TestAnOrderForNoAppIsRefusedAtOnceWithThoseThatThereAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		choose func([]bridge.Overview) (string, error)
+		choose chooser
 		apps   []bridge.Status
 		want   string
 	}{
