@@ -93,19 +93,26 @@ func printStatus(w io.Writer, all []bridge.Overview, where string) {
 	printLeftOut(w, all)
 }
 
+// differ reports whether replicas of one app have different versions of something.
+func differ(all []bridge.Overview, version func(bridge.Overview) string) bool {
+	versions := map[string]string{} // by app
+	for _, o := range all {
+		for _, s := range o.Apps {
+			v, known := version(o), versions[s.App]
+			if v != "" && known != "" && v != known {
+				return true
+			}
+			versions[s.App] = cmp.Or(known, v)
+		}
+	}
+	return false
+}
+
 // printRules tells of replicas of one app with different rules: whoever takes it
 // over would go on by others. During an update it is so for a moment. Replicas
 // that share no app, such as a dry run, have rules of their own.
 func printRules(w io.Writer, all []bridge.Overview) {
-	versions, differ := map[string]string{}, false // by app
-	for _, o := range all {
-		for _, s := range o.Apps {
-			known := cmp.Or(versions[s.App], o.Rules.Version)
-			differ = differ || o.Rules.Version != "" && o.Rules.Version != known
-			versions[s.App] = known
-		}
-	}
-	if !differ {
+	if !differ(all, func(o bridge.Overview) string { return o.Rules.Version }) {
 		return
 	}
 	fmt.Fprintln(w, "\nRULES DIFFER between replicas: after a takeover others would be in force; give all the same file")
@@ -117,15 +124,7 @@ func printRules(w io.Writer, all []bridge.Overview) {
 // printBuilds tells of replicas of one app with different builds: an older one
 // cannot read the state of a newer one. During an upgrade it says who is left.
 func printBuilds(w io.Writer, all []bridge.Overview) {
-	builds, differ := map[string]string{}, false // by app
-	for _, o := range all {
-		for _, s := range o.Apps {
-			known := cmp.Or(builds[s.App], o.Version)
-			differ = differ || o.Version != known
-			builds[s.App] = known
-		}
-	}
-	if !differ {
+	if !differ(all, func(o bridge.Overview) string { return o.Version }) {
 		return
 	}
 	fmt.Fprintln(w, "\nBUILDS DIFFER between replicas: an older one may be unable to read what a newer one has stored; upgrade all soon")
