@@ -270,13 +270,13 @@ func (b *ingestBench) fill(ctx context.Context, every int) error {
 	if err != nil {
 		return fmt.Errorf("cannot create the stream %s: %w", benchStream, err)
 	}
-	pad := strings.Repeat("x", max(0, b.o.size-60))
+	pad := strings.Repeat("x", b.o.size-60)
 	for i := range b.o.events {
 		if ctx.Err() != nil { // told to stop; so is its server, where it is of the same terminal
 			return errors.New("stopped")
 		}
 		data := fmt.Appendf(nil, `{"key":"k%09d","v":%d,"pad":"%s"}`, i, i%every, pad)
-		if _, err := b.js.PublishAsync("bench."+strconv.Itoa(i%max(1, b.o.rules)), data, jetstream.WithStallWait(time.Minute)); err != nil {
+		if _, err := b.js.PublishAsync("bench."+strconv.Itoa(i%b.o.rules), data, jetstream.WithStallWait(time.Minute)); err != nil {
 			return fmt.Errorf("cannot fill the stream: %w", err)
 		}
 	}
