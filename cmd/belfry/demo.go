@@ -21,11 +21,10 @@ import (
 )
 
 const (
-	demoAtMost  = 40 * time.Second // the whole show
-	demoSettle  = 2 * time.Second  // without news, after the story: nothing more comes
-	demoLook    = 200 * time.Millisecond
-	demoSecret  = "demo-secret-of-the-sandbox"
-	demoReaders = 100 * time.Millisecond
+	demoAtMost = 40 * time.Second // the whole show
+	demoSettle = 2 * time.Second  // without news, after the story: nothing more comes
+	demoLook   = 200 * time.Millisecond
+	demoSecret = "demo-secret-of-the-sandbox"
 )
 
 // demoOptions are the flags of demo.
@@ -237,7 +236,7 @@ func (d *demo) look() {
 // awaitEnd returns when nothing more is going to happen in the show's time.
 func (d *demo) awaitEnd(ctx context.Context) {
 	deadline, _ := ctx.Deadline()
-	tick := time.NewTicker(demoReaders)
+	tick := time.NewTicker(demoLook)
 	defer tick.Stop()
 	for {
 		select {
