@@ -53,7 +53,7 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 		{"audience: students\n", "audience: students\n    with: {token: nats.tokens[1]}\n", "in it needs quotes"},
 	} {
 		src := strings.Replace(school{}.source(), c.old, c.new, 1)
-		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(src)
 		if text := problems.Text(); !problems.HasErrors() || !strings.Contains(text, c.want) {
 			t.Errorf("%s: want %q\n%s", c.new, c.want, text)
 		}
@@ -63,7 +63,7 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 func TestEveryoneIsNotNarrowedInVain(t *testing.T) {
 	for _, more := range []string{"users: event.data.users", "tags: {all: [a]}", "package: com.example.student"} {
 		src := strings.Replace(school{app: "everyone: true"}.source(), "package: com.example.student", "everyone: true\n    "+more, 1)
-		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(src)
 		if !strings.Contains(problems.Text(), "everyone together with package, tags or users") {
 			t.Errorf("%s: %s", more, problems.Text())
 		}
@@ -126,7 +126,7 @@ func TestAnIdleThatIsNeverReachedIsToldOfAndNoOther(t *testing.T) {
 		"a rule's beside what is usual": {"", "gather: {idle: 20m}", true},
 		"beside a rule's":               {"gather: {idle: 20m}", "gather: {at_most: 1h}", false},
 	} {
-		_, problems := mapping.Compile("rules.yaml", []byte(school{template: c.template, rule: c.rule}.source()), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(school{template: c.template, rule: c.rule}.source())
 		if got := strings.Contains(problems.Text(), "idle 20m has no effect"); got != c.told {
 			t.Errorf("%s: told %t: %s", name, got, problems.Text())
 		}
@@ -136,7 +136,7 @@ func TestAnIdleThatIsNeverReachedIsToldOfAndNoOther(t *testing.T) {
 func TestTagsWithoutATagAreToldOfBesideOtherMistakesAndOnce(t *testing.T) {
 	for tags, told := range map[string]bool{"{}": true, "{all: []}": true, "{al: [x]}": false, "{all: x}": false, "x": false} {
 		src := strings.Replace(school{audience: "tags: " + tags}.source(), "region: singapore", "region: mars", 1)
-		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(src)
 		if got := strings.Contains(problems.Text(), "tags without any tag"); got != told || len(problems) != 2 {
 			t.Errorf("%s: told %t: %s", tags, got, problems.Text())
 		}
@@ -160,11 +160,11 @@ func TestFilesThatAreNestedTooDeeply(t *testing.T) {
 	for i := range 2000 {
 		fmt.Fprintf(&open, "  - {name: r%d, on: a.r%d, audience: students, template: changes, when: 'event.data.title.startsWith(\"[\")'} # [0..9)\n", i, i)
 	}
-	if _, problems := mapping.Compile("rules.yaml", []byte(school{more: open.String()}.source()), mapping.Options{LookupEnv: campusEnv()}); problems.HasErrors() {
+	if _, problems := compileText(school{more: open.String()}.source()); problems.HasErrors() {
 		t.Errorf("brackets of text are refused: %.300s", problems.Text())
 	}
 	many := school{app: "quota: {slots: [\"09:00\"]}", rule: "item: '" + strings.Repeat("[]{}]", 20_000)[:60_000] + "'"}
-	if _, problems := mapping.Compile("rules.yaml", []byte(many.source()), mapping.Options{LookupEnv: campusEnv()}); problems.HasErrors() {
+	if _, problems := compileText(many.source()); problems.HasErrors() {
 		t.Errorf("brackets that are closed are refused: %.300s", problems.Text())
 	}
 }
@@ -173,7 +173,7 @@ func TestFilesThatAreNestedTooDeeply(t *testing.T) {
 func TestAFixedAlertThatIsTooLongIsRefused(t *testing.T) {
 	for n, refused := range map[int]bool{mapping.MaxSetting: false, mapping.MaxSetting + 1: true} {
 		src := strings.Replace(school{}.source(), "{alert: news}", "{alert: "+strings.Repeat("n", n)+"}", 1)
-		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(src)
 		if got := strings.Contains(problems.Text(), fmt.Sprintf("cannot use an alert of %d bytes: the limit is 4000", n)); got != refused || problems.HasErrors() != refused {
 			t.Errorf("%d bytes: %.100s", n, problems.Text())
 		}
@@ -184,7 +184,7 @@ func TestAFixedAlertThatIsTooLongIsRefused(t *testing.T) {
 func TestTheRemedyForQuietHoursHelps(t *testing.T) {
 	for quietFor, urgent := range map[string]bool{"not-urgent": true, "all": false} {
 		src := school{audience: "quiet_hours: 22:00-07:00\nquiet_for: " + quietFor}.source()
-		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(src)
 		if text := problems.Text(); !strings.Contains(text, "let it live longer") || strings.Contains(text, "make it urgent") != urgent {
 			t.Errorf("quiet_for %s:\n%s", quietFor, text)
 		}

@@ -12,9 +12,13 @@ import (
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
-func compileSource(t testing.TB, src string, opts mapping.Options) *mapping.RuleSet {
+func compileText(src string) (*mapping.RuleSet, mapping.Problems) {
+	return mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+}
+
+func compileSource(t testing.TB, src string) *mapping.RuleSet {
 	t.Helper()
-	set, problems := mapping.Compile("rules.yaml", []byte(src), opts)
+	set, problems := compileText(src)
 	if problems.HasErrors() {
 		t.Fatalf("%s\n%s", problems.Text(), src)
 	}
@@ -85,7 +89,11 @@ when_in_doubt: assume_sent`,
 func TestValuesComeFromTheEnvironmentAndFromFiles(t *testing.T) {
 	src := strings.NewReplacer("app_key: key", "app_key: ${KEY:-dev}-$${x}", "app_secret: ${CAMPUS_APP_SECRET}", "app_secret_file: ${DIR}/campus", "region: singapore", `base_urls: ["${URL:-http://sandbox:8080}/"]`).Replace(school{}.source())
 	read := func(path string) ([]byte, error) { return []byte("from " + path + "\n"), nil }
-	app := compileSource(t, src, mapping.Options{LookupEnv: env(map[string]string{"DIR": "/run"}), ReadFile: read}).Apps["campus"]
+	set, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: env(map[string]string{"DIR": "/run"}), ReadFile: read})
+	if problems.HasErrors() {
+		t.Fatal(problems.Text())
+	}
+	app := set.Apps["campus"]
 	if app.Key != "dev-${x}" || app.Secret.Reveal() != "from /run/campus" || !cmp.Equal(app.BaseURLs, []string{"http://sandbox:8080"}) {
 		t.Errorf("key = %q, secret = %q, base URLs = %q", app.Key, app.Secret.Reveal(), app.BaseURLs)
 	}
@@ -102,7 +110,7 @@ func TestSourcesSayWhereToBegin(t *testing.T) {
 		{Stream: "B", Start: mapping.Start{Mode: mapping.StartAll}},
 		{Stream: "C", Start: mapping.Start{Mode: mapping.StartAtTime, Time: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}},
 	}
-	if diff := cmp.Diff(want, compileSource(t, src, mapping.Options{LookupEnv: campusEnv()}).Sources); diff != "" {
+	if diff := cmp.Diff(want, compileSource(t, src).Sources); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -114,7 +122,7 @@ func TestARuleThatCancelsBelongsToTheAppsOfWhatItCancels(t *testing.T) {
 audiences:
   staff: {app: other, package: p}
 `, 1)
-	set := compileSource(t, src, mapping.Options{LookupEnv: campusEnv()})
+	set := compileSource(t, src)
 	for app, want := range map[string][]string{"campus": {"one"}, "other": {"two"}} {
 		rules := set.Apps[app].Rules
 		if last := rules[len(rules)-1]; last.Name != "back" || !cmp.Equal(last.Cancels, want) {
@@ -145,7 +153,7 @@ func TestAKeyWithWhatNoKeyHasIsRefused(t *testing.T) {
 func TestATemplateAsAKeyIsRefused(t *testing.T) {
 	for _, notification := range []string{`ios: {extras: {"{{ .Group }}": x}}`, `extra_settings: {x: {"{{ .Group }}": 1}}`} {
 		src := school{}.with("{alert: news}", `{alert: news, `+notification+`}`).src
-		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(src)
 		if !strings.Contains(problems.Text(), "cannot use a template as a key") {
 			t.Errorf("%s: %s", notification, problems.Text())
 		}
@@ -178,7 +186,7 @@ rules:
 // Some editors write one.
 func TestAByteOrderMarkIsPassedOver(t *testing.T) {
 	src := school{}.source()
-	want, problems := mapping.Compile("rules.yaml", []byte("\uFEFF"+src), mapping.Options{LookupEnv: campusEnv()})
+	want, problems := compileText("\uFEFF" + src)
 	if want == nil || len(problems) > 0 {
 		t.Errorf("the file is refused: %v", problems)
 	}
@@ -189,7 +197,7 @@ func TestASecretShowsNowhere(t *testing.T) {
 		"app_secret: hunter2x", `app_secret: "hunter2x`, "app_secret: |\n      hunter2x", "app_secret: [hunter2x]", "app_secret: {hunter2x: 1}", "app_secret: hunter2x: y",
 	} {
 		src := strings.Replace(school{}.source(), "app_secret: ${CAMPUS_APP_SECRET}", line, 1)
-		set, ps := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		set, ps := compileText(src)
 		if len(ps) == 0 {
 			t.Errorf("%q: nothing was said", line)
 		}

@@ -47,19 +47,18 @@ func TestTheSamplesOfTheDocsDoWhatTheySay(t *testing.T) {
 	ran := map[string]int{}
 	for i, s := range all {
 		ran[s.info]++
-		src := []byte(s.text)
 		switch s.info {
 		case "yaml rules":
-			if _, problems := mapping.Compile("rules.yaml", src, mapping.Options{LookupEnv: campusEnv()}); len(problems) > 0 {
+			if _, problems := compileText(s.text); len(problems) > 0 {
 				t.Errorf("the sample in line %d:\n%s", s.line, problems.Text())
 			}
 		case "yaml bad":
-			_, problems := mapping.Compile("rules.yaml", src, mapping.Options{LookupEnv: campusEnv()})
+			_, problems := compileText(s.text)
 			if diff := cmp.Diff(all[i+1].text, problems.Text()); diff != "" {
 				t.Errorf("the sample in line %d:\n%s", s.line, diff)
 			}
 		case "yaml tests":
-			if _, problems := mapping.ParseTests("rules_test.yaml", src); len(problems) > 0 {
+			if _, problems := mapping.ParseTests("rules_test.yaml", []byte(s.text)); len(problems) > 0 {
 				t.Errorf("the sample in line %d:\n%s", s.line, problems.Text())
 			}
 		case "yaml", "text":

@@ -24,7 +24,7 @@ func exampleRules(t testing.TB) *mapping.App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, problems := mapping.Compile("rules.yaml", src, mapping.Options{LookupEnv: campusEnv()})
+	set, problems := compileText(string(src))
 	for _, p := range problems {
 		t.Error(p)
 	}

@@ -3,8 +3,6 @@ package mapping_test
 import (
 	"strings"
 	"testing"
-
-	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // What other languages write is told with what is written here.
@@ -38,13 +36,13 @@ func TestExpressionsOfOtherLanguagesAreExplained(t *testing.T) {
 		`event.data.a-event.data.b > 1 && x`:             `fields of the event start with event.`,
 		`"gate-no" in event.data && event.data.n-1 == 1`: "",
 	} {
-		_, problems := mapping.Compile("rules.yaml", []byte(school{rule: "when: |-\n  " + when}.source()), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(school{rule: "when: |-\n  " + when}.source())
 		text := problems.Text()
 		if want == "" && problems.HasErrors() || !strings.Contains(text, want) || strings.Contains(text, "!error!") {
 			t.Errorf("%s: want %q\n%s", when, want, text)
 		}
 	}
-	_, problems := mapping.Compile("rules.yaml", []byte(school{rule: "when: !has(event.data.draft)"}.source()), mapping.Options{LookupEnv: campusEnv()})
+	_, problems := compileText(school{rule: "when: !has(event.data.draft)"}.source())
 	if text := problems.Text(); !strings.Contains(text, "starts with ! into quotes") {
 		t.Error(text)
 	}

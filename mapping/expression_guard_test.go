@@ -32,7 +32,7 @@ func TestAnExpressionWithoutAUsableResultIsAFailureThatNamesItsPart(t *testing.T
 			if c.users != "" {
 				source = strings.Replace(source, "package: com.example.student", "users: "+c.users, 1)
 			}
-			d := compileSource(t, source, mapping.Options{LookupEnv: campusEnv()}).Apps["campus"].Map(&mapping.Message{Subject: "school.x", Stream: "S", Sequence: 1, Data: []byte(c.data)})
+			d := compileSource(t, source).Apps["campus"].Map(&mapping.Message{Subject: "school.x", Stream: "S", Sequence: 1, Data: []byte(c.data)})
 			if len(d.Matches) > 0 || len(d.Dead) > 0 || len(d.Failures) != 1 {
 				t.Fatalf("decision = %+v, want one failure", d)
 			}
@@ -54,7 +54,7 @@ func TestAMapIsKeptWithItsKeysInOrder(t *testing.T) {
 // Who writes it wants nothing, and has got all.
 func TestAnEmptyMapOfNamesIsWarnedOf(t *testing.T) {
 	for with, warned := range map[string]bool{"{}": true, `"{}"`: false, "{room: event.data.room}": false} {
-		_, problems := mapping.Compile("rules.yaml", []byte(school{rule: "with: " + with}.source()), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(school{rule: "with: " + with}.source())
 		if got := strings.Contains(problems.Text(), `with names nothing, so that templates see all of event.data; write "{}"`); got != warned || problems.HasErrors() {
 			t.Errorf("with %s: %s", with, problems.Text())
 		}

@@ -303,7 +303,7 @@ func TestUsersMayBeAnyListThatCanHoldStrings(t *testing.T) {
 		`"[1, 2]"`:       "the expression gives a list of numbers: want a list of strings",
 		`"[[event.id]]"`: "the expression gives a list of something else: want a list of strings",
 	} {
-		_, problems := mapping.Compile("rules.yaml", []byte(school{audience: "users: " + users}.source()), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(school{audience: "users: " + users}.source())
 		if got := problems.Text(); want == "" && problems.HasErrors() || !strings.Contains(got, want) {
 			t.Errorf("%s: %s, want %q", users, got, want)
 		}

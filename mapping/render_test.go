@@ -77,7 +77,7 @@ func (s school) with(old, replacement string) compiler {
 
 func (c compiler) compile(t testing.TB) *mapping.App {
 	t.Helper()
-	return compileSource(t, c.src, mapping.Options{LookupEnv: campusEnv()}).Apps["campus"]
+	return compileSource(t, c.src).Apps["campus"]
 }
 
 func TestTemplatesThatGoTooFarFail(t *testing.T) {
@@ -343,7 +343,7 @@ func TestSlotsWithinQuietHoursAreWarnedOf(t *testing.T) {
 	for slot, warned := range map[string]bool{"23:00": true, "06:59": true, "07:00": false, "12:00": false} {
 		s := school{audience: `quiet_hours: "22:00-07:00"`}.with("    packages: [com.example.student]", `    packages: [com.example.student]
     quota: {policy: slots, slots: ["`+slot+`"], timezone: Asia/Singapore}`)
-		_, problems := mapping.Compile("rules.yaml", []byte(s.src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(s.src)
 		if got := strings.Contains(problems.Text(), `all slots of "campus" lie in the quiet hours of "students"`); problems.HasErrors() || got != warned {
 			t.Errorf("%s: %s", slot, problems.Text())
 		}
@@ -351,7 +351,7 @@ func TestSlotsWithinQuietHoursAreWarnedOf(t *testing.T) {
 	for quietFor, warned := range map[string]bool{"all": true, "not-urgent": false} { // urgent items pass, at a slot too
 		s := school{audience: "quiet_hours: \"22:00-07:00\"\nquiet_for: " + quietFor, rule: "priority: urgent"}.with("    packages: [com.example.student]", `    packages: [com.example.student]
     quota: {policy: slots, slots: ["23:00"], urgent_at_once: false, timezone: Asia/Singapore}`)
-		_, problems := mapping.Compile("rules.yaml", []byte(s.src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(s.src)
 		if got := strings.Contains(problems.Text(), "lie in the quiet hours"); problems.HasErrors() || got != warned {
 			t.Errorf("%s: %s", quietFor, problems.Text())
 		}
@@ -371,7 +371,7 @@ func TestAnExpressionInPlaceOfATemplateIsWarnedOf(t *testing.T) {
 		`'costs ${{ .data.price }}'`:           "",
 		`'{{ printf "${%s}{%%" .data.name }}'`: "",
 	} {
-		_, problems := mapping.Compile("rules.yaml", []byte(school{rule: "item: " + item}.source()), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(school{rule: "item: " + item}.source())
 		if problems.HasErrors() || !strings.Contains(problems.Text(), want) || want == "" && strings.Contains(problems.Text(), "everybody") {
 			t.Errorf("%s: want %q in\n%s", item, want, problems.Text())
 		}
@@ -380,7 +380,7 @@ func TestAnExpressionInPlaceOfATemplateIsWarnedOf(t *testing.T) {
 
 func TestARuleWithoutItemsTextIsWarnedOf(t *testing.T) {
 	for alert, want := range map[string]bool{"{{ .Last.Text }}": true, "{{ .Count }} {{ .Last.Text }}": false, "{{ .Last.Data.x }}": false, "{{ .Group }}": false, "{{ .Last.Rule }}": false} {
-		_, problems := mapping.Compile("rules.yaml", []byte(school{}.withAlert(alert).src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(school{}.withAlert(alert).src)
 		if got := strings.Contains(problems.Text(), `so that the alert of "changes" is empty`); got != want {
 			t.Errorf("alert %s: warned %v, want %v: %s", alert, got, want, problems.Text())
 		}

@@ -3,8 +3,6 @@ package mapping_test
 import (
 	"strings"
 	"testing"
-
-	"github.com/belfry-bridge/belfry/mapping"
 )
 
 // Whether a template can be rendered is said only where it is certain.
@@ -44,7 +42,7 @@ func TestFieldsThatARuleDoesNotGive(t *testing.T) {
 		}
 		src := school{template: "gather: {idle: 1m, at_most: 9m}", rule: with}.source()
 		src = strings.Replace(src, "{alert: news}", "{alert: '"+tt.template+" news'}", 1)
-		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(src)
 		got := problems.Text()
 		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) || problems.HasErrors() != (tt.want == certain) {
 			t.Errorf("%s under %q: want %q, got %q", tt.template, tt.with, tt.want, got)
@@ -67,7 +65,7 @@ func TestDigestsThatCannotBeRenderedAreWarnedAbout(t *testing.T) {
 		`{{ if gt .Count 1 }}{{ (index .Items 1).Text }}{{ end }}{{ slice .Last.Text 0 12 }}`:  "",
 	} {
 		src := strings.Replace(school{rule: "item: '{{ .id }}'", more: more}.source(), "{alert: news}", "{alert: '"+alert+"'}", 1)
-		set, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		set, problems := compileText(src)
 		if text := problems.Text(); set == nil || !strings.Contains(text, want) || want == "" && text != "" || strings.Count(text, "warning") > 1 {
 			t.Errorf("%s: want %q, got %q", alert, want, text)
 		}
@@ -77,7 +75,7 @@ func TestDigestsThatCannotBeRenderedAreWarnedAbout(t *testing.T) {
 // Items without text and an alert of nothing but text are told of once.
 func TestAnAlertWithoutTextIsToldOnce(t *testing.T) {
 	src := strings.Replace(school{}.source(), "{alert: news}", "{alert: '{{ .Last.Text }}'}", 1)
-	if _, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()}); len(problems) != 1 {
+	if _, problems := compileText(src); len(problems) != 1 {
 		t.Errorf("want one warning, got %s", problems.Text())
 	}
 }
@@ -95,7 +93,7 @@ func TestFieldsThatOnlySomeItemsHave(t *testing.T) {
 		`{alert: news, title: '{{ range .Items }}{{ .Data.room }}{{ end }}'}`:          true,
 	} {
 		src := strings.Replace(s.source(), "{alert: news}", notification, 1)
-		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(src)
 		if problems.HasErrors() != refused || strings.Count(problems.Text(), "cannot render") > 1 {
 			t.Errorf("%s: want refused = %v, got %q", notification, refused, problems.Text())
 		}
@@ -119,7 +117,7 @@ func TestFieldsOfTemplatesThatManyRulesShare(t *testing.T) {
 audiences:
   staff: {app: other, package: p}
 `).Replace(school{rule: tt.with, more: other}.source())
-		_, problems := mapping.Compile("rules.yaml", []byte(src), mapping.Options{LookupEnv: campusEnv()})
+		_, problems := compileText(src)
 		if got := problems.Text(); !strings.Contains(got, tt.want) || len(problems) > 1 || len(problems) == 1 && tt.want == "" {
 			t.Errorf("%s: want %q, got %q", tt.alert, tt.want, got)
 		}
