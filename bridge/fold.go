@@ -3,7 +3,6 @@ package bridge
 import (
 	"cmp"
 	"errors"
-	"iter"
 	"maps"
 	"regexp"
 	"slices"
@@ -237,23 +236,17 @@ func (s *State) cancel(app *mapping.App, match *mapping.Match, m *mapping.Messag
 }
 
 // underWay are the broadcasts that may be leaving, or may have left.
-func (s *State) underWay() iter.Seq[*Broadcast] {
-	return func(yield func(*Broadcast) bool) {
-		for _, b := range s.Held {
-			if !yield(b) {
-				return
-			}
-		}
-		if s.Sending != nil {
-			yield(s.Sending)
-		}
+func (s *State) underWay() []*Broadcast {
+	if s.Sending == nil {
+		return s.Held
 	}
+	return append(slices.Clip(s.Held), s.Sending)
 }
 
 // replaceUnderWay marks, like cancelUnderWay, what newer news replace: those to
 // the same people, in whichever part of their audience they are.
 func (s *State) replaceUnderWay(k digestKey, key string, users []string) {
-	for b := range s.underWay() {
+	for _, b := range s.underWay() {
 		old := b.Digest.key()
 		old.part = k.part
 		if old == k && reachAll(users, b.Digest.Users) {
@@ -265,7 +258,7 @@ func (s *State) replaceUnderWay(k digestKey, key string, users []string) {
 // cancelUnderWay marks what may be leaving at this moment, or may have left.
 // If it turns out that it did not, restore takes it out.
 func (s *State) cancelUnderWay(match *mapping.Match) {
-	for b := range s.underWay() {
+	for _, b := range s.underWay() {
 		b.Digest.goes(match.Item.Key, match.Cancels)
 	}
 }

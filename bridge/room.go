@@ -66,7 +66,7 @@ func (b *Bucket) measure() {
 // spare is how many bytes of digests the state still has room for.
 func (s *State) spare() int {
 	n := roomTotal - s.used
-	for b := range s.underWay() {
+	for _, b := range s.underWay() {
 		n -= b.Digest.size()
 	}
 	return n
@@ -92,7 +92,7 @@ func (s *State) usersTake() (n int) {
 	for _, d := range s.Digests {
 		n += d.userBytes
 	}
-	for b := range s.underWay() {
+	for _, b := range s.underWay() {
 		n += b.Digest.userBytes
 	}
 	return n
@@ -155,7 +155,7 @@ func (s *State) tighten() {
 // all lists every digest of the state, whatever has become of it.
 func (s *State) all() []*Digest {
 	list := slices.Clone(s.Digests)
-	for b := range s.underWay() {
+	for _, b := range s.underWay() {
 		list = append(list, b.Digest)
 	}
 	return list

@@ -292,7 +292,7 @@ func (s *State) Waiting() int {
 	for _, d := range s.Digests {
 		n += d.Events
 	}
-	for b := range s.underWay() {
+	for _, b := range s.underWay() {
 		n += b.Digest.Events
 	}
 	return n

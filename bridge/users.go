@@ -85,7 +85,7 @@ func (s *State) closeSiblings(leaving *Digest) {
 		return
 	}
 	k := leaving.key()
-	for b := range s.underWay() { // it may come back
+	for _, b := range s.underWay() { // it may come back
 		b.Digest.outdate(leaving)
 	}
 	for _, d := range s.all() {
