@@ -25,8 +25,8 @@ type Situation struct {
 	Busy     bool                                        // no send may begin: one is under way, or First has to happen
 	First    string                                      // what must be done before anything is sent, for people; empty: nothing
 	Muted    func(*Digest) (until time.Time, muted bool) // nil: nothing is muted; zero until: until told otherwise
-	Forecast *forecast.Forecast                          // nil: nothing is known of the future
-	Memo     *Memo                                       // nil: nothing is remembered; it saves work, and changes no plan
+	Forecast *forecast.Forecast
+	Memo     *Memo // nil: nothing is remembered; it saves work, and changes no plan
 }
 
 // Plan says what to do now and when to ask again.
@@ -116,9 +116,6 @@ type row struct {
 }
 
 func newTable(s Situation) *table {
-	if s.Ledger == nil {
-		s.Ledger = &quota.Ledger{}
-	}
 	t := &table{Situation: s, rows: make([]row, len(s.Digests)), limits: LimitsFor(s.App.Quota), worths: flat(s.App.Quota.Worth)}
 	day := t.limits.Windows[len(t.limits.Windows)-1]
 	t.left, t.next = t.limits.Left(s.Ledger, s.Now), t.limits.Next(s.Ledger, s.Now)

@@ -256,9 +256,6 @@ const echoShare = 0.5
 // bursts is what the echo of the latest arrivals adds, by lane and instant.
 func (t *table) bursts(a *ahead, memo *Memo, at time.Time) [][]float64 {
 	out := make([][]float64, len(a.lanes))
-	if t.Forecast == nil {
-		return out
-	}
 	for _, burst := range t.Forecast.Bursts(at.In(ForecastZone(t.App))) {
 		life := memo.lives[lifeKey{burst.Key, burst.Priority}]
 		worth := t.App.Quota.Worth[mapping.Priority(burst.Priority)]

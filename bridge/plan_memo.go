@@ -101,12 +101,9 @@ func (s *sendValues) between(prev, b int) float64 {
 // learn brings the memo up to date.
 func (m *Memo) learn(t *table, at time.Time) {
 	local := at.In(ForecastZone(t.App))
-	version, slot, rows := uint64(0), time.Time{}, []forecast.Row(nil)
-	if t.Forecast != nil {
-		version = t.Forecast.Version
-		if t.Forecast.Learning(local) {
-			slot, rows = at.Truncate(5*time.Minute), t.Forecast.Rows
-		}
+	version, slot, rows := t.Forecast.Version, time.Time{}, []forecast.Row(nil)
+	if t.Forecast.Learning(local) {
+		slot, rows = at.Truncate(5*time.Minute), t.Forecast.Rows
 	}
 	if m.app == t.App && m.forecast == t.Forecast && m.version == version && m.slot.Equal(slot) &&
 		slices.Equal(m.rows, rows) && !at.Before(m.from) && at.Before(m.until) {
@@ -117,10 +114,6 @@ func (m *Memo) learn(t *table, at time.Time) {
 	m.longest = map[string]float64{}
 	for k, l := range m.lives {
 		m.longest[k.key] = max(m.longest[k.key], l.ends)
-	}
-	if t.Forecast == nil {
-		m.paths = []pathValues{{weight: 1}}
-		return
 	}
 	m.replay(t, t.Forecast.Outlook(local))
 }

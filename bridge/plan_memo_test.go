@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/belfry-bridge/belfry/internal/forecast"
+	"github.com/belfry-bridge/belfry/internal/quota"
 	"github.com/belfry-bridge/belfry/mapping"
 )
 
@@ -26,7 +27,7 @@ func TestRememberedDaysAreDrawnTowardsTheirMean(t *testing.T) {
 	}
 	at := planStart.AddDate(0, 0, 4)
 	m := NewMemo()
-	m.learn(newTable(Situation{Now: at, App: app, Forecast: &f}), at)
+	m.learn(newTable(Situation{Now: at, App: app, Ledger: &quota.Ledger{}, Forecast: &f}), at)
 	weights, worth := 0.0, map[string][]float64{}
 	for _, p := range m.paths {
 		weights += p.weight
