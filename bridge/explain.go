@@ -123,9 +123,6 @@ func (t *table) stands(r *row) string {
 		}
 		return "next, " + t.heldBecause(r)
 	case StateReady:
-		if r.why != "" {
-			return fmt.Sprintf("ready: %s.", r.why)
-		}
 		if t.send != nil {
 			return fmt.Sprintf("ready: %s/%s goes first.", t.send.d.Audience, t.send.d.Template)
 		}
