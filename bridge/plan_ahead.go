@@ -97,7 +97,7 @@ func (v *laneValues) between(prev, b int) float64 {
 func (t *table) ahead(at time.Time, priced []*row) *ahead {
 	memo := t.Memo
 	if memo == nil {
-		memo = NewMemo()
+		memo = &Memo{}
 	}
 	memo.learn(t, at)
 	a := &ahead{at: at, grid: []time.Time{at}}

@@ -11,7 +11,7 @@ import (
 
 // Memo remembers between plans of one app what is costly to work out again:
 // what sends would have earned on the days that the forecast replays. It
-// changes no plan. It belongs to one goroutine.
+// changes no plan. It belongs to one goroutine. The zero value is an empty one.
 type Memo struct {
 	app      *mapping.App
 	forecast *forecast.Forecast
@@ -30,9 +30,6 @@ type Memo struct {
 
 	cells []float64 // of the last plan, for the next
 }
-
-// NewMemo returns an empty memo.
-func NewMemo() *Memo { return &Memo{} }
 
 type expectedKey struct {
 	key    string

@@ -26,7 +26,7 @@ func TestRememberedDaysAreDrawnTowardsTheirMean(t *testing.T) {
 		}
 	}
 	at := planStart.AddDate(0, 0, 4)
-	m := NewMemo()
+	m := &Memo{}
 	m.learn(newTable(Situation{Now: at, App: app, Ledger: &quota.Ledger{}, Forecast: &f}), at)
 	weights, worth := 0.0, map[string][]float64{}
 	for _, p := range m.paths {

@@ -197,7 +197,7 @@ func TestADigestThatIsFullLeavesAtOnce(t *testing.T) {
 func TestPlanningTwiceGivesTheSame(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &town{app: anyPlanApp(rt)}
-		memo := NewMemo()
+		memo := &Memo{}
 		w.check = func(now time.Time, s Situation, p Plan) {
 			s.Memo = memo
 			again := Decide(s)
@@ -296,7 +296,7 @@ func BenchmarkPlanningTwoHundredDigests(b *testing.B) {
 		}
 		digests = append(digests, d)
 	}
-	s := Situation{Now: now, App: app, Digests: digests, Ledger: &quota.Ledger{}, Forecast: &f, Memo: NewMemo()}
+	s := Situation{Now: now, App: app, Digests: digests, Ledger: &quota.Ledger{}, Forecast: &f, Memo: &Memo{}}
 	b.Run("with explanations", func(b *testing.B) {
 		for b.Loop() {
 			Decide(s)

@@ -45,7 +45,7 @@ type Driver struct {
 // NewDriver starts with an empty state at an instant.
 func NewDriver(app *mapping.App, start time.Time, o Observer) *Driver {
 	return &Driver{
-		App: app, State: bridge.NewState(app.Name, "sim"), observer: o, memo: bridge.NewMemo(),
+		App: app, State: bridge.NewState(app.Name, "sim"), observer: o, memo: &bridge.Memo{},
 		now: start, broken: bridge.Broken{},
 	}
 }
