@@ -24,7 +24,7 @@ templates:
     gather: {idle: 2m, at_most: 15m}
     keep: 3
     expires_after: 2h
-    message: {type: RC:TxtMsg, content: {content: "{{ range .Items }}{{ .Text }}{{ end }}"}}
+    message: {type: RC:TxtMsg, content: {content: "{{ .Count }}{{ range .Items }}{{ .Text }}{{ end }}"}} # all that is left may be counted only
     notification: {title: "{{ .Count }}", alert: "x"}
   fees:
     gather: {idle: 2m, at_most: 15m, max_items: 4}
