@@ -39,7 +39,7 @@ func compare(stream string, at bridge.Checkpoint, info *jetstream.StreamInfo) (g
 		return &bridge.Gap{Stream: stream, From: at.Sequence + 1, Why: gapRecreated}, behind(first - 1), false
 	case state.LastSeq < at.Sequence:
 		// Goes on after what is left. What was stored since, under sequences
-		// that we have folded once, is new to us.
+		// that we have folded once, is new to us; its times tell, where we have one.
 		return &bridge.Gap{Stream: stream, From: state.LastSeq + 1, To: at.Sequence, Why: gapRewound}, behind(state.LastSeq), true
 	case first > at.Sequence+1:
 		next.Sequence = first - 1

@@ -196,15 +196,16 @@ func (r *reader) reconcile(ctx, conn context.Context, info *jetstream.StreamInfo
 		r.position = next // of a mirror that was made anew
 		return nil
 	}
-	if !r.position.Stored.IsZero() && (regrown || gap.Why == gapRecreated) {
+	if !r.position.Stored.IsZero() && gap.Why != gapTruncated {
 		// What is not newer than our last event was read, wherever it stands now,
-		// also if the stream is restored once more before the next event.
+		// also if the stream is restored once more before the next event. What is
+		// newer may be there already, before the end of what was lost.
 		sequence, err := r.source.sequenceBefore(conn, r.stream, r.position.Stored.Add(time.Nanosecond))
 		if err != nil {
 			return err
 		}
 		next.Sequence, next.Event = sequence, 0
-		if regrown {
+		if gap.Why == gapRewound {
 			gap.From = min(sequence+1, gap.To)
 		}
 	}
