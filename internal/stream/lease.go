@@ -211,6 +211,8 @@ func (l *Lease) note(s sight) sight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
+	case s.sequence < l.seen.sequence && l.seen.lost: // once more: nobody has had what came back the first time
+		s.vanished, s.lost = l.seen.vanished, true
 	case s.sequence < l.seen.sequence:
 		s.vanished, s.lost = cmp.Or(l.seen.record.Replica, "unknown"), true
 	case l.seen.vanished != "":

@@ -410,6 +410,22 @@ func TestStandbyNoticesAStreamThatWasMadeAnewBetweenTwoLooks(t *testing.T) {
 	}
 }
 
+// What comes back first may be of an earlier owner, who has nothing in memory.
+func TestALeaseThatIsLostTwiceIsLeftToItsLastOwner(t *testing.T) {
+	t.Parallel()
+	l := &Lease{replica: "b"}
+	l.note(sight{sequence: 70, record: leaseRecord{Replica: "a"}})
+	l.note(sight{sequence: 80, record: leaseRecord{Replica: "b"}})
+	l.note(sight{sequence: 69, record: leaseRecord{Replica: "a"}})
+	if s := l.note(sight{}); !s.lost || s.vanished != "b" {
+		t.Errorf("after the second loss: %+v, want it left to b", s)
+	}
+	l.note(sight{sequence: 1, record: leaseRecord{Replica: "c"}})
+	if s := l.note(sight{}); !s.lost || s.vanished != "c" {
+		t.Errorf("after another owner: %+v, want it left to c", s)
+	}
+}
+
 func TestPromisedLeaseIsKeptUntilItIsReleasedAndThenWaitsForTheOther(t *testing.T) {
 	t.Parallel()
 	n := startNATS(t)
