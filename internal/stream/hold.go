@@ -10,10 +10,11 @@ import (
 
 // hold is one stretch of owning an app, from claim to release.
 type hold struct {
-	lease *Lease
-	lost  chan struct{} // closed once, with why set
-	stop  chan struct{} // closed by release
-	done  chan struct{} // closed when keep has returned
+	lease  *Lease
+	before time.Time     // when NATS stored what our claim has replaced; zero: it replaced nothing
+	lost   chan struct{} // closed once, with why set
+	stop   chan struct{} // closed by release
+	done   chan struct{} // closed when keep has returned
 
 	// Owned by keep until done is closed, then by release.
 	record   leaseRecord
@@ -144,9 +145,12 @@ func (h *hold) tellEmptied() {
 	}
 }
 
-// owns reports whether nobody else has written what was seen.
+// owns reports whether nobody else has written what was seen since our claim. A
+// stream that has lost our renewals may have what we replaced again, or what was before that.
 func (h *hold) owns(s sight) bool {
-	return s.sequence == 0 || s.record.Replica == h.record.Replica && !s.record.Released
+	ours := s.record.Replica == h.record.Replica && !s.record.Released
+	back := s.sequence < h.sequence && !s.stored.After(h.before)
+	return s.sequence == 0 || ours || back
 }
 
 // release writes that nobody owns the app. A refusal is ours to repeat only

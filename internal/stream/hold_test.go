@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -139,6 +140,62 @@ func TestARenewalMakesAMissingStreamAnewAndTellsOfIt(t *testing.T) {
 	}
 	if s, err := l.look(ctx); err != nil || s.record.Replica != "a" || s.sequence != h.sequence {
 		t.Errorf("stored is %+v, %v", s, err)
+	}
+	select {
+	case <-l.Emptied():
+	default:
+		t.Error("the owner is not told that its state is gone")
+	}
+	h.stop = make(chan struct{}) // for the clean-up
+}
+
+// What NATS has lost may go back beyond handovers.
+func TestALeaseThatHasGoneBackToAnEarlierOwnerIsRenewed(t *testing.T) {
+	t.Parallel()
+	n := startNATS(t)
+	a := provisioned(t, n.URL(), "a")
+	ctx := within(t, 30*time.Second)
+	put := func(c *client, records ...string) {
+		for _, r := range records {
+			s, err := c.Lease("school").look(ctx)
+			if err == nil {
+				_, err = c.casSubject(LeaseSubjects+"school").put(ctx, []byte(r), nil, s.sequence)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	put(a, `{"replica":"a"}`)
+	n.stop()
+	old := t.TempDir()
+	if err := os.CopyFS(old, os.DirFS(n.dir)); err != nil {
+		t.Fatal(err)
+	}
+	n.start()
+	c := provisioned(t, n.URL(), "c")
+	put(c, `{"replica":"a","released":true}`, `{"replica":"b"}`, `{"replica":"b","released":true}`)
+	l := c.Lease("school")
+	acquired(t, l)
+	h := l.current()
+	close(h.stop)
+	<-h.done
+	for _, tt := range []struct {
+		since []string // stored after the loss
+		want  bool
+	}{{nil, true}, {[]string{`{"replica":"d"}`}, false}} {
+		n.stop()
+		n.dir = t.TempDir()
+		if err := os.CopyFS(n.dir, os.DirFS(old)); err != nil {
+			t.Fatal(err)
+		}
+		n.start()
+		put(provisioned(t, n.URL(), "d"), tt.since...)
+		c.waitFor(t, "-nats.disconnected ")
+		h.sequence = 10 // of a renewal that is lost
+		if ours, err := h.renew(ctx); ours != tt.want || err != nil {
+			t.Errorf("with %v stored since: renewed %t, %v", tt.since, ours, err)
+		}
 	}
 	select {
 	case <-l.Emptied():

@@ -131,6 +131,7 @@ func (l *Lease) claim(ctx context.Context, s sight) (*hold, error) {
 		return nil, err
 	}
 	h := newHold(l, record, sequence, began)
+	h.before = s.stored
 	l.mu.Lock()
 	l.held = h
 	l.mu.Unlock()
@@ -195,7 +196,7 @@ func (l *Lease) look(ctx context.Context) (sight, error) {
 	}
 	var s sight
 	if msg != nil {
-		s.sequence = msg.Sequence
+		s.sequence, s.stored = msg.Sequence, msg.Time
 		if err := json.Unmarshal(msg.Data, &s.record); err != nil {
 			// Not ours, or of a later version: alive as long as it changes.
 			s.record = leaseRecord{Replica: "unreadable"}

@@ -16,8 +16,9 @@ type leaseRecord struct {
 type sight struct {
 	sequence uint64
 	record   leaseRecord
-	vanished string // the replica whose record was the last to vanish before our eyes; empty: none has
-	lost     bool   // the stream has lost what it had, and nobody has written since
+	stored   time.Time // by NATS's clock; zero: not looked up
+	vanished string    // the replica whose record was the last to vanish before our eyes; empty: none has
+	lost     bool      // the stream has lost what it had, and nobody has written since
 }
 
 // leaseTimes are the patience of all who take part in a lease.
