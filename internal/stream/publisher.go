@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,6 +15,10 @@ import (
 
 type publisher struct{ js *JetStream }
 
+// publishTimeout leaves whoever publishes, and waits 3 s, the time to look why
+// there is no answer.
+const publishTimeout = 2 * time.Second
+
 // Publish returns when the stream has the message. Dying after the stream has
 // it and before the outbox is cleared publishes it again under the same id,
 // which the stream drops within its duplicate window.
@@ -21,10 +26,10 @@ type publisher struct{ js *JetStream }
 // A message that can never be stored, being too large or having headers that
 // cannot be written, is ErrPermanent.
 func (p *publisher) Publish(ctx context.Context, pub bridge.Publication) error {
-	ctx, cancel := withTimeout(ctx)
+	try, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	header := nats.Header(maps.Clone(pub.Header))
-	_, err := p.js.js.PublishMsg(ctx, &nats.Msg{Subject: pub.Subject, Header: header, Data: pub.Data},
+	_, err := p.js.js.PublishMsg(try, &nats.Msg{Subject: pub.Subject, Header: header, Data: pub.Data},
 		jetstream.WithMsgID(pub.ID),
 		jetstream.WithExpectStream(p.js.cfg.ResultStream),
 		jetstream.WithRetryAttempts(0))
@@ -57,7 +62,8 @@ func (p *publisher) judge(ctx context.Context, subject string, err error) error 
 		return fmt.Errorf("%w: %w", err, ErrPermanent)
 	}
 	conditions.Set(ResultsUnavailable, "", err.Error())
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+	// Where a subscriber listens, a stream that is gone is silence.
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, context.DeadlineExceeded) {
 		p.js.recreate(ctx, resultStream(p.js.cfg))
 	}
 	return err

@@ -67,18 +67,28 @@ func TestPublicationThatNoStreamCanTakeIsPermanent(t *testing.T) {
 
 func TestResultStreamThatIsGoneComesBackWhenItIsNeeded(t *testing.T) {
 	t.Parallel()
-	c := provisioned(t, startNATS(t).URL(), "a")
-	ctx := within(t, 20*time.Second)
-	c.deleteStream(t, DefaultResultStream)
-	pub := bridge.Publication{ID: "r1", Subject: "belfry.result.school.all.sent"}
-	if err := c.Publisher().Publish(ctx, pub); err == nil {
-		t.Error("published into nothing")
+	for name, listens := range map[string]bool{"nobody listens": false, "a subscriber listens": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := provisioned(t, startNATS(t).URL(), "a")
+			ctx := within(t, 20*time.Second)
+			if listens {
+				if _, err := c.nc.SubscribeSync(ResultSubjects + ">"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.deleteStream(t, DefaultResultStream)
+			pub := bridge.Publication{ID: "r1", Subject: "belfry.result.school.all.sent"}
+			if err := c.Publisher().Publish(ctx, pub); err == nil {
+				t.Error("published into nothing")
+			}
+			c.waitFor(t, "+results.unavailable ")
+			if err := c.Publisher().Publish(ctx, pub); err != nil {
+				t.Error(err)
+			}
+			c.waitFor(t, "-results.unavailable ")
+		})
 	}
-	c.waitFor(t, "+results.unavailable ")
-	if err := c.Publisher().Publish(ctx, pub); err != nil {
-		t.Error(err)
-	}
-	c.waitFor(t, "-results.unavailable ")
 }
 
 // What is tried again for ever would hold up all results after it.
