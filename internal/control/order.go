@@ -130,7 +130,7 @@ func (o Order) carryOut(s *bridge.State, app *mapping.App, now time.Time) (Answe
 	case Unspend:
 		return o.unspend(s)
 	}
-	return Answer{}, fmt.Errorf("cannot carry out %q: no such verb", o.Verb)
+	return Answer{}, fmt.Errorf("cannot carry out %q: the build that owns the app knows no such verb", o.Verb)
 }
 
 // send lets a digest go, as far as the quota and those who may not be disturbed allow.

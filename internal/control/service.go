@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,15 +80,14 @@ func (s *Service) status(r micro.Request) {
 // order carries out what the owner can; the others keep silent.
 func (s *Service) order(r micro.Request) {
 	app := strings.TrimPrefix(r.Subject(), orderSubject)
-	var o Order
-	if err := json.Unmarshal(r.Data(), &o); err != nil {
-		s.refuse(r, fmt.Errorf("cannot decode the order: %w", err))
-		return
-	}
+	o, unread := readOrder(r.Data())
 	ctx, cancel := context.WithTimeout(context.Background(), orderTimeout)
 	defer cancel()
 	var answer Answer
 	err := s.daemon.Do(ctx, app, func(st *bridge.State, a *mapping.App, now time.Time) error {
+		if unread != nil { // for the owner alone to say: its build may know what ours does not
+			return unread
+		}
 		var err error
 		answer, err = o.carryOut(st, a, now)
 		return err
@@ -103,6 +103,21 @@ func (s *Service) order(r micro.Request) {
 	if err := r.RespondJSON(answer); err != nil {
 		s.log.Warn("cannot answer an order", "err", err)
 	}
+}
+
+// readOrder refuses a field that it does not know: without it, the order would
+// be another one, such as a mute of more than was meant.
+func readOrder(data []byte) (o Order, err error) {
+	if err := json.Unmarshal(data, &o); err != nil {
+		return Order{}, fmt.Errorf("cannot decode the order: %w", err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&o); err != nil {
+		what := strings.TrimPrefix(err.Error(), "json: unknown ")
+		return Order{}, fmt.Errorf("cannot carry out the order: the build that owns the app does not know its %s, and nothing was changed", what)
+	}
+	return o, nil
 }
 
 func (s *Service) refuse(r micro.Request, err error) {
