@@ -32,6 +32,7 @@ type daemon struct {
 	env        func(string) (string, bool)
 	log        *slog.Logger
 	replica    string
+	build      string
 	started    time.Time
 	conditions *stream.Conditions
 	rulesFile  *rulesFile
@@ -58,8 +59,9 @@ type running struct {
 }
 
 func newDaemon(o runOptions, io stdio, log *slog.Logger) (*daemon, error) {
+	program, _ := os.Executable() // one that is not found has no checksum
 	d := &daemon{
-		opts: o, env: io.env, log: log, replica: newReplicaID(o.name), started: time.Now(),
+		opts: o, env: io.env, log: log, replica: newReplicaID(o.name), build: buildOf(version(), program), started: time.Now(),
 		reloaded: make(chan struct{}, 1), apps: map[string]*running{}, failed: make(chan error, 1), namesakes: newNamesakes(),
 	}
 	d.conditions = stream.NewConditions(time.Now, d.logCondition)
@@ -220,7 +222,7 @@ func (d *daemon) runApps(ctx context.Context, hangup <-chan os.Signal) error {
 	if d.opts.dryRun {
 		d.log.Warn("this is a dry run: nothing is sent")
 	}
-	d.log.Info("runs", "apps", len(d.rulesFile.current().Apps), "rules", d.opts.rules, "replica", d.replica)
+	d.log.Info("runs", "apps", len(d.rulesFile.current().Apps), "rules", d.opts.rules, "replica", d.replica, "build", d.build)
 
 	var err error
 	select {
@@ -348,7 +350,7 @@ func (d *daemon) Overview() bridge.Overview {
 	// Not asked of the connection: while it tries a server that does not answer, it lets everybody wait for seconds.
 	_, disconnected := d.conditions.Find(stream.Disconnected, "")
 	o := bridge.Overview{
-		Replica: d.replica, Name: d.opts.name, Version: version(), Started: d.started,
+		Replica: d.replica, Name: d.opts.name, Version: d.build, Started: d.started,
 		Ready: d.provisioned && !disconnected, DryRun: d.opts.dryRun, Rules: d.rulesFile.status(), Conditions: d.conditions.Active(), Apps: []bridge.Status{},
 	}
 	owners := map[string]string{}

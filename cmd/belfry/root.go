@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -275,13 +274,4 @@ func fromEnvironment(flags *pflag.FlagSet, env func(string) (string, bool)) erro
 		_ = flags.SetAnnotation(f.Name, ofEnvironment, nil)
 	})
 	return first
-}
-
-// version is what the build says of itself.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }
