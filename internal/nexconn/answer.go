@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/belfry-bridge/belfry/internal/rawjson"
 )
 
 // answer is what the provider said, as far as it could be read.
@@ -80,31 +82,38 @@ func (a *answer) readBody(resp *http.Response, limit int64) {
 // decode takes the business code and the message from the body. Nothing else
 // of an error body may be relied on (section 4.2).
 func (a *answer) decode(body []byte) {
-	var envelope struct {
-		Code         *int            `json:"code"`
-		ErrorMessage json.RawMessage `json:"errorMessage"`
-		Result       json.RawMessage `json:"result"`
-	}
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
 		a.trouble = errors.New("cannot read the answer: it is empty")
 		return
 	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		a.trouble = errors.New("cannot read the answer: it is not the documented JSON")
-		return
+	fields, ok := rawjson.Object(body, nil)
+	codes := 0
+	for _, f := range fields {
+		if f.Name() == "code" {
+			codes++
+			ok = ok && json.Unmarshal(f.Value, &a.code) == nil
+		}
 	}
-	a.code = envelope.Code
-	if a.code == nil {
+	switch {
+	case !ok:
+		a.code, a.trouble = nil, errors.New("cannot read the answer: it is not the documented JSON")
+		return
+	case codes > 1: // they may contradict each other, which proves nothing
+		a.code, a.trouble = nil, errors.New("cannot read the answer: it has several codes")
+		return
+	case a.code == nil:
 		a.trouble = errors.New("cannot read the answer: it has no code")
 	}
 	// Both are optional (section 4.1), and neither changes the outcome.
-	_ = json.Unmarshal(envelope.ErrorMessage, &a.message)
+	message, _ := rawjson.Lookup(fields, "errorMessage")
+	_ = json.Unmarshal(message, &a.message)
 	var result struct {
 		ID        string `json:"id"`
 		MessageID string `json:"messageId"`
 	}
-	if json.Unmarshal(envelope.Result, &result) == nil {
+	ids, _ := rawjson.Lookup(fields, "result")
+	if json.Unmarshal(ids, &result) == nil {
 		a.id, a.messageID = result.ID, result.MessageID
 	}
 }

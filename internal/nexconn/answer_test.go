@@ -53,6 +53,19 @@ func TestScriptedAnswersOfTheSandboxHaveTheirOutcome(t *testing.T) {
 	}
 }
 
+// Only proof that a broadcast was not sent may lead to another try.
+func TestAnAnswerWithoutOneClearCodeIsInDoubt(t *testing.T) {
+	for _, body := range []string{
+		`{"code":0,"code":1008}`, `{"code":1050,"code":0}`, `{"code":0,"code":0}`, `{"code":1008,"\u0063ode":0}`, `{"code":null,"code":400}`,
+		`{"CODE":1008}`, `{"Code":0}`, `{"code":"0"}`, `{"code":0.0}`, `{"code":1e400}`, `{"code":null}`, `{"code":0}{"code":1008}`, `[{"code":0}]`,
+	} {
+		base := listen(t, answerOnce(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)))
+		if o := send(t, newClient(t, nexconn.Config{BaseURLs: []string{base}}), lesson("b-1")); o.Kind != bridge.Doubtful || o.Code != nil {
+			t.Errorf("%s: outcome %+v, want in doubt without a code", body, o)
+		}
+	}
+}
+
 func TestAPackedAnswerIsUnpacked(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
