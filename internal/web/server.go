@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,10 +23,10 @@ import (
 const (
 	headerTimeout = 5 * time.Second
 	pageTimeout   = 30 * time.Second // of one request and its answer
-	idleTimeout   = 2 * time.Minute  // connections that nobody uses must not take files from the sends
 	closeTimeout  = 2 * time.Second
 
-	maxScrapes = 4 // at the same time
+	maxScrapes     = 4   // at the same time
+	maxConnections = 256 // further ones are closed: they must not take files and memory from the sends
 )
 
 // Server serves until it is closed.
@@ -49,9 +50,10 @@ func Start(addr string, overview func() bridge.Overview, log *slog.Logger) (*Ser
 	}
 	s.addr = listener.Addr().String()
 	s.http = &http.Server{
-		Handler: Handler(overview), ReadHeaderTimeout: headerTimeout, ReadTimeout: pageTimeout, WriteTimeout: pageTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		Handler: Handler(overview), ReadHeaderTimeout: headerTimeout, ReadTimeout: pageTimeout, WriteTimeout: pageTimeout,
+		ConnState: atMost(maxConnections), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	s.http.SetKeepAlivesEnabled(false) // a connection that nobody uses would take the place of another
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -93,6 +95,22 @@ func Handler(overview func() bridge.Overview) http.Handler {
 	mux.HandleFunc("GET /status", new(shared).handler(jsonHeader, func(w io.Writer) { status(w, overview()) }))
 	mux.HandleFunc("GET /{$}", new(shared).handler(dashboardHeader, func(w io.Writer) { dashboard(w, overview()) }))
 	return mux
+}
+
+// atMost closes connections beyond so many at once.
+func atMost(n int64) func(net.Conn, http.ConnState) {
+	var open atomic.Int64
+	return func(c net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if open.Add(1) > n {
+				_ = c.Close()
+			}
+		case http.StateClosed:
+			open.Add(-1)
+		default:
+		}
+	}
 }
 
 // inTurn lets requests wait for others while pages are made, never for whoever
