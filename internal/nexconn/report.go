@@ -38,8 +38,8 @@ type report struct {
 
 // add notes a try.
 func (r *report) add(t try) {
-	a := bridge.Attempt{Host: t.host.base, At: t.at, Written: t.ending == unanswered || t.ending == answered, Result: r.clean(t.String())}
 	r.last, r.verdict = t, classify(t)
+	a := bridge.Attempt{Host: t.host.base, At: t.at, Written: t.ending == unanswered || t.ending == answered, Result: r.clean(t.String())}
 	r.attempts = append(r.attempts, a)
 	if len(r.attempts) > maxAttempts {
 		r.attempts = r.attempts[1:]
@@ -127,10 +127,13 @@ func retryAfter(t try) time.Time {
 	return t.heard.Add(min(wait, maxRetryAfter))
 }
 
-// clean makes a text fit for logs, results and the state: no secret, even if
-// the other side repeats it, no control characters, not too long.
+// clean makes a text fit for logs, results and the state: no secret and no
+// signature, even if the other side repeats them, no control characters, not too long.
 func (r *report) clean(text string) string {
 	text = strings.ReplaceAll(text, r.client.cfg.Secret.Reveal(), r.client.cfg.Secret.String())
+	if r.last.signature != "" {
+		text = strings.ReplaceAll(text, r.last.signature, "[signature]")
+	}
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) {
 			return ' '

@@ -1,7 +1,9 @@
 package nexconn_test
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -62,6 +64,26 @@ func TestAnOutcomeQuotesTheProviderAndStaysShort(t *testing.T) {
 	}
 	if !strings.Contains(o.Message, ": no such é") || strings.Count(o.Message, "é") > 500 || !strings.HasSuffix(o.Message, "…") {
 		t.Errorf("a message of %d bytes: %.200s", len(o.Message), o.Message)
+	}
+}
+
+// It covers neither the body nor the path, so that it would sign any other broadcast.
+func TestAnOutcomeDoesNotQuoteTheSignature(t *testing.T) {
+	for _, answer := range []string{"HTTP/1.1 %s\r\n\r\n", "HTTP/1.1 400 X\r\n\r\n{\"code\":1002,\"errorMessage\":\"%s\"}"} {
+		signed := make(chan string, 1)
+		base := listen(t, func(conn net.Conn) {
+			r, err := http.ReadRequest(bufio.NewReader(conn))
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			signed <- r.Header.Get("Signature")
+			_, _ = fmt.Fprintf(conn, answer, r.Header.Get("Signature"))
+		})
+		o := send(t, newClient(t, nexconn.Config{BaseURLs: []string{base}}), lesson("b-1"))
+		if text := fmt.Sprintf("%+v", o); strings.Contains(text, <-signed) || !strings.Contains(text, "[signature]") {
+			t.Errorf("the outcome quotes the signature: %s", text)
+		}
 	}
 }
 

@@ -29,6 +29,8 @@ type try struct {
 	answer answer    // with answered
 	asked  time.Time // right before the first byte
 	heard  time.Time
+
+	signature string // of the request: whoever reads it may send with it, for as long as its time is accepted
 }
 
 var (
@@ -57,6 +59,7 @@ func (c *Client) try(ctx context.Context, h host, s bridge.Send) try {
 		t.ending, t.err = forbidden, err
 		return t
 	}
+	t.signature = req.Header.Get("Signature")
 	w.arm(permit)
 	t.asked = c.cfg.Clock()
 	_ = conn.SetDeadline(time.Now().Add(c.cfg.AnswerTimeout))
