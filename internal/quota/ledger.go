@@ -40,6 +40,7 @@ const (
 	// KeepAtLeast is how long spends are kept at least: a reload may bring a longer window.
 	KeepAtLeast = 50 * time.Hour
 	keepSpare   = 128 // spends kept beyond the largest maximum
+	keepWords   = 128 // sends of others of which it is kept why: the state has room for no more
 )
 
 // Charge records one send of ours. Charging an id again moves nothing.
@@ -193,6 +194,14 @@ func (l *Ledger) Prune(now time.Time, limits Limits) {
 		drop++
 	}
 	l.Spends = slices.Delete(l.Spends, 0, drop)
+	words := keepWords
+	for i := len(l.Spends) - 1; i >= 0; i-- {
+		if s := &l.Spends[i]; s.Origin == External {
+			if words--; words < 0 {
+				s.Why = "why is not kept of so many"
+			}
+		}
+	}
 }
 
 // date gives unsure spends the latest time at which they can have happened.
